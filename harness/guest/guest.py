@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""A running guest: exec and push over SSH, the console, QMP, and whether it is still there."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness.deadline import Deadline
+from harness.errors import GuestLostError, HarnessError, QemuDiedError
+from harness.guest.console import Console
+from harness.guest.rundisk import RunKeys
+from harness.guest.ssh import Completed, SshConnection, SshError
+from harness.machine.template import Template
+
+SSH_SECONDS = 30.0
+EXEC_SECONDS = 60.0
+WORKDIR = "/tmp"  # noqa: S108 - the guest's tmpfs
+
+
+class Guest:
+    """A clone of a template. Use it as a context manager; the clone ends with the block.
+
+    ``clone_seconds``: QEMU's start to the vCPUs running.
+    """
+
+    def __init__(self, template: Template, keys: RunKeys) -> None:
+        started = time.monotonic()
+        self.template = template
+        self.process = template.start(keys)
+        self.clone_seconds = time.monotonic() - started
+        self._keys = keys
+        self._connection: SshConnection | None = None
+
+    @property
+    def console(self) -> Console:
+        """The clone's console; the template's boot is in ``template.console``."""
+        return self.process.console
+
+    def exec(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = EXEC_SECONDS,
+        stdin: bytes = b"",
+        phase: str = "",
+    ) -> Completed:
+        """Runs a shell line, or a list of words, as root in ``/tmp``.
+
+        ``timeout`` in seconds; a command that outlives it has status None.
+        GuestLostError (with ``phase``) when the guest stops answering.
+        """
+        line = command if isinstance(command, str) else shlex.join(command)
+        phase = phase or f"running: {line[:100]}"
+        deadline = Deadline.after(timeout)
+        try:
+            if self._connection is None:
+                self._connection = SshConnection(
+                    self.process.ssh_port(), self._keys, Deadline.after(SSH_SECONDS)
+                )
+            # dropbear's low OOM score (agent.c) is not for what it runs.
+            done = self._connection.exec(
+                f"echo 0 > /proc/self/oom_score_adj; cd {WORKDIR}; {line}", deadline, stdin
+            )
+        except SshError as error:
+            raise self.lost(str(error), phase) from error
+        if done.status is None:
+            self.require_alive(phase)
+        return done
+
+    def push(self, data: bytes | Path, remote: str, *, mode: int = 0o755) -> None:
+        """Writes a file in the guest. ``remote`` is absolute or below ``/tmp``."""
+        content = data.read_bytes() if isinstance(data, Path) else data
+        where = shlex.quote(remote)
+        done = self.exec(
+            f"gzip -dc > {where} && chmod {mode:o} {where}",
+            stdin=gzip.compress(content, 1),
+            phase=f"pushing {remote}",
+        )
+        if done.status != 0:
+            raise HarnessError(f"cannot write {remote} in the guest: {done.stderr.strip()}")
+
+    def pull(self, remote: str, *, timeout: float = EXEC_SECONDS) -> bytes:
+        """A file's contents from the guest (at most a few MiB)."""
+        done = self.exec(f"base64 {shlex.quote(remote)}", timeout=timeout)
+        if done.status != 0:
+            raise HarnessError(f"cannot read {remote} in the guest: {done.stderr.strip()}")
+        import base64  # noqa: PLC0415
+
+        return base64.b64decode(done.stdout)
+
+    def require_alive(self, phase: str) -> None:
+        """Raises GuestLostError unless the guest still answers a command."""
+        try:
+            self._probe()
+        except SshError as error:
+            raise self.lost(f"it no longer answers: {error}", phase) from error
+
+    def _probe(self) -> None:
+        deadline = Deadline.after(SSH_SECONDS)
+        connection = SshConnection(self.process.ssh_port(), self._keys, deadline)
+        try:
+            done = connection.exec("true", deadline)
+        finally:
+            connection.close()
+        if done.status != 0:
+            raise SshError(f"`true` ended with {done.status} after {done.seconds:.0f} s")
+
+    def lost(self, why: str, phase: str) -> HarnessError:
+        """The error for a guest that is gone: phase, console, registers, command line.
+
+        A QEMU that ended from outside is the host's trouble, not the kernel's.
+        """
+        # The console and the reset may trail the cut connection by a moment.
+        self.console.wait_for(r"Kernel panic|Rebooting in|end trace", Deadline.after(1.0))
+        try:
+            state = self.process.status()
+        except QemuDiedError as error:
+            error.details = f"in phase: {phase}\n{error.details}"
+            return error
+        words = {
+            "shutdown": "the kernel reset or powered off the machine",
+            "running": "the machine still runs, but",
+        }.get(state, f"QEMU's state is {state};")
+        return GuestLostError(
+            f"guest lost in phase: {phase}: {words} {why}".strip(),
+            details="\n".join(
+                [
+                    "console, last 60 lines:",
+                    self.console.tail(60) or "(nothing since the clone)",
+                    "registers:",
+                    self.process.registers(),
+                    self.process.describe(),
+                ]
+            ),
+        )
+
+    def ssh_command(self, key_file: Path, known_hosts: Path) -> list[str]:
+        """An OpenSSH command for a person; writes the two files it names."""
+        port = self.process.ssh_port()
+        key_file.touch(mode=0o600)
+        key_file.write_text(self._keys.user_private_text())
+        known_hosts.write_text(f"[127.0.0.1]:{port} {self._keys.host_public_text()}\n")
+        return [
+            "ssh", "-p", str(port), "-i", str(key_file),
+            "-o", f"UserKnownHostsFile={known_hosts}", "-o", "LogLevel=ERROR",
+            "root@127.0.0.1",
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """Ends the clone."""
+        if self._connection is not None:
+            with contextlib.suppress(Exception):  # a dead peer cannot be told good-bye
+                self._connection.close()
+        self.process.close()
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends the clone."""
+        self.close()

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Commands and files over SSH, with a pinned host key, on loopback only."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import paramiko
+
+from harness.deadline import Deadline
+from harness.guest.rundisk import RunKeys
+
+# A probe that prints without end must not fill the host's memory.
+OUTPUT_LIMIT: Final = 8 * 1024 * 1024
+# Cheapest under TCG: AES and SHA-256 have instructions there, ChaCha20 has not.
+CIPHERS: Final = ("aes128-ctr", "aes256-ctr")
+MACS: Final = ("hmac-sha2-256",)
+
+
+class SshError(Exception):
+    """The connection was refused, cut, or is silent; the caller decides what it means."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended, or was given up.
+
+    ``status`` is None when the time limit or the output limit ended it;
+    ``overflow`` tells that the output limit did. ``seconds`` is wall time.
+    """
+
+    command: str
+    status: int | None
+    stdout: str
+    stderr: str
+    seconds: float
+    overflow: bool = False
+
+
+class SshConnection:
+    """One authenticated connection; channels on it cost a few milliseconds each."""
+
+    def __init__(self, port: int, keys: RunKeys, deadline: Deadline) -> None:
+        self._transport: paramiko.Transport | None = None
+        last: Exception | None = None
+        while not deadline.passed():
+            try:
+                self._transport = self._connect(port, keys, deadline)
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                last = error
+                time.sleep(0.02)
+            else:
+                return
+        raise SshError(f"no SSH connection within {deadline.seconds:.0f} s: {last}")
+
+    @staticmethod
+    def _connect(port: int, keys: RunKeys, deadline: Deadline) -> paramiko.Transport:
+        stream = socket.create_connection(("127.0.0.1", port), timeout=deadline.left())
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport = paramiko.Transport(stream, default_window_size=16 * 1024 * 1024)
+        try:
+            options = transport.get_security_options()
+            options.ciphers = CIPHERS
+            options.digests = MACS
+            options.key_types = ("ssh-ed25519",)
+            transport.banner_timeout = transport.auth_timeout = max(1.0, deadline.left())
+            transport.start_client(timeout=max(1.0, deadline.left()))
+            seen = transport.get_remote_server_key()
+            pinned = keys.host_public_text()
+            if f"{seen.get_name()} {seen.get_base64()}" != pinned:
+                raise paramiko.SSHException("the guest's host key is not this run's")
+            transport.auth_publickey("root", keys.user_key())
+        except BaseException:
+            transport.close()
+            raise
+        return transport
+
+    def _channel(self, deadline: Deadline) -> paramiko.Channel:
+        if self._transport is None or not self._transport.is_active():
+            raise SshError("the SSH connection is cut")
+        try:
+            return self._transport.open_session(timeout=max(1.0, deadline.left()))
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise SshError(f"no new SSH channel: {error}") from error
+
+    def exec(self, command: str, deadline: Deadline, stdin: bytes = b"") -> Completed:
+        """Runs ``command`` in the guest's shell. Raises SshError when cut in its middle."""
+        started = time.monotonic()
+        channel = self._channel(deadline)
+        with channel:
+            channel.exec_command(command)
+            out, err = bytearray(), bytearray()
+            pending = memoryview(stdin)
+            while True:
+                moved = False
+                if pending and channel.send_ready():
+                    sent = channel.send(pending[:262144].tobytes())
+                    pending = pending[sent:]
+                    if not pending:
+                        channel.shutdown_write()
+                    moved = True
+                if channel.recv_ready():
+                    out += channel.recv(262144)
+                    moved = True
+                if channel.recv_stderr_ready():
+                    err += channel.recv_stderr(262144)
+                    moved = True
+                overflow = len(out) + len(err) > OUTPUT_LIMIT
+                if overflow or deadline.passed():
+                    return self._completed(command, None, out, err, started, overflow=overflow)
+                if not moved:
+                    if channel.exit_status_ready() and channel.eof_received:
+                        break
+                    if channel.closed or not self._alive():
+                        break
+                    channel.status_event.wait(0.002)
+            while channel.recv_ready():
+                out += channel.recv(262144)
+            while channel.recv_stderr_ready():
+                err += channel.recv_stderr(262144)
+            if not channel.exit_status_ready():
+                raise SshError(f"the SSH connection was cut in the middle of: {command}")
+            return self._completed(command, channel.recv_exit_status(), out, err, started)
+
+    @staticmethod
+    def _completed(
+        command: str,
+        status: int | None,
+        out: bytearray,
+        err: bytearray,
+        started: float,
+        *,
+        overflow: bool = False,
+    ) -> Completed:
+        return Completed(
+            command,
+            status,
+            out.decode("utf-8", "replace"),
+            err.decode("utf-8", "replace"),
+            time.monotonic() - started,
+            overflow,
+        )
+
+    def _alive(self) -> bool:
+        return self._transport is not None and self._transport.is_active()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""From a fresh machine to a machine that can run the harness.
+
+Run by ``scripts/`` with the distribution's Python, before there is a virtual
+environment, and therefore with nothing but the standard library:
+
+    /usr/bin/python3 -P -m harness.host.bootstrap [PROGRAM [ARGUMENT ...]]
+
+installs what is missing, then becomes ``.venv/bin/PROGRAM``. When nothing is
+missing it prints nothing, asks no network and takes about a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+from harness.errors import (
+    INTERRUPTED,
+    DiskFullError,
+    HarnessError,
+    QemuTooOldError,
+    SetupError,
+)
+from harness.host import apt, venv
+from harness.host.child import Lines, unwind_on_sigterm
+from harness.host.needs import SYSTEM_PATH, Survey, distribution, os_id, survey
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bootstrap(root: Path, progress: Lines) -> None:
+    """Install the packages and make the virtual environment, where missing.
+
+    Raises SetupError, NetworkError, DiskFullError or QemuTooOldError.
+    """
+    where = distribution(os_id())
+    found = survey(where)
+    if found.missing:
+        apt.install(found, progress)
+        found = survey(where)
+        if found.packages:
+            raise _still_missing(found)
+    venv.ensure(root, progress)
+
+
+def main(argv: list[str]) -> int:
+    """Set up, then replace this process by ``argv`` out of ``.venv/bin``.
+
+    Returns only without ``argv``, or with the exit status of an error.
+    """
+    unwind_on_sigterm()
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
+    try:
+        bootstrap(ROOT, Lines())
+        if not argv:
+            return 0
+        # PYTHONPATH was for this process: .venv has the package installed.
+        os.environ.pop("PYTHONPATH", None)
+        os.execv(ROOT / ".venv/bin" / argv[0], argv)
+    except KeyboardInterrupt:
+        print("\nmte-harness: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        return _report(_os_error(error))
+    except HarnessError as error:
+        return _report(error)
+
+
+def _report(error: HarnessError) -> int:
+    print(f"mte-harness: {error}", file=sys.stderr)
+    if error.details:
+        print(error.details, file=sys.stderr)
+    return error.status
+
+
+def _os_error(error: OSError) -> HarnessError:
+    if error.errno == errno.ENOSPC:
+        return DiskFullError(f"the disk is full: {error.filename}", "free some room")
+    if isinstance(error, PermissionError):
+        return SetupError(str(error), f"run as the owner of {ROOT}")
+    return HarnessError(str(error))
+
+
+def _still_missing(found: Survey) -> HarnessError:
+    rule = found.distribution.qemu
+    if [need.name for need in found.missing] == ["qemu"] and found.qemu is not None:
+        return QemuTooOldError(
+            f"{found.qemu_path} is QEMU {found.qemu[0]}.{found.qemu[1]}, and hides the one "
+            "that was installed",
+            f"remove it from PATH; {rule.minimum[0]}.{rule.minimum[1]} or newer is needed",
+        )
+    names = " ".join(found.packages)
+    return SetupError(
+        f"apt-get installed, and yet dpkg lacks: {names}", f"apt-cache policy {names}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

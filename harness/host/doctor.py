@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""What is missing on this host, and the command that cures it."""
+
+from __future__ import annotations
+
+import enum
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import SetupError
+from harness.host import needs, venv
+from harness.host.apt import by_hand
+from harness.paths import CACHE_VARIABLE, cache_root, repository_root
+
+if TYPE_CHECKING:
+    from harness.host.needs import Survey
+
+# Measured: source and objects of two recipes, ccache, guest image, downloads.
+CACHE_GB = 6.0
+# Two guests of 1 GiB at once (pytest -n 2), each with QEMU's own 0.3, and a build.
+MEMORY_GB = 4.0
+SHARED_MEMORY = Path("/dev/shm")
+MEMINFO = Path("/proc/meminfo")
+
+
+class Level(enum.Enum):
+    """How bad a finding is: WARNING slows or limits, MISSING stops a run."""
+
+    OK = "ok"
+    WARNING = "warning"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: what was ``found``, and what ``cures`` it if it is not OK."""
+
+    subject: str
+    level: Level
+    found: str
+    cure: str = ""
+
+
+def diagnose() -> tuple[Finding, ...]:
+    """Look at everything that a run needs. Changes nothing, asks no network."""
+    try:
+        survey = needs.survey(needs.distribution(needs.os_id()))
+    except SetupError as error:
+        host: tuple[Finding, ...] = (
+            Finding("distribution", Level.MISSING, error.cause, error.cure),
+        )
+    else:
+        host = (
+            Finding("distribution", Level.OK, survey.distribution.name),
+            *(_need(survey, need) for need in survey.distribution.needs if need.name != "qemu"),
+            _qemu(survey),
+        )
+    return (*host, _accelerator(), _venv(), *_cache(), _memory())
+
+
+def _need(survey: Survey, need: needs.Need) -> Finding:
+    if not need.packages:
+        return Finding(
+            need.name,
+            Level.WARNING,
+            f"{survey.distribution.name} has no package for it ({need.why})",
+            "give a kernel source directory or an Image instead of a recipe's name",
+        )
+    lacking = [missing for missing in survey.missing if missing.name == need.name]
+    if lacking:
+        packages = " ".join(lacking[0].packages)
+        return Finding(
+            need.name, Level.MISSING, f"not installed: {packages} ({need.why})", _install(survey)
+        )
+    return Finding(need.name, Level.OK, " ".join(need.packages))
+
+
+def _qemu(survey: Survey) -> Finding:
+    rule, found = survey.distribution.qemu, survey.qemu
+    if survey.qemu_path is None:
+        return Finding("QEMU", Level.MISSING, f"no {rule.program} on PATH", _install(survey))
+    if found is None:
+        said = f"{survey.qemu_path} does not tell its version"
+        return Finding("QEMU", Level.MISSING, said, _install(survey))
+    said = f"{_dotted(found)} ({survey.qemu_path})"
+    if found < rule.minimum:
+        too_old = f"{said}; {_dotted(rule.minimum)} or newer is needed"
+        return Finding("QEMU", Level.MISSING, too_old, _install(survey))
+    if found < rule.wanted:
+        older = f"{said}; the project's figures come from {_dotted(rule.wanted)}"
+        return Finding("QEMU", Level.WARNING, older, "nothing, if the emulator check passes")
+    return Finding("QEMU", Level.OK, said)
+
+
+def _accelerator() -> Finding:
+    cores = len(os.sched_getaffinity(0))
+    said = f"TCG (software emulation, KVM is not used), {cores} cores"
+    if cores < 2:
+        return Finding("accelerator", Level.WARNING, said, "guests have 2 CPUs: give it 2 cores")
+    return Finding("accelerator", Level.OK, said)
+
+
+def _venv() -> Finding:
+    root = repository_root()
+    if venv.is_current(root):
+        return Finding("virtual environment", Level.OK, str(root / ".venv"))
+    return Finding(
+        "virtual environment",
+        Level.MISSING,
+        f"{root / '.venv'} is not what requirements.lock and pyproject.toml say",
+        f"{root}/scripts/validate makes it anew",
+    )
+
+
+def _cache() -> tuple[Finding, ...]:
+    root = cache_root()
+    there = next(path for path in (root, *root.parents) if path.exists())
+    elsewhere = f"set {CACHE_VARIABLE} to a directory elsewhere"
+    writable = os.access(there, os.W_OK | os.X_OK)
+    free = shutil.disk_usage(there).free / 1e9
+    roomy = free >= CACHE_GB
+    return (
+        Finding(
+            "cache",
+            Level.OK if writable else Level.MISSING,
+            str(root) if writable else f"{there} cannot be written to",
+            "" if writable else elsewhere,
+        ),
+        Finding(
+            "disk",
+            Level.OK if roomy else Level.WARNING,
+            f"{free:.1f} GB free" + ("" if roomy else f"; a full cache takes {CACHE_GB:.0f}"),
+            "" if roomy else f"mte-harness clean, or {elsewhere}",
+        ),
+    )
+
+
+def _memory() -> Finding:
+    fields = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
+    free = int(fields["MemAvailable"].split()[0]) * 1024 / 1e9
+    if free < MEMORY_GB:
+        said = f"{free:.1f} GB available; two guests and a build take {MEMORY_GB:.0f}"
+        return Finding("memory", Level.WARNING, said, "run without -n, or stop other programs")
+    return Finding("memory", Level.OK, f"{free:.1f} GB available")
+
+
+def _install(survey: Survey) -> str:
+    return f"scripts/validate installs it; by hand, as root: {by_hand(survey)}"
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))

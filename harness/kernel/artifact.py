@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""A published kernel: a directory of the cache, named by its key, that never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+META = "meta.json"
+IMAGE = "Image"
+VMLINUX = "vmlinux"
+SYSTEM_MAP = "System.map"
+CONFIG = "config"
+SELFTESTS = "selftests"
+KINDS = (IMAGE, VMLINUX, SYSTEM_MAP, CONFIG)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that can be booted, and all that is known of it.
+
+    ``name`` is short, for test ids and reports; ``key`` is 16 hex digits, the hash of
+    everything that went into it; ``config`` is the final .config; ``selftests`` is the directory
+    with the programs built from tools/testing/selftests/arm64/mte of the same source.
+    """
+
+    name: str
+    key: str
+    directory: Path
+    image: Path
+    vmlinux: Path | None
+    system_map: Path | None
+    config: Path | None
+    release: str
+    selftests: Path | None
+    description: str
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def key_of(parts: dict[str, Any]) -> str:
+    """Return the key for what went into a kernel: 16 hex digits."""
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_meta(directory: Path, facts: dict[str, Any]) -> None:
+    """Seal a directory before it is published: ``facts``, and size and hash of its files."""
+    files = {
+        name: {"size": (directory / name).stat().st_size, "sha256": file_digest(directory / name)}
+        for name in KINDS
+        if (directory / name).is_file()
+    }
+    text = json.dumps({**facts, "files": files}, indent=1)
+    (directory / META).write_text(text + "\n", encoding="utf-8")
+
+
+def load_kernel(directory: Path, name: str, description: str) -> Kernel:
+    """Return the published kernel in ``directory``.
+
+    Raises ArtifactError if a file is missing, truncated, or (Image and config: what decides a
+    verdict) altered. vmlinux, a hundred times larger, is held to its size.
+    """
+    try:
+        meta = json.loads((directory / META).read_text(encoding="utf-8"))
+        files: dict[str, dict[str, Any]] = meta["files"]
+        release = str(meta["release"])
+        for item, facts in files.items():
+            _verify(directory / item, facts)
+    except (OSError, ValueError, KeyError) as error:
+        raise _damaged(directory, directory / META, "cannot be read") from error
+    present = {item: directory / item for item in files}
+    selftests = directory / SELFTESTS
+    return Kernel(
+        name=name,
+        key=directory.name,
+        directory=directory,
+        image=directory / IMAGE,
+        vmlinux=present.get(VMLINUX),
+        system_map=present.get(SYSTEM_MAP),
+        config=present.get(CONFIG),
+        release=release,
+        selftests=selftests if selftests.is_dir() else None,
+        description=description,
+    )
+
+
+def _verify(path: Path, facts: dict[str, Any]) -> None:
+    size = path.stat().st_size if path.is_file() else None
+    if size is None:
+        raise _damaged(path.parent, path, "is missing")
+    if size != facts["size"]:
+        raise _damaged(path.parent, path, f"has {size} bytes, not {facts['size']}")
+    if path.name != VMLINUX and file_digest(path) != facts["sha256"]:
+        raise _damaged(path.parent, path, "was altered after it was built")
+
+
+def _damaged(directory: Path, path: Path, what: str) -> ArtifactError:
+    return ArtifactError(
+        f"{path} in the cache {what}", f"remove the entry, it is built again: rm -r {directory}"
+    )

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""One kernel, built by kbuild into an object directory and copied out of it.
+
+The object directory is a direct child of the source: kbuild then calls the source ``..``
+(top Makefile, "building in a subdirectory of the source tree"), so every name on a compiler's
+command line is relative, and ccache finds an object again whatever directory it was built in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from harness.errors import BuildError, ImageError
+from harness.kernel import artifact, config
+from harness.kernel.command import disk_full, disk_full_named, run_logged, says_disk_full
+from harness.kernel.toolchain import CROSS, build_environment, jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from harness.progress import Progress
+
+OBJECTS = "mte-harness-objects"
+MTE_SELFTESTS = "tools/testing/selftests/arm64/mte"
+FIRST_GUESS = 1500  # lines of a build of the stock config; afterwards the last count is known
+
+_DIRTY = "mte-harness-dirty"
+_ERRORS = (
+    re.compile(r"^\S+?:\d+(?::\d+)?: (?:fatal )?error: .*"),
+    re.compile(r".*(?:undefined reference to|multiple definition of) .*"),
+    re.compile(r"^(?:ERROR: |Error: |.*\bld: ).*"),
+    re.compile(r"^\S+?:\d+: .*"),
+    re.compile(r"^(?:make.*: )?\*\*\* .*"),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to build: ``tree`` the source, to which only ``objects``, a child of it, is added.
+
+    ``may_lack``: symbols of ``asked`` that the tree may not know, None for any.
+    """
+
+    tree: Path
+    objects: Path
+    asked: Mapping[str, str]
+    may_lack: frozenset[str] | None
+    key: str
+    cache: Path
+
+
+def build_kernel(job: Job, into: Path, progress: Progress) -> None:
+    """Build ``job`` and write all that artifact.py names into the empty directory ``into``.
+
+    Raises ConfigError, ImageError (no MTE), BuildError with the log's path, or DiskFullError.
+    """
+    logs = job.cache / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    log_path = logs / f"{job.key}.log"
+    dirty = job.objects / _DIRTY
+    if dirty.exists():  # a killed make may have left half an object
+        shutil.rmtree(job.objects)
+    with disk_full_named(job.cache):
+        job.objects.mkdir(exist_ok=True)
+        dirty.touch()
+        with log_path.open("w", encoding="utf-8", buffering=1) as log:
+            make = _Make(job, log, log_path, progress)
+            progress.step("configuring the kernel")
+            lacking = _configure(job, make)
+            incremental = (job.objects / "vmlinux").exists()
+            progress.step("building the kernel")
+            make("Image", label=f"again {job.tree}" if incremental else "first")
+            progress.step("building the kernel's own selftests")
+            selftests = _build_selftests(job, make)
+        dirty.unlink()
+        progress.step("publishing the kernel")
+        _copy_out(job, into, selftests)
+        shutil.move(log_path, into / "build.log")
+        release = (
+            (job.objects / "include/config/kernel.release").read_text(encoding="utf-8").strip()
+        )
+        artifact.write_meta(into, {"release": release, "lacking": sorted(lacking)})
+
+
+def _configure(job: Job, make: _Make) -> list[str]:
+    """Write .config; return the symbols that the tree lacks and may lack."""
+    asked = job.objects / "asked.config"
+    asked.write_text(config.render_config(job.asked), encoding="utf-8")
+    make("allnoconfig", f"KCONFIG_ALLCONFIG={asked}")
+    final = config.parse_config((job.objects / ".config").read_text(encoding="utf-8"))
+    lacking = config.check_config(job.asked, final, job.tree, job.may_lack)
+    if final.get("ARM64_MTE") != "y":
+        raise ImageError("the kernel would have no MTE", "ask for CONFIG_ARM64_MTE=y")
+    return [item.symbol for item in lacking]
+
+
+def _build_selftests(job: Job, make: _Make) -> Path | None:
+    """Build the tree's own MTE selftests, if it has them; return where they are.
+
+    The make lines, and why each word is there: shared/facts/bugs.md, section 6.
+    """
+    if not (job.tree / MTE_SELFTESTS / "Makefile").is_file():
+        return None
+    make("headers")
+    output = job.objects / "selftests"
+    make.at(
+        job.tree / MTE_SELFTESTS / "..",
+        "ARM64_SUBTARGETS=mte",
+        f"OUTPUT={output}",
+        f"CC={CROSS}gcc",
+        f"KHDR_INCLUDES=-isystem {job.objects}/usr/include",
+        "LDFLAGS=-static -pthread",
+    )
+    return output / "mte"
+
+
+def _copy_out(job: Job, into: Path, selftests: Path | None) -> None:
+    shutil.copyfile(job.objects / "arch/arm64/boot/Image", into / artifact.IMAGE)
+    shutil.copyfile(job.objects / "vmlinux", into / artifact.VMLINUX)
+    shutil.copyfile(job.objects / "System.map", into / artifact.SYSTEM_MAP)
+    shutil.copyfile(job.objects / ".config", into / artifact.CONFIG)
+    if selftests is not None:
+        target = into / artifact.SELFTESTS
+        target.mkdir()
+        programs = [path for path in selftests.glob("check_*") if path.is_file()]
+        for program in programs:
+            shutil.copy(program, target / program.name)
+
+
+class _Make:
+    """Runs make for one job, writes its log, and turns its failures into errors."""
+
+    def __init__(self, job: Job, log: IO[str], log_path: Path, progress: Progress) -> None:
+        self._job = job
+        self._log = log
+        self._log_path = log_path
+        self._progress = progress
+        # No path of this machine in the DWARF: names are as in the source, "mm/memory.c".
+        mapped = f"-fdebug-prefix-map=../= -fdebug-prefix-map={job.objects}=."
+        self._words = [
+            f"O={job.objects}",
+            f"CC=ccache {CROSS}gcc",
+            "HOSTCC=ccache gcc",
+            f"KCFLAGS={mapped}",
+            f"KAFLAGS={mapped}",
+            "LOCALVERSION=",  # no "+" for a tree whose parent directory is a git repository
+        ]
+
+    def __call__(self, *words: str, label: str = "") -> None:
+        """Run a target of the kernel's top Makefile; ``label`` names whose lines are counted."""
+        self._run(self._job.tree, [*self._words, *words], label)
+
+    def at(self, directory: Path, *words: str) -> None:
+        """Run make in another directory of the source."""
+        self._run(directory, [*words], "")
+
+    def _run(self, directory: Path, words: list[str], label: str) -> None:
+        counts = self._job.cache / "logs/lines.json"
+        known: dict[str, int] = json.loads(counts.read_text()) if counts.exists() else {}
+        total = known.get(label, FIRST_GUESS)
+        lines = 0
+        tail: list[str] = []
+
+        def on_line(line: str) -> None:
+            nonlocal lines
+            lines += 1
+            tail.append(line)
+            if label:
+                self._progress.count(lines, total)
+
+        argv = ["make", f"-j{jobs()}", "--no-print-directory", "-C", str(directory)]
+        environment = build_environment(self._job.cache / "ccache")
+        environment["KBUILD_BUILD_HOST"] = self._job.key  # the guest can say which build it runs
+        common = ["ARCH=arm64", f"CROSS_COMPILE={CROSS}"]
+        status = run_logged(
+            [*argv, *common, *words], self._log, cwd=directory, env=environment, on_line=on_line
+        )
+        if status:
+            self._fail(tail)
+        if label:
+            counts.write_text(json.dumps(known | {label: lines}))
+
+    def _fail(self, lines: list[str]) -> None:
+        if any(map(says_disk_full, lines)):
+            # What was compiled goes too: it is what filled the disk, and ccache has most of it.
+            shutil.rmtree(self._job.objects, ignore_errors=True)
+            raise disk_full(self._job.cache)
+        error = first_error(lines)
+        raise BuildError(error, f"log: {self._log_path}", "\n".join(lines[-20:]))
+
+
+def first_error(lines: list[str]) -> str:
+    """Return the first line that says what went wrong, the most telling kind first."""
+    for pattern in _ERRORS:
+        for line in lines:
+            if pattern.match(line):
+                return line.removeprefix("../")
+    return lines[-1] if lines else "make failed and said nothing"

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""Kernel configuration: fragments merged, and the final .config held against them."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_SET = re.compile(r"CONFIG_(\w+)=(.*)")
+_UNSET = re.compile(r"# CONFIG_(\w+) is not set")
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A symbol that kbuild did not give as asked. Values are as in .config, ``n`` if unset."""
+
+    symbol: str
+    asked: str
+    got: str
+    known: bool
+    depends: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        if not self.known:
+            return f"CONFIG_{self.symbol}={self.asked}: this tree has no such symbol"
+        rule = f" (depends on {' && '.join(self.depends)})" if self.depends else ""
+        return f"CONFIG_{self.symbol}={self.asked}: refused, got {self.got}{rule}"
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """Return symbol -> value of a .config or fragment; names without ``CONFIG_``, ``n`` if unset.
+
+    Raises ValueError with the line's number for a line that is neither a setting nor a comment.
+    """
+    values: dict[str, str] = {}
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if found := _SET.fullmatch(line) or _UNSET.fullmatch(line):
+            values[found[1]] = found[2] if found.re is _SET else "n"
+        elif line and not line.startswith("#"):
+            raise ValueError(f"line {number}: {line!r} is not CONFIG_NAME=value")
+    return values
+
+
+def merge_fragments(paths: Iterable[Path]) -> dict[str, str]:
+    """Return what the fragments ask for; a later one wins. Raises ConfigError."""
+    merged: dict[str, str] = {}
+    for path in paths:
+        try:
+            merged |= parse_config(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}", "correct the fragment") from error
+    return merged
+
+
+def render_config(values: Mapping[str, str]) -> str:
+    """Return the text that parse_config() reads back, sorted."""
+    return "".join(f"CONFIG_{name}={value}\n" for name, value in sorted(values.items()))
+
+
+def compare_config(
+    asked: Mapping[str, str], final: Mapping[str, str], tree: Path
+) -> list[Mismatch]:
+    """Return what of ``asked`` the ``final`` .config does not hold.
+
+    A symbol that the Kconfig files of ``tree`` do not define is a mismatch even if ``n`` was
+    asked: it may be a spelling mistake.
+    """
+    doubtful = {
+        name: value
+        for name, value in asked.items()
+        if name not in final or _normal(final[name]) != _normal(value)
+    }
+    if not doubtful:
+        return []
+    definitions = _definitions(tree, doubtful.keys())
+    return [
+        Mismatch(name, value, final.get(name, "n"), name in definitions, definitions.get(name, ()))
+        for name, value in sorted(doubtful.items())
+        if name not in definitions or _normal(final.get(name, "n")) != _normal(value)
+    ]
+
+
+def check_config(
+    asked: Mapping[str, str],
+    final: Mapping[str, str],
+    tree: Path,
+    may_lack: frozenset[str] | None = frozenset(),
+) -> list[Mismatch]:
+    """Return the symbols that ``tree`` may lack and does; raise ConfigError for any other mismatch.
+
+    ``may_lack`` None means any symbol: the fragments were not written for this tree.
+    """
+    mismatches = compare_config(asked, final, tree)
+    lacking = [
+        item
+        for item in mismatches
+        if not item.known and (may_lack is None or item.symbol in may_lack)
+    ]
+    wrong = [item for item in mismatches if item not in lacking]
+    if wrong:
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise ConfigError(
+            f"the final .config is not what was asked for: {wrong[0]}{more}",
+            "correct the fragments, or list a symbol that the tree may lack in `optional`",
+            "\n".join(map(str, wrong)),
+        )
+    return lacking
+
+
+def _normal(value: str) -> str:
+    """Return ``value`` so that 0x10 and 0X10 are equal."""
+    return value.lower() if value.lower().startswith("0x") else value
+
+
+def _definitions(tree: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the defined ones of ``names``, with their ``depends on`` lines.
+
+    Kconfig language: Documentation/kbuild/kconfig-language.rst, "Menu entries".
+    """
+    wanted = set(names)
+    found: dict[str, tuple[str, ...]] = {}
+    for path in _kconfig_files(tree):
+        symbol = None
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            word, _, rest = line.strip().partition(" ")
+            rest = rest.strip()
+            if word in {"config", "menuconfig"}:
+                symbol = rest if rest in wanted else None
+                if symbol:
+                    found.setdefault(symbol, ())
+            elif symbol and word == "depends" and rest.startswith("on "):
+                found[symbol] += (rest.removeprefix("on ").strip(),)
+            elif word in {"menu", "endmenu", "choice", "endchoice", "if", "endif", "source"}:
+                symbol = None
+    return found
+
+
+def _kconfig_files(tree: Path) -> Iterable[Path]:
+    for top, directories, files in os.walk(tree):
+        directories[:] = [name for name in directories if name not in {".git", "Documentation"}]
+        yield from (Path(top, name) for name in files if name.startswith("Kconfig"))

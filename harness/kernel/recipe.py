@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+"""A recipe: kernel-configs/<name>/kernel.toml. An unknown key is an error.
+
+description = "one line, shown in reports"
+inherits = "stock"            # base from there; its fragments, then ours; its patches, then ours
+fragments = ["base", "mte"]   # kernel-configs/fragments/<x>.config; "./x.config" lies beside
+optional = ["CONFIG_ZBUD"]    # symbols asked for that this tree may not know
+patches = "patches/series"    # lists `git format-patch` files, one a line
+mbox = "series.mbox"          # or one mbox
+
+[base]                        # exactly one of
+debian = "linux-source-6.12"  #   a Debian package that holds /usr/src/<name>.tar.xz
+git = "URL or path"           #   with revision = "v6.18"
+directory = "path"            #   relative to kernel.toml
+
+[known_bad]                   # kernel-configs/known-bad/ only
+breaks = "what the patch breaks"
+probes = ["swap_disk"]        # the probes that must fail, and no others
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import RecipeError
+
+RECIPES = "kernel-configs"
+FRAGMENTS = "fragments"
+FILE = "kernel.toml"
+
+TOP_KEYS = {"description", "inherits", "fragments", "optional", "patches", "mbox"}
+BASE_KEYS = {"debian", "git", "revision", "directory"}
+KNOWN_BAD_KEYS = {"breaks", "probes"}
+
+
+@dataclass(frozen=True)
+class DebianBase:
+    """A Debian package with the source in /usr/src/<package>.tar.xz."""
+
+    package: str
+
+
+@dataclass(frozen=True)
+class GitBase:
+    """A repository, by URL or path, and what `git rev-parse` understands there."""
+
+    url: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class DirectoryBase:
+    """A kernel source directory, taken as it is."""
+
+    path: Path
+
+
+Base = DebianBase | GitBase | DirectoryBase
+
+
+@dataclass(frozen=True)
+class KnownBad:
+    """What a recipe breaks on purpose, and the probes that must notice."""
+
+    breaks: str
+    probes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A kernel.toml with what it inherits folded in.
+
+    ``patches`` are series files or mboxes, in the order of application;
+    ``optional`` are symbol names without ``CONFIG_``.
+    """
+
+    name: str
+    path: Path
+    description: str
+    base: Base
+    fragments: tuple[Path, ...]
+    optional: frozenset[str]
+    patches: tuple[Path, ...]
+    known_bad: KnownBad | None
+
+
+def recipe_path(argument: str, root: Path) -> Path | None:
+    """Return the kernel.toml that ``argument`` names, or None.
+
+    It names a recipe of the repository (``stock``, ``known-bad/swapin``), or a directory
+    anywhere that holds a kernel.toml.
+    """
+    plain = not argument.startswith((".", "/"))
+    places = [root / RECIPES / argument / FILE] if plain else []
+    for path in (*places, Path(argument) / FILE):
+        if path.is_file():
+            return path
+    return None
+
+
+def recipe_names(root: Path) -> list[str]:
+    """Return the names of the repository's recipes, sorted."""
+    top = root / RECIPES
+    return sorted(path.parent.relative_to(top).as_posix() for path in top.rglob(FILE))
+
+
+def load_recipe(path: Path, root: Path) -> Recipe:
+    """Read the kernel.toml ``path`` and all that it inherits.
+
+    Raises RecipeError with file and line.
+    """
+    return _load(path, root, ())
+
+
+def _load(path: Path, root: Path, heirs: tuple[Path, ...]) -> Recipe:
+    path = path.resolve()
+    if path in heirs:
+        raise RecipeError(f"{path}: inherits itself", "break the circle of `inherits`")
+    toml = _Toml(path)
+    top = toml.table(toml.values, TOP_KEYS | {"base", "known_bad"}, "")
+    parent = None
+    if "inherits" in top:
+        name = toml.text(top, "inherits")
+        parent_path = root / RECIPES / name / FILE
+        if not parent_path.is_file():
+            raise toml.error(
+                "inherits", f"there is no recipe {name!r}", "name one of kernel-configs/"
+            )
+        parent = _load(parent_path, root, (*heirs, path))
+    base = _base(toml) if "base" in top else parent.base if parent else None
+    if base is None:
+        raise RecipeError(f"{path}: no [base]", "name a base, or a recipe to inherit it from")
+    fragments = [_fragment(toml, name, root) for name in toml.texts(top, "fragments")]
+    optional = frozenset(name.removeprefix("CONFIG_") for name in toml.texts(top, "optional"))
+    patches = _patches(toml, top)
+    return Recipe(
+        name=_name(path, root),
+        path=path,
+        description=toml.text(top, "description"),
+        base=base,
+        fragments=(*(parent.fragments if parent else ()), *fragments),
+        optional=optional | (parent.optional if parent else frozenset()),
+        patches=(*(parent.patches if parent else ()), *patches),
+        known_bad=_known_bad(toml) if "known_bad" in top else None,
+    )
+
+
+def _name(path: Path, root: Path) -> str:
+    top = (root / RECIPES).resolve()
+    inside = path.parent.is_relative_to(top)
+    return path.parent.relative_to(top).as_posix() if inside else path.parent.name
+
+
+def _base(toml: _Toml) -> Base:
+    base = toml.table(toml.values["base"], BASE_KEYS, "base")
+    kinds = sorted(base.keys() - {"revision"})
+    if len(kinds) != 1:
+        raise toml.error("base", "[base] must have exactly one of debian, git, directory")
+    if ("revision" in base) != (kinds == ["git"]):
+        raise toml.error("base", "revision goes with git, and git needs one")
+    match kinds[0]:
+        case "debian":
+            return DebianBase(toml.text(base, "debian"))
+        case "git":
+            return GitBase(toml.text(base, "git"), toml.text(base, "revision"))
+        case _:
+            path = Path(toml.text(base, "directory")).expanduser()
+            return DirectoryBase((toml.path.parent / path).resolve())
+
+
+def _fragment(toml: _Toml, name: str, root: Path) -> Path:
+    local = name.startswith(("./", "../", "/"))
+    path = toml.path.parent / name if local else root / RECIPES / FRAGMENTS / f"{name}.config"
+    if not path.is_file():
+        raise toml.error("fragments", f"there is no fragment {name!r} ({path})")
+    return path
+
+
+def _patches(toml: _Toml, top: dict[str, Any]) -> list[Path]:
+    found = []
+    for key in ("patches", "mbox"):
+        if key in top:
+            path = toml.path.parent / toml.text(top, key)
+            if not path.is_file():
+                raise toml.error(key, f"there is no {path}")
+            found.append(path)
+    if len(found) > 1:
+        raise toml.error("mbox", "patches and mbox exclude each other")
+    return found
+
+
+def _known_bad(toml: _Toml) -> KnownBad:
+    table = toml.table(toml.values["known_bad"], KNOWN_BAD_KEYS, "known_bad")
+    probes = toml.texts(table, "probes")
+    if not probes:
+        raise toml.error("known_bad", "no probe is named that must fail")
+    return KnownBad(toml.text(table, "breaks"), probes)
+
+
+class _Toml:
+    """A parsed file that can say on which line a key stands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._text = path.read_text(encoding="utf-8")
+        try:
+            self.values = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{path}: {error}", "correct the TOML") from error
+
+    def error(self, key: str, cause: str, cure: str = "correct the recipe") -> RecipeError:
+        """Return an error that names the line of ``key``."""
+        pattern = rf"\s*\[?\s*[\"']?{re.escape(key)}[\"']?\s*[]=]"
+        lines = self._text.splitlines()
+        number = next((n for n, line in enumerate(lines, 1) if re.match(pattern, line)), 1)
+        return RecipeError(f"{self.path}:{number}: {cause}", cure)
+
+    def table(self, value: object, known: set[str], where: str) -> dict[str, Any]:
+        """Return ``value`` as a table that has only ``known`` keys."""
+        if not isinstance(value, dict):
+            raise self.error(where, f"{where} must be a table")
+        for key in value:
+            if key not in known:
+                place = f" in [{where}]" if where else ""
+                raise self.error(
+                    key, f"unknown key {key!r}{place}", f"known: {', '.join(sorted(known))}"
+                )
+        return value
+
+    def text(self, table: dict[str, Any], key: str) -> str:
+        """Return the string at ``key``, which must be there."""
+        value = table.get(key)
+        if not isinstance(value, str) or not value:
+            raise self.error(key, f"{key} must be a string, and is needed")
+        return value
+
+    def texts(self, table: dict[str, Any], key: str) -> tuple[str, ...]:
+        """Return the list of strings at ``key``; none if it is not there."""
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error(key, f"{key} must be a list of strings")
+        return tuple(value)

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""A guest booted once, stopped and saved; then cloned for each test.
+
+QEMU's documented VM templating (docs/system/vm-templating.rst): the template's
+DRAM is a shared file and is left out of the saved state (``x-ignore-shared``);
+a clone maps that file privately and reads the state, which takes about 0.1 s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from harness.deadline import Deadline
+from harness.errors import BootError, DiskFullError, QemuDiedError
+from harness.guest.image import GuestImage
+from harness.guest.rundisk import RunKeys
+from harness.kernel import Kernel
+from harness.machine.command import Descriptors, Memory, guest_command
+from harness.machine.process import QemuProcess
+from harness.machine.qemu import Qemu
+from harness.machine.spec import MachineSpec
+from harness.progress import Progress
+from harness.store import Store
+
+# Changes when what is saved, or how, changes.
+FORMAT = 1
+BOOT_SECONDS = 120.0
+
+# What the console shows, in order; the last one seen is the phase a boot got to.
+PHASES = (
+    (r"", "QEMU started, no output from the kernel"),
+    (r"Booting Linux|Linux version", "early kernel"),
+    (r"Run /init as init process", "kernel up, init started"),
+    (r"mte-harness: init", "init running"),
+    (r"mte-harness: ready", "ready"),
+)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A saved guest: ``ram`` (DRAM, sparse), ``state`` (devices, tags), and how it was made.
+
+    ``boot_seconds``: power-on to the ready line. ``taint``: the kernel's taint
+    bits then, as far as the console told. ``console``: the boot's console text.
+    """
+
+    key: str
+    directory: Path
+    spec: MachineSpec
+    qemu: Qemu
+    kernel: Kernel
+    image: GuestImage
+    append: str
+    boot_seconds: float
+
+    @property
+    def console(self) -> str:
+        """The console text of the template's boot."""
+        return (self.directory / "console.log").read_text(errors="replace")
+
+    def start(self, keys: RunKeys) -> QemuProcess:
+        """A clone, running. QemuDiedError when QEMU refuses the saved state."""
+        process = QemuProcess(
+            lambda descriptors: guest_command(
+                self.qemu,
+                self.spec,
+                image=self.kernel.image,
+                disk=self.image.disk,
+                memory=Memory(self.directory / "ram", shared=False),
+                descriptors=descriptors,
+                append=self.append,
+                incoming=True,
+            ),
+            swap_mib=self.spec.swap_mib,
+            run_disk=keys.disk(),
+            scratch=self.directory.parent,
+        )
+        try:
+            _ignore_shared(process)
+            process.qmp("migrate-incoming", uri=f"file:{self.directory / 'state'}")
+            if not process.wait_status("paused", Deadline.after(60)):
+                raise QemuDiedError(
+                    f"QEMU does not take the saved guest (state {process.status()})",
+                    f"mte-harness clean templates/{self.key}",
+                    process.describe(),
+                )
+            process.qmp("cont")
+        except BaseException:
+            process.close()
+            raise
+        return process
+
+
+def _ignore_shared(process: QemuProcess) -> None:
+    process.qmp(
+        "migrate-set-capabilities",
+        capabilities=[{"capability": "x-ignore-shared", "state": True}],
+    )
+
+
+def boot_phase(console: str) -> str:
+    """The furthest of ``PHASES`` that the console text shows."""
+    reached = PHASES[0][1]
+    for pattern, name in PHASES[1:]:
+        if re.search(pattern, console):
+            reached = name
+    return reached
+
+
+def _boot_failure(process: QemuProcess, kernel: Kernel, what: str) -> BootError:
+    text = process.console.text()
+    return BootError(
+        f"kernel {kernel.name} did not come up: {what}; phase reached: {boot_phase(text)}",
+        details="\n".join(
+            [
+                "console, last 60 lines:",
+                process.console.tail(60) or "(nothing)",
+                "registers:",
+                process.registers() if process.running() else "(QEMU has ended)",
+                process.describe(),
+            ]
+        ),
+    )
+
+
+def wait_ready(process: QemuProcess, kernel: Kernel, seconds: float) -> None:
+    """Waits for the agent's ready line. BootError with phase, console and registers."""
+    deadline = Deadline.after(seconds)
+    while not process.console.wait_for(r"mte-harness: ready", Deadline.after(0.25)):
+        if not process.running():
+            raise _boot_failure(process, kernel, "QEMU ended")
+        text = process.console.text()
+        if "mte-harness: failed" in text:
+            line = next(x for x in text.splitlines() if "mte-harness: failed" in x)
+            raise _boot_failure(process, kernel, line.split("mte-harness: ")[1])
+        if process.status() == "shutdown":
+            panic = re.search(r"Kernel panic - not syncing: .*", text)
+            raise _boot_failure(process, kernel, panic[0] if panic else "it reset the machine")
+        if deadline.passed():
+            raise _boot_failure(process, kernel, f"silent for {seconds:.0f} s (hang)")
+
+
+def template_key(
+    qemu: Qemu, spec: MachineSpec, kernel: Kernel, image: GuestImage, append: str
+) -> str:
+    """Sixteen hex digits over all that the saved guest depends on."""
+    words = (FORMAT, qemu.identity, qemu.banner, spec.key(), kernel.key, image.key, append)
+    return hashlib.sha256(repr(words).encode()).hexdigest()[:16]
+
+
+def _save(process: QemuProcess, state: Path) -> None:
+    process.qmp("stop")
+    _ignore_shared(process)
+    process.qmp("migrate", uri=f"file:{state}")
+    deadline = Deadline.after(60)
+    while True:
+        info = cast("dict[str, object]", process.qmp("query-migrate"))
+        if info.get("status") == "completed":
+            return
+        if info.get("status") == "failed" or deadline.passed():
+            raise DiskFullError(
+                f"the guest could not be saved: {info.get('error-desc', info.get('status'))}",
+                f"room is needed under {state.parent}",
+            )
+        time.sleep(0.005)
+
+
+def obtain_template(
+    store: Store,
+    qemu: Qemu,
+    spec: MachineSpec,
+    kernel: Kernel,
+    image: GuestImage,
+    progress: Progress,
+    append: str = "",
+) -> Template:
+    """The template of this kernel on this machine, booted and saved if it is not there yet."""
+    key = template_key(qemu, spec, kernel, image, append)
+
+    def make(directory: Path) -> None:
+        progress.step(f"booting {kernel.name} on {spec.name}")
+        room = shutil.disk_usage(directory).free
+        if room < spec.memory_mib * 1024 * 1024 // 2:
+            raise DiskFullError(
+                f"{room >> 20} MiB free under {directory.parent}: no room for a saved guest",
+                "mte-harness clean, or set MTE_HARNESS_CACHE to a larger disk",
+            )
+        started = time.monotonic()
+        with QemuProcess(
+            lambda descriptors: guest_command(
+                qemu,
+                spec,
+                image=kernel.image,
+                disk=image.disk,
+                memory=Memory(directory / "ram", shared=True),
+                descriptors=descriptors,
+                append=append,
+            ),
+            swap_mib=spec.swap_mib,
+            run_disk=RunKeys.generate().disk(),
+            scratch=directory.parent,
+        ) as process:
+            wait_ready(process, kernel, BOOT_SECONDS)
+            seconds = time.monotonic() - started
+            _save(process, directory / "state")
+            (directory / "console.log").write_text(process.console.text())
+        (directory / "meta.json").write_text(
+            json.dumps({"boot_seconds": seconds, "kernel": kernel.name, "qemu": qemu.banner})
+        )
+
+    directory = store.obtain(key, make)
+    meta = json.loads((directory / "meta.json").read_text())
+    return Template(key, directory, spec, qemu, kernel, image, append, meta["boot_seconds"])

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: MIT
+"""A strict parser for KTAP 1 and for the TAP 13 that kernel selftests print.
+
+Format: the kernel's Documentation/dev-tools/ktap.rst and
+tools/testing/selftests/kselftest.h. The parser never raises: whatever is wrong
+with a text is a sentence in ``Document.problems``, and a document that has one
+can never count as passed. Lines that are not KTAP are allowed by the format
+(kernel or program output that got in between); they are kept in ``noise``.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass, field
+
+MAX_BYTES = 8 * 2**20  # what a runner should keep of a program's output
+
+_RESULT = re.compile(r"(?P<word>ok|not ok)(?=\s|$)\s*(?P<number>\d+)?(?P<rest>.*)", re.DOTALL)
+_VERSION = re.compile(r"(?P<dialect>KTAP|TAP) version (?P<number>\d+)\s*$")
+_PLAN = re.compile(r"1\.\.(?P<count>\d+)\s*(?:#\s*(?P<rest>.*))?$")
+# kselftest.h, ksft_print_cnts(); it counts every result that the program gave.
+_TOTALS = re.compile(
+    r"# Totals: pass:(?P<pass>\d+) fail:(?P<fail>\d+) xfail:(?P<xfail>\d+) "
+    r"xpass:(?P<xpass>\d+) skip:(?P<skip>\d+) error:(?P<error>\d+)\s*$"
+)
+# TAP 13 spells SKIP and TODO in any case; the others are KTAP's own, in capitals.
+_DIRECTIVE = re.compile(
+    r"(?:^|\s)#\s*(?P<word>(?i:SKIP|TODO)|XFAIL|XPASS|TIMEOUT|ERROR)\b:?\s*(?P<reason>.*)$"
+)
+_SUPPORTED = {("KTAP", 1), ("TAP", 13), ("TAP", 14)}
+
+
+class Outcome(enum.StrEnum):
+    """What one result line says."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    SKIP = "skip"
+    XFAIL = "xfail"
+    XPASS = "xpass"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result line.
+
+    ``name`` is empty where the line has only a directive (``ok 3 # SKIP why``,
+    as ksft_test_result_skip() prints). ``diagnostics`` are the ``#`` lines before
+    it, without the ``#``; ``subtests`` are the results nested below it.
+    """
+
+    number: int
+    name: str
+    outcome: Outcome
+    reason: str = ""
+    diagnostics: tuple[str, ...] = ()
+    subtests: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole KTAP output. ``version`` and ``plan`` are empty or None when not printed.
+
+    ``skipped`` is the reason of a ``1..0 # SKIP`` plan: the program ran nothing, on
+    purpose. ``diagnostics`` are the ``#`` lines that follow the last result.
+    """
+
+    version: str
+    plan: int | None
+    results: tuple[Result, ...]
+    problems: tuple[str, ...]
+    skipped: str | None = None
+    diagnostics: tuple[str, ...] = ()
+    noise: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the output is sound, and every result in it is a pass."""
+        return (
+            not self.problems
+            and self.skipped is None
+            and all(result.outcome is Outcome.PASS for result in self.results)
+        )
+
+
+@dataclass
+class _Level:
+    """A document being read; ``indent`` is that of its version line."""
+
+    indent: int
+    version: str
+    plan: int | None = None
+    results: list[Result] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    diagnostics: list[str] = field(default_factory=list)
+    nested: list[Result] = field(default_factory=list)
+    skipped: str | None = None
+
+    def finish(self) -> None:
+        """Adds what can be judged only once the level is complete."""
+        if self.nested:
+            self.problems.append("nested results end without the result they belong to")
+        if self.plan is None:
+            self.problems.append(f"no plan line; {len(self.results)} results came")
+        elif self.plan == 0:
+            if self.skipped is None:
+                self.problems.append("the plan is 1..0 and gives no SKIP reason")
+            if self.results:
+                self.problems.append(f"the plan is 1..0, yet {len(self.results)} results came")
+        elif len(self.results) < self.plan:
+            self.problems.append(
+                f"the plan promised {self.plan} results, only {len(self.results)} came"
+            )
+        elif len(self.results) > self.plan:
+            self.problems.append(f"the plan promised {self.plan} results, {len(self.results)} came")
+
+
+def parse(text: str | bytes, *, cut: bool = False) -> Document:
+    """Reads a program's standard output.
+
+    ``cut`` says that the runner stopped reading before the program stopped
+    writing (see MAX_BYTES); such a document always has a problem.
+    """
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    parser = _Parser()
+    lines = text.split("\n")
+    for line in lines:
+        parser.line(line.rstrip("\r"))
+    if lines[-1] and _is_ktap(lines[-1].strip()):
+        parser.problem(f"the output ends in the middle of a line: {_short(lines[-1])}")
+    if cut:
+        parser.problem("the program printed more than is kept; the rest was cut off")
+    return parser.document()
+
+
+def _is_ktap(line: str) -> bool:
+    return bool(_RESULT.match(line) or _VERSION.match(line) or _PLAN.match(line))
+
+
+def _short(line: str) -> str:
+    return repr(line if len(line) <= 80 else line[:77] + "...")
+
+
+class _Parser:
+    """Keeps the stack of open levels; the first one is the program's own."""
+
+    def __init__(self) -> None:
+        self.levels: list[_Level] = []
+        self.noise: list[str] = []
+        self.problems: list[str] = []
+        self.bailed = False
+        self.totals: dict[str, int] | None = None
+
+    def problem(self, text: str) -> None:
+        """Notes something wrong with the whole output."""
+        self.problems.append(text)
+
+    def line(self, line: str) -> None:
+        text = line.strip()
+        indent = len(line) - len(line.lstrip(" "))
+        if not text:
+            return
+        if text.startswith("Bail out!"):
+            self.bailed = True
+            self.problem(f"the program bailed out: {text[9:].strip() or 'no reason given'}")
+        elif match := _VERSION.match(text):
+            self._version(indent, match)
+        elif match := _PLAN.match(text):
+            self._plan(indent, match)
+        elif match := _RESULT.match(text):
+            self._result(indent, match, text)
+        elif text.startswith("#"):
+            self._diagnostic(text)
+        else:
+            self.noise.append(line)
+
+    def _version(self, indent: int, match: re.Match[str]) -> None:
+        key = (match["dialect"], int(match["number"]))
+        if key not in _SUPPORTED:
+            self.problem(f"unknown version line {_short(match.string)}")
+        if self.levels and indent <= self.levels[-1].indent:
+            self.problem(f"a second version line: {_short(match.string)}")
+            return
+        self.levels.append(_Level(indent, match.string.strip()))
+
+    def _level_at(self, indent: int) -> _Level | None:
+        return next((level for level in self.levels if level.indent == indent), None)
+
+    def _plan(self, indent: int, match: re.Match[str]) -> None:
+        level = self._level_at(indent)
+        if level is None or level is not self.levels[-1]:
+            self.problem(f"a plan line without a version line above it: {_short(match.string)}")
+        elif level.plan is not None:
+            level.problems.append(f"a second plan line: {_short(match.string)}")
+        else:
+            if level.results or level.nested:
+                level.problems.append("the plan line comes after the first result")
+            level.plan = int(match["count"])
+            rest = match["rest"]
+            if level.plan == 0 and rest and rest[:4].upper() == "SKIP":
+                level.skipped = rest[4:].lstrip(": ") or "no reason given"
+
+    def _diagnostic(self, text: str) -> None:
+        if match := _TOTALS.match(text):
+            self.totals = {key: int(value) for key, value in match.groupdict().items()}
+        if self.levels:
+            self.levels[-1].diagnostics.append(text[1:].strip())
+        else:
+            self.noise.append(text)
+
+    def _result(self, indent: int, match: re.Match[str], text: str) -> None:
+        level = self._level_at(indent)
+        if level is None:
+            self.problem(f"a result line without a version line above it: {_short(text)}")
+            return
+        while self.levels[-1] is not level:
+            self._close()
+        if match["number"] is None:
+            level.problems.append(f"a result line without a number: {_short(text)}")
+            return
+        number = int(match["number"])
+        expected = level.results[-1].number + 1 if level.results else 1
+        if number != expected:
+            level.problems.append(f"result {number} where {expected} was due: {_short(text)}")
+        if self.bailed:
+            level.problems.append(f"a result after the program bailed out: {_short(text)}")
+        if self.totals is not None:
+            level.problems.append(f"a result after the totals: {_short(text)}")
+        outcome, name, reason = _outcome(match["word"], match["rest"])
+        # In TAP the number names a test, and selftests repeat descriptions
+        # (tools/testing/selftests/arm64/mte/check_buffer_fill.c does).
+        if name and level.version.startswith("KTAP") and any(r.name == name for r in level.results):
+            level.problems.append(f"two results are named {_short(name)}")
+        if outcome is Outcome.PASS and any(r.outcome in _BAD for r in level.nested):
+            level.problems.append(f"{_short(name)} says ok, but one of its subtests failed")
+        level.results.append(
+            Result(number, name, outcome, reason, tuple(level.diagnostics), tuple(level.nested))
+        )
+        level.diagnostics.clear()
+        level.nested.clear()
+
+    def _close(self) -> None:
+        """Ends the innermost level; its results belong to the parent's next result."""
+        child = self.levels.pop()
+        child.finish()
+        parent = self.levels[-1]
+        parent.nested.extend(child.results)
+        parent.diagnostics.extend(child.diagnostics)
+        parent.problems.extend(f"subtests: {problem}" for problem in child.problems)
+
+    def document(self) -> Document:
+        if not self.levels:
+            problems = (*self.problems, "no KTAP version line: the program gave no results")
+            return Document("", None, (), problems, noise=tuple(self.noise))
+        while len(self.levels) > 1:
+            self._close()
+        root = self.levels[0]
+        root.finish()
+        self._check_totals(root)
+        return Document(
+            version=root.version,
+            plan=root.plan,
+            results=tuple(root.results),
+            problems=(*self.problems, *root.problems),
+            skipped=root.skipped,
+            diagnostics=tuple(root.diagnostics),
+            noise=tuple(self.noise),
+        )
+
+    def _check_totals(self, root: _Level) -> None:
+        if self.totals is None:
+            return
+        for outcome in (Outcome.PASS, Outcome.FAIL, Outcome.SKIP, Outcome.XFAIL, Outcome.XPASS):
+            seen = sum(result.outcome is outcome for result in root.results)
+            if seen != self.totals[outcome.value]:
+                root.problems.append(
+                    f"the totals line counts {outcome.value}:{self.totals[outcome.value]}, "
+                    f"{seen} such results came"
+                )
+
+
+_BAD = frozenset({Outcome.FAIL, Outcome.TIMEOUT, Outcome.ERROR})
+
+
+def _outcome(word: str, rest: str) -> tuple[Outcome, str, str]:
+    """Outcome, name and reason of ``[- name] [# [directive] [data]]``."""
+    rest = rest.strip()
+    rest = rest.removeprefix("- ") if rest.startswith("- ") else rest
+    if match := _DIRECTIVE.search(rest):
+        directive = match["word"].upper()
+        outcome = Outcome.XFAIL if directive == "TODO" else Outcome(directive.lower())
+        return outcome, rest[: match.start()].strip(), match["reason"].strip()
+    name, _, data = rest.partition("#")
+    return (Outcome.PASS if word == "ok" else Outcome.FAIL), name.strip(), data.strip()

@@ -1,0 +1,1 @@
+"""What a test found: KTAP, splats, taint and counters, joined to one verdict."""

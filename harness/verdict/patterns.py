@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""How Linux words its complaints on an arm64 console.
+
+Each pattern is matched at the start of a kernel line, without its time stamp.
+The comment beside it names the code that prints it (paths in 6.12).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+
+class Kind(enum.StrEnum):
+    """What a splat is, as a part of its fingerprint."""
+
+    PANIC = "panic"
+    OOPS = "oops"
+    BUG = "bug"
+    WARNING = "warning"
+    LOCKDEP = "lockdep"
+    KASAN = "kasan"
+    KFENCE = "kfence"
+    UBSAN = "ubsan"
+    SLAB = "slab"
+    LIST = "list"
+    REFCOUNT = "refcount"
+    PAGE = "page"
+    SWAP = "swap"
+    LEAK = "leak"
+    RCU = "rcu"
+    HUNG = "hung"
+    LOCKUP = "lockup"
+    SERROR = "serror"
+    TRACE = "trace"
+
+
+def _table(*rows: tuple[Kind, str]) -> tuple[tuple[Kind, re.Pattern[str]], ...]:
+    return tuple((kind, re.compile(pattern)) for kind, pattern in rows)
+
+
+# The first row that matches wins, so the general ones come last.
+TRIGGERS = _table(
+    (Kind.PANIC, r"Kernel panic - not syncing: "),  # kernel/panic.c
+    (Kind.SERROR, r"SError Interrupt on CPU"),  # arch/arm64/kernel/traps.c
+    (Kind.OOPS, r"Unable to handle kernel "),  # arch/arm64/mm/fault.c
+    (Kind.BUG, r"Internal error: Oops - BUG"),  # arch/arm64/kernel/traps.c, bug_handler()
+    (Kind.OOPS, r"Internal error: "),  # __die()
+    (Kind.OOPS, r"Unhandled .* exception on CPU|Bad mode in "),  # entry-common.c
+    (Kind.OOPS, r"Insufficient stack space to handle exception"),  # traps.c
+    (Kind.BUG, r"[kK]ernel BUG at "),  # lib/bug.c
+    (Kind.KASAN, r"(?:BUG: )?KASAN: "),  # mm/kasan/report.c
+    (Kind.KFENCE, r"BUG: KFENCE: "),  # mm/kfence/report.c
+    (Kind.UBSAN, r"UBSAN: "),  # lib/ubsan.c
+    (Kind.LOCKUP, r"(?:watchdog: )?BUG: (?:soft|workqueue) lockup"),  # kernel/watchdog.c
+    (Kind.LOCKUP, r"(?:watchdog: )?Watchdog detected hard LOCKUP"),
+    (Kind.PAGE, r"BUG: Bad page (?:state|map|cache) "),  # mm/page_alloc.c, memory.c, filemap.c
+    (Kind.PAGE, r"BUG: (?:Bad rss-counter|non-zero pgtables_bytes)"),  # kernel/fork.c
+    (Kind.PAGE, r"pagealloc: (?:memory corruption|single bit error)"),  # mm/page_poison.c
+    (Kind.PAGE, r"\S+\.[ch]:\d+: bad (?:pgd|p4d|pud|pmd) "),  # mm/pgtable-generic.c
+    (Kind.SLAB, r"BUG \S+ \(.*\): "),  # mm/slub.c, __slab_bug()
+    (Kind.LIST, r"list_(?:add|del) (?:corruption|double add)"),  # lib/list_debug.c
+    (Kind.REFCOUNT, r"refcount_t: "),  # lib/refcount.c
+    (Kind.SWAP, r"(?:\w+: )?(?:Bad|Unused) swap (?:file|offset) entry "),  # mm/swapfile.c
+    (Kind.SWAP, r"(?:Read|Write)-error on swap-device"),  # mm/page_io.c
+    (Kind.LEAK, r"kmemleak: \d+ new suspected memory leaks"),  # mm/kmemleak.c
+    (
+        Kind.LOCKDEP,  # kernel/locking/lockdep.c
+        (
+            r"WARNING: (?:possible |inconsistent lock state|suspicious RCU usage|bad contention"
+            r"|bad unlock balance|Nested lock was not taken|held lock freed|chain_key collision"
+            r"|lock held when returning|\S+/\d+ still has locks held|\S+-safe -> \S+-unsafe lock)"
+        ),
+    ),
+    (Kind.LOCKDEP, r"INFO: trying to register non-static key"),
+    (Kind.LOCKDEP, r"\[ BUG: "),  # kernel/locking/lockdep.c, rtmutex
+    (Kind.RCU, r"(?:rcu: )?INFO: \w+ (?:self-)?detected (?:expedited )?stall"),  # rcu/tree_stall.h
+    (Kind.HUNG, r"INFO: task .* blocked for more than \d+ seconds"),  # kernel/hung_task.c
+    (Kind.WARNING, r"WARNING: CPU: \d+ PID: \d+ at "),  # kernel/panic.c, __warn()
+    (Kind.BUG, r"(?:\w+: )?BUG: "),  # sleeping function, scheduling while atomic, spinlock ...
+)
+
+# Not the kernel's fault: memory ran out, as some tests make it.
+EVENTS = re.compile(
+    r"\S.* invoked oom-killer: |(?:Memory cgroup o|O)ut of memory: Killed process"  # oom_kill.c
+    r"|oom_reaper: |\S.*: page allocation failure: "  # mm/page_alloc.c, warn_alloc()
+)
+# A trace that somebody asked for: drivers/tty/sysrq.c, lib/nmi_backtrace.c; or an event's.
+ASKED_FOR = re.compile(rf"sysrq: |NMI backtrace for cpu |task:\S|{EVENTS.pattern}")
+
+# Complaints of one line, with no trace to follow.
+ONE_LINE = re.compile(
+    r"BUG: (?:Bad rss-counter|non-zero pgtables_bytes|Bad page \w+: \d+ messages suppressed)"
+    r"|\S+\.[ch]:\d+: bad p|(?:\w+: )?(?:Bad|Unused) swap |(?:Read|Write)-error on swap-device"
+    r"|kmemleak: "
+)
+
+CUT_HERE = "------------[ cut here ]------------"  # include/asm-generic/bug.h
+END = re.compile(r"---\[ end (?:trace|Kernel panic)")
+BORDER = re.compile(r"={20,}$")
+CALL_TRACE = re.compile(r"(?i:call trace):\s*$")  # arm64: "Call trace:", others "Call Trace:"
+
+# " do_swap_page+0x10/0x20 (P)", and on x86 " ? name+0x1/0x2 [module]".
+FRAME = re.compile(
+    r"\s*(?:\? )?(?P<symbol>[\w.$]+)\+0x(?P<offset>[0-9a-f]+)/0x(?P<size>[0-9a-f]+)"
+    r"(?: \[[^]]*\])?(?: \([A-Z]+\))?\s*$"
+)
+BARE_FRAME = re.compile(r"\s*0x[0-9a-f]{8,}(?: \([A-Z]+\))?\s*$")
+PC = re.compile(r"pc : (?P<where>\S+)")
+CPU = re.compile(r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<task>.*?) "
+                 r"(?:Not tainted|Tainted:|Kdump:)")  # fmt: skip
+REGISTERS = re.compile(r"\b(?P<name>x\d+|sp|pstate) ?: ?(?P<value>[0-9a-f]{8,16})")
+
+# Lines that come just before a splat's first telling line: mm/debug.c, dump_page()
+# and dump_vma(), and the lines of '=' above a report.
+PRELUDE = re.compile(
+    r"page: ?refcount:|head: ?order:|memcg:|(?:\w+ )?flags: 0x|page_type: |raw: |"
+    r"page dumped because: |page does not match folio|vma [0-9a-f]{16}|={20,}$"
+)
+# Lines of a splat that may follow its trace, and never begin one.
+ANATOMY = re.compile(
+    rf"{FRAME.pattern}|{BARE_FRAME.pattern}|{CALL_TRACE.pattern}|{END.pattern}|"
+    r"\s*$|Code: |Modules linked in:|CPU: \d+ (?:UID|PID)|Hardware name: |Tainted: |pstate: |pc : |"
+    r"lr : |sp : |x\d+ ?: |Kernel Offset: |CPU features: |Memory Limit: |SMP: stopping|"
+    r"SMP: failed to stop|Disabling lock debugging|Rebooting in |rcu: |\t|Sending NMI|"
+    r"NMI backtrace for|task:|Showing all locks|\d+ locks? held|no locks held| #\d+: |"
+    r"irq event stamp|hardirqs last|softirqs last|INFO: lockdep is turned off|page: ?refcount:|"
+    r"head: ?order:|(?:\w+ )?flags: 0x|page_type: |raw: |page dumped because: |FIX |=+$|-+$"
+)
+# Panics that only say what an earlier splat led to: kernel/exit.c, panic.c, traps.c.
+CONSEQUENCE = re.compile(
+    r"Kernel panic - not syncing: (?:Oops|Fatal exception|\w+: panic_on_warn|kasan\.fault"
+    r"|Attempted to kill (?:init|the idle)|softlockup|hung_task|RCU Stall|Asynchronous SError"
+    r"|Unhandled exception|kernel stack overflow)"
+)
+
+# Frames that say how the splat was printed, not where the fault is.
+GENERIC = re.compile(
+    r"dump_backtrace|show_stack|dump_stack|dump_stack_lvl|show_regs|__show_regs|die|__die|die_\w+|"
+    r"__do_kernel_fault|do_bad_area|do_page_fault|do_translation_fault|do_mem_abort|\w*mem_abort\w*|"
+    r"do_tag_check_fault|do_tag_recovery|do_alignment_fault|do_debug_exception|do_serror|"
+    r"do_el1_\w+|do_undefinstr|el1h?_\w+|el1_\w+|__el1_\w+|bug_handler|call_break_hook|brk_handler|"
+    r"report_bug|__warn|warn_slowpath\w*|__warn_printk|panic|nmi_panic|arm64_serror_panic|"
+    r"kasan_\w+|__kasan_\w+|__asan_\w+|print_report|print_address_description|kfence_\w+|"
+    r"check_memory_region|ubsan_\w+|__ubsan_\w+|handle_overflow|lockdep_\w+|lock_acquire|"
+    r"__lock_acquire|print_\w*(?:bug|usage|circular|deadlock)\w*|check_noncircular|mark_lock\w*|"
+    r"validate_chain|check_prev_add|refcount_warn_saturate|__list_(?:add|del_entry)_valid\w*|"
+    r"bad_page|dump_page|__dump_page|slab_err|object_err|slab_bug|spin_bug|spin_dump|"
+    r"do_raw_spin_lock|do_raw_spin_unlock|__might_sleep|__might_resched|__schedule_bug|"
+    r"debug_check_no_locks_\w+|watchdog_timer_fn|__hrtimer_run_queues|hrtimer_interrupt|"
+    r"rcu_check_callbacks|rcu_sched_clock_irq|update_process_times|tick_\w+|arch_timer_handler_virt|"
+    r"handle_percpu_devid_irq|generic_handle_domain_irq|gic_handle_irq|call_on_irq_stack|"
+    r"do_interrupt_handler|__nmi_\w+|nmi_\w+|arch_trigger_\w+"
+)

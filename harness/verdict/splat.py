@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""Finds kernel splats in a console log: what was printed, where, and a fingerprint.
+
+A splat is anything by which the kernel says that it is at fault: an oops, a
+BUG, a WARN, a report of lockdep or a sanitizer, a stall, a panic. One fault
+makes one splat: the panic that an oops leads to is part of the oops. That memory
+ran out is an event, not a splat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+from harness.verdict import patterns
+from harness.verdict.patterns import Kind
+
+_STAMP = re.compile(r"(?:<\d+>)?\[\s*(?P<seconds>\d+\.\d{6})\](?:\[\s*[TC]\d+\])? ?")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_SUFFIX = re.compile(r"\.(?:constprop|isra|part|cold|llvm|lto_priv)[.\w]*$")
+_MAX_LINES = 400  # of one splat; a report has some 50, an RCU stall some 200
+_MAX_GAP = 5.0  # seconds between two lines of one splat; they are printed in one burst
+_FINGERPRINT_FRAMES = 5
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One line of a call trace: ``symbol+offset/size``, in bytes."""
+
+    symbol: str
+    offset: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.symbol}+{self.offset:#x}/{self.size:#x}"
+
+
+@dataclass(frozen=True)
+class Splat:
+    """One report. ``lines`` are the kernel's words without time stamps.
+
+    ``seconds`` is the time since boot of the first line, None where the log has
+    no time stamps. ``pc``, ``cpu`` and ``task`` (``"comm/pid"``) are set where the
+    report shows them; ``registers`` are names and hexadecimal values as printed.
+    """
+
+    kind: Kind
+    title: str
+    lines: tuple[str, ...]
+    frames: tuple[Frame, ...]
+    seconds: float | None = None
+    pc: Frame | None = None
+    cpu: int | None = None
+    task: str = ""
+    registers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the kernel stopped over it."""
+        return any(line.startswith("Kernel panic - ") for line in self.lines)
+
+    @property
+    def culprits(self) -> tuple[Frame, ...]:
+        """The frames that say where the fault is, innermost first, at most 5."""
+        frames = self.frames or ((self.pc,) if self.pc else ())
+        telling = [f for f in frames if not patterns.GENERIC.fullmatch(_plain(f.symbol))]
+        return tuple(telling[:_FINGERPRINT_FRAMES])
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same fault on another boot, build or CPU: ``oops-1f0c…``.
+
+        It is made of the kind and the names of the culprits; where there is no
+        trace, of the title without its numbers.
+        """
+        words = [_plain(frame.symbol) for frame in self.culprits] or [_words(self.title)]
+        digest = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+        return f"{self.kind.value}-{digest}"
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a console log says: ``events`` are lines about memory that ran out."""
+
+    splats: tuple[Splat, ...]
+    events: tuple[str, ...]
+
+
+def find_splats(console: str) -> tuple[Splat, ...]:
+    """The splats of a console log, in the order in which they began."""
+    return scan(console).splats
+
+
+def scan(console: str) -> Log:
+    """Reads a console log, or the part of one that a test produced."""
+    scanner = _Scanner()
+    for seconds, text in _kernel_lines(console):
+        scanner.line(seconds, text)
+    scanner.close()
+    return Log(tuple(draft.splat() for draft in scanner.done), tuple(scanner.events))
+
+
+def _kernel_lines(console: str) -> list[tuple[float | None, str]]:
+    """The lines of printk(), as time and text.
+
+    Where the log has time stamps at all, a line without one is a program's and
+    is dropped, so that a test may print "BUG:". A stamp may follow a program's
+    unfinished line. Continuation lines of a multi-line printk() have stamps too
+    (kernel/printk/printk.c, info_print_prefix()).
+    """
+    lines = [_ANSI.sub("", line).rstrip("\r") for line in console.split("\n")]
+    stamped: list[tuple[float | None, str]] = [
+        (float(match["seconds"]), line[match.end() :])
+        for line in lines
+        if (match := _STAMP.search(line))
+    ]
+    return stamped if stamped else [(None, line) for line in lines]
+
+
+def _plain(symbol: str) -> str:
+    """A symbol without the suffixes that depend on the compiler."""
+    return _SUFFIX.sub("", symbol)
+
+
+def _words(title: str) -> str:
+    """A title without what differs between two boots: numbers, offsets, addresses."""
+    title = re.sub(r"\+0x[0-9a-f]+/0x[0-9a-f]+", "", title)
+    title = re.sub(r"\b(?:0x)?[0-9a-f]{8,}\b|\b0x[0-9a-f]+\b|\d+", "N", title)
+    return re.sub(r"(?<=in process )\S+|(?<=task )\S+", "X", title)
+
+
+@dataclass
+class _Draft:
+    """A splat being read."""
+
+    kind: Kind | None  # None until a telling line came
+    title: str
+    seconds: float | None
+    lines: list[str] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    traces: int = 0
+    in_trace: bool = False
+    cut: bool = False  # began with "cut here", so ends with "end trace"
+    bordered: bool = False  # began with a line of '='; KASAN's and KFENCE's end with one
+    last: float | None = None
+
+    def add(self, seconds: float | None, text: str) -> None:
+        self.lines.append(text.rstrip())
+        self.last = seconds
+        if self.traces == 0 and patterns.CALL_TRACE.match(text):
+            self.traces, self.in_trace = 1, True
+        elif self.in_trace:
+            if match := patterns.FRAME.match(text):
+                self.frames.append(
+                    Frame(match["symbol"], int(match["offset"], 16), int(match["size"], 16))
+                )
+            elif not patterns.BARE_FRAME.match(text):
+                self.in_trace = False
+
+    def splat(self) -> Splat:
+        assert self.kind is not None
+        pc = cpu = None
+        task = ""
+        registers: dict[str, str] = {}
+        for line in self.lines:
+            if pc is None and (match := patterns.PC.match(line)):
+                where = patterns.FRAME.match(match["where"])
+                if where:
+                    pc = Frame(where["symbol"], int(where["offset"], 16), int(where["size"], 16))
+            elif cpu is None and (match := patterns.CPU.match(line)):
+                cpu, task = int(match["cpu"]), f"{match['task']}/{match['pid']}"
+            elif re.match(r"x\d+ ?:|sp :|pstate:", line):
+                for match in patterns.REGISTERS.finditer(line):
+                    registers.setdefault(match["name"], match["value"])
+        return Splat(
+            kind=self.kind,
+            title=self.title,
+            lines=tuple(self.lines),
+            frames=tuple(self.frames),
+            seconds=self.seconds,
+            pc=pc,
+            cpu=cpu,
+            task=task,
+            registers=tuple(registers.items()),
+        )
+
+
+def _trigger(text: str) -> Kind | None:
+    return next((kind for kind, pattern in patterns.TRIGGERS if pattern.match(text)), None)
+
+
+class _Scanner:
+    """Cuts a log into splats. One line at a time; ``close()`` at the end."""
+
+    def __init__(self) -> None:
+        self.done: list[_Draft] = []
+        self.events: list[str] = []
+        self.draft: _Draft | None = None
+        self.prelude: list[tuple[float | None, str]] = []
+        self.asked_for = False  # a trace that comes now was asked for
+        self.previous = ""  # the last line that was not part of a report
+
+    def line(self, seconds: float | None, text: str) -> None:
+        kind = _trigger(text)
+        if self.draft is not None:
+            if self._belongs(self.draft, seconds, text, kind):
+                self._inside(self.draft, seconds, text, kind)
+                return
+            self.close()
+        self._outside(seconds, text, kind)
+
+    def close(self) -> None:
+        """Ends the splat being read, if any; one without a telling line is none."""
+        if self.draft is not None and self.draft.kind is not None:
+            self.done.append(self.draft)
+        self.draft = None
+
+    def _outside(self, seconds: float | None, text: str, kind: Kind | None) -> None:
+        if kind is None and patterns.PRELUDE.match(text):
+            self.prelude.append((seconds, text))
+            return
+        if kind is None and patterns.EVENTS.match(text):
+            self.events.append(text)
+        if kind is not None and self._consequence(seconds, text):
+            self.draft = self.done.pop()
+            self.draft.add(seconds, text)
+        elif kind is not None or text == patterns.CUT_HERE:
+            self._open(kind, text if kind else "", seconds, text)
+        elif patterns.CALL_TRACE.match(text) and not self.asked_for:
+            self._open(Kind.TRACE, f"call trace after: {self.previous}", seconds, text)
+        elif patterns.ASKED_FOR.match(text):
+            self.asked_for = True
+        elif not patterns.ANATOMY.match(text):
+            self.asked_for = False
+            self.previous = text.strip()
+        self.prelude.clear()
+
+    def _consequence(self, seconds: float | None, text: str) -> bool:
+        """Whether this panic is what the last splat led to, within a second."""
+        if not self.done or not patterns.CONSEQUENCE.match(text):
+            return False
+        last = self.done[-1].last
+        return last is None or seconds is None or seconds - last < 1
+
+    def _open(self, kind: Kind | None, title: str, seconds: float | None, text: str) -> None:
+        self.draft = _Draft(kind, title.strip(), seconds, cut=text == patterns.CUT_HERE)
+        for at, line in self.prelude:
+            self.draft.bordered |= bool(patterns.BORDER.match(line))
+            self.draft.add(at, line)
+        self.draft.add(seconds, text)
+        self.asked_for = False
+        if patterns.ONE_LINE.match(text):
+            self.close()
+
+    def _belongs(self, draft: _Draft, seconds: float | None, text: str, kind: Kind | None) -> bool:
+        """Whether a line is a part of the splat that is open."""
+        gap = seconds - draft.last if seconds is not None and draft.last is not None else 0
+        if not 0 <= gap <= _MAX_GAP or len(draft.lines) >= _MAX_LINES:
+            return False  # it booted again, or goes about its own business
+        if text == patterns.CUT_HERE:
+            return not (draft.cut or draft.traces)
+        if kind is Kind.PANIC:
+            return draft.kind is not Kind.PANIC
+        if kind is not None and draft.kind is not None:
+            # "Unable to handle kernel" and "Internal error"; "kernel BUG at" and "Internal
+            # error"; a slab, list or refcount message and the "WARNING" or "kernel BUG".
+            follow_up = ("Internal error: ", "WARNING: CPU: ", "kernel BUG at ")
+            return not draft.traces and text.startswith(follow_up)
+        until_marker = draft.cut or not draft.traces or self._up_to_border(draft)
+        return until_marker or bool(patterns.ANATOMY.match(text))
+
+    def _inside(self, draft: _Draft, seconds: float | None, text: str, kind: Kind | None) -> None:
+        message = " ".join(line.strip() for line in draft.lines if line != patterns.CUT_HERE)
+        if kind is not None and draft.kind is None:
+            # What WARN() was given comes above its line (kernel/panic.c, __warn_printk()).
+            draft.kind = kind
+            draft.title = f"{text.strip()}: {message}" if message else text.strip()
+        elif kind in {Kind.WARNING, Kind.BUG} and draft.kind is not kind and not draft.traces:
+            draft.title = f"{draft.title} [{text.strip()}]"
+        draft.cut |= text == patterns.CUT_HERE
+        draft.add(seconds, text)
+        at_border = self._up_to_border(draft) and patterns.BORDER.match(text)
+        if patterns.END.match(text) or at_border:
+            self.close()
+
+    @staticmethod
+    def _up_to_border(draft: _Draft) -> bool:
+        """KASAN and KFENCE print several traces and prose, up to a line of '='."""
+        return draft.bordered and draft.kind in {Kind.KASAN, Kind.KFENCE}
