@@ -134,17 +134,17 @@ static void install_run(void)
 
 static void serve(int connection)
 {
-	int log = open("/run/dropbear.log", O_WRONLY | O_CREAT | O_APPEND, 0600);
-
 	/* The OOM killer takes the program, not the connection that reports on it. */
 	write_file("/proc/self/oom_score_adj", "-900", 4);
 	setsid();
 	signal(SIGCHLD, SIG_DFL);
 	dup2(connection, 0);
 	dup2(connection, 1);
-	dup2(log, 2);
-	/* -s: keys only; -W: a wide window, so that pushing a probe does not wait. */
-	execl("/usr/sbin/dropbear", "dropbear", "-i", "-E", "-s", "-r", "/run/host_key",
+	/*
+	 * -s: keys only; -W: a wide window, so that pushing a probe does not wait.
+	 * Standard error stays the console: dropbear -i does not write to it.
+	 */
+	execl("/usr/sbin/dropbear", "dropbear", "-i", "-s", "-r", "/run/host_key",
 	      "-W", "1048576", (char *)NULL);
 	_exit(127);
 }

@@ -33,11 +33,16 @@ static struct tracee_shared {
 	long value[4];
 } *tracee __attribute__((unused));
 
+/* Waits for the stop that ends a job; the tracee gets its own SIGSEGVs. */
 static inline void tracee_wait_stopped(pid_t pid)
 {
 	int status;
 
 	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
+	while (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSEGV) {
+		MUST(ptrace(PTRACE_CONT, pid, 0, SIGSEGV) == 0, "PTRACE_CONT");
+		MUST(waitpid(pid, &status, 0) == pid, "waitpid");
+	}
 	MUST(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP,
 	     "expected the tracee to stop, wait status %#x", status);
 }

@@ -16,34 +16,44 @@
 #define FOLIO	(16 * PAGE)
 #define LEN	(16 * FOLIO)
 
-/*
- * Memory of 64 kB folios, populated by one byte in each. Free blocks of 64 kB
- * that were there before stale_fill() may come first: those are kept aside.
- */
+/* Memory of 64 kB folios, populated by one byte in each. */
 static char *folios(int prot)
 {
-	size_t i, tries = 0;
+	size_t i;
 	char *p;
 
 	mte_need();
 	pin_cpu(0);
 	write_file(THP_SYSFS "hugepages-64kB/enabled", "always");
-	stale_fill(8, true);
-	do {
-		p = aligned_map(LEN, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-		for (i = 0; i < LEN; i += FOLIO)
-			*(volatile char *)(p + i + 5 * PAGE) = 0;
-	} while (stale_pages(p, LEN) < LEN / PAGE && ++tries < 64);
+	p = aligned_map(LEN, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	for (i = 0; i < LEN; i += FOLIO)
+		*(volatile char *)(p + i + 5 * PAGE) = 0;
 	MUST(pagemap_count(p, LEN, PM_PRESENT) == LEN / PAGE, "faults did not map whole folios");
 	MUST(page_flag(p + FOLIO, KPF_COMPOUND_HEAD) &&
 	     page_flag(p + 2 * FOLIO - PAGE, KPF_COMPOUND_TAIL), "no folio of 16 pages");
+	return p;
+}
+
+/*
+ * The same in frames whose tags are stale. Free blocks of 64 kB that were there
+ * before stale_fill() may come first: those are kept aside.
+ */
+static char *stale_folios(int prot)
+{
+	int tries = 0;
+	char *p;
+
+	stale_fill(8, true);
+	do {
+		p = folios(prot);
+	} while (stale_pages(p, LEN) < LEN / PAGE && ++tries < 64);
 	must_be_stale(p, LEN);
 	return p;
 }
 
 static void fresh(void)
 {
-	char *p = folios(PROT_RW_MTE);
+	char *p = stale_folios(PROT_RW_MTE);
 
 	tags_zero_check(p, LEN, "fresh folios of 16 pages");
 	pattern_set(p, LEN, 1);
@@ -52,7 +62,7 @@ static void fresh(void)
 
 static void mprotect_populated(void)
 {
-	char *p = folios(PROT_RW);
+	char *p = stale_folios(PROT_RW);
 
 	memset(p, 0x3c, LEN);
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
@@ -66,7 +76,7 @@ static void mprotect_populated(void)
 /* Pages 3 to 20: parts of two folios. */
 static void mprotect_part(void)
 {
-	char *p = folios(PROT_RW), *at = p + 3 * PAGE;
+	char *p = stale_folios(PROT_RW), *at = p + 3 * PAGE;
 
 	MUST(mprotect(at, 18 * PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) of a part");
 	tags_zero_check(at, 18 * PAGE, "the part");
@@ -103,7 +113,7 @@ static void fork_and_write(void)
 
 static void dontneed_part(void)
 {
-	char *p = folios(PROT_RW_MTE);
+	char *p = stale_folios(PROT_RW_MTE);
 	size_t i;
 
 	pattern_set(p, LEN, 7);
@@ -157,7 +167,6 @@ static void swap_in_as_folio(void)
 	p = folios(PROT_RW_MTE);
 	pattern_set(p, LEN, 11);
 	page_out(p, LEN);
-	stale_fill(8, true);
 	(void)*(volatile char *)(p + 37 * PAGE);
 	MUST(pagemap_count(p + 2 * FOLIO, FOLIO, PM_PRESENT) == 16 && in_large_folio(p + 37 * PAGE),
 	     "not brought back as a folio of 16 pages");

@@ -160,12 +160,24 @@ NAME(sigaltstack_old) { return SYS(sigaltstack, 0, p); }
 NAME(getparam) { return SYS(sched_getparam, 0, p); }
 NAME(rr_interval) { return SYS(sched_rr_get_interval, 0, p); }
 NAME(getcwd) { return SYS(getcwd, p, 64); }
-NAME(pipe2) { long r = SYS(pipe2, p, O_CLOEXEC); if (!r) { int f[2]; unchecked_copy(f, p, 8); close(f[0]); close(f[1]); } return r; }
-NAME(socketpair) { long r = SYS(socketpair, AF_UNIX, SOCK_STREAM, 0, p); if (!r) { int f[2]; unchecked_copy(f, p, 8); close(f[0]); close(f[1]); } return r; }
 NAME(getname) { return SYS(prctl, PR_GET_NAME, p, 0, 0, 0); }
 NAME(getrandom) { return SYS(getrandom, p, 48, 0); }
-NAME(readlink) { return SYS(readlinkat, AT_FDCWD, "/proc/self/ns/uts", p, 100); }
-NAME(readlink_proc) { return SYS(readlinkat, AT_FDCWD, "/proc/self/exe", p, 8); }
+NAME(readlink) { return SYS(readlinkat, AT_FDCWD, "/proc/self/exe", p, 100); }
+
+static long close_both(long result, const void *p)
+{
+	int fds[2];
+
+	if (result == 0) {
+		unchecked_copy(fds, p, sizeof(fds));
+		close(fds[0]);
+		close(fds[1]);
+	}
+	return result;
+}
+
+NAME(pipe2) { return close_both(SYS(pipe2, p, O_CLOEXEC), p); }
+NAME(socketpair) { return close_both(SYS(socketpair, AF_UNIX, SOCK_STREAM, 0, p), p); }
 
 static void structures(void)
 {
@@ -192,7 +204,6 @@ static void structures(void)
 		{ "socketpair", 8, call_socketpair, NULL, 0 },
 		{ "prctl(PR_GET_NAME)", 16, call_getname, NULL, 0 },
 		{ "waitid", 28, call_waitid, NULL, 0 },
-		{ "readlinkat of /proc/self/exe", 8, call_readlink_proc, NULL, 0 },
 	};
 
 	CHECK_POINTER_CALLS(calls);

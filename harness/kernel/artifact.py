@@ -76,6 +76,7 @@ def load_kernel(directory: Path, name: str, description: str) -> Kernel:
         meta = json.loads((directory / META).read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = meta["files"]
         release = str(meta["release"])
+        lacking = meta["lacking"]
         for item, facts in files.items():
             _verify(directory / item, facts)
     except (OSError, ValueError, KeyError) as error:
@@ -92,7 +93,7 @@ def load_kernel(directory: Path, name: str, description: str) -> Kernel:
         config=present.get(CONFIG),
         release=release,
         selftests=selftests if selftests.is_dir() else None,
-        description=description,
+        description=description + (f"; this tree lacks {', '.join(lacking)}" if lacking else ""),
     )
 
 

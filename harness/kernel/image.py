@@ -6,17 +6,32 @@ Header: Documentation/arch/arm64/booting.rst, section 4 ("Call the kernel image"
 
 from __future__ import annotations
 
+import mmap
 import re
+import shutil
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import ImageError
+from harness.kernel.artifact import (
+    CONFIG,
+    IMAGE,
+    SYSTEM_MAP,
+    VMLINUX,
+    file_digest,
+    key_of,
+    load_kernel,
+    write_meta,
+)
 from harness.kernel.config import parse_config
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.kernel.artifact import Kernel
+    from harness.store import Store
 
 HEADER = struct.Struct("<2I6Q2I")  # code0 code1 text_offset image_size flags res2-4 magic res5
 MAGIC = 0x644D5241  # "ARM\x64"
@@ -52,13 +67,6 @@ class ImageFacts:
     page_size: int | None
     config: str | None
 
-    @property
-    def mte(self) -> bool | None:
-        """Whether the kernel has MTE; None if the Image does not say."""
-        if self.config is None:
-            return None
-        return parse_config(self.config).get("ARM64_MTE") == "y"
-
 
 def inspect_image(path: Path) -> ImageFacts:
     """Return what the Image says. Raises ImageError if it is none, or for another architecture."""
@@ -84,6 +92,63 @@ def inspect_image(path: Path) -> ImageFacts:
     )
 
 
+def adopt_image(path: Path, store: Store) -> Kernel:
+    """Return the kernel of a ready Image, copied into ``store`` with what lies beside it.
+
+    Copied, because the user may build again while the tests run. Raises ImageError.
+    """
+    facts = inspect_image(path)
+    found = _companions(path, facts)
+    config_text = facts.config
+    if config_text is None and CONFIG in found:
+        config_text = found[CONFIG].read_text(encoding="utf-8", errors="replace")
+    if config_text is not None and parse_config(config_text).get("ARM64_MTE") != "y":
+        raise ImageError(f"{path} is a kernel without MTE", "build it with CONFIG_ARM64_MTE=y")
+    if SYSTEM_MAP in found:
+        check_size(path, found[SYSTEM_MAP])
+
+    def make(into: Path) -> None:
+        shutil.copyfile(path, into / IMAGE)
+        for name, source in found.items():
+            shutil.copyfile(source, into / name)
+        if config_text is not None:
+            (into / CONFIG).write_text(config_text, encoding="utf-8")
+        write_meta(into, {"release": facts.release, "lacking": []})
+
+    key = key_of({IMAGE: file_digest(path)} | {name: _fingerprint(found[name]) for name in found})
+    directory = store.obtain(key, make)
+    beside = ", ".join(sorted(found)) or "nothing"
+    return load_kernel(directory, path.name, f"{path} (beside it: {beside})")
+
+
+def _companions(path: Path, facts: ImageFacts) -> dict[str, Path]:
+    """Return the files of the same build: beside the Image, or where kbuild leaves them.
+
+    A vmlinux without the Image's banner is of another build, and would decode a splat wrongly.
+    """
+    places = [path.parent]
+    if path.parts[-4:-1] == ("arch", "arm64", "boot"):
+        places.append(path.parents[3])
+    names = {VMLINUX: (VMLINUX,), SYSTEM_MAP: (SYSTEM_MAP,), CONFIG: (".config", CONFIG)}
+    found = {}
+    for kind, spellings in names.items():
+        files = [place / name for place in places for name in spellings]
+        first = next((file for file in files if file.is_file()), None)
+        if first and (kind != VMLINUX or _contains(first, facts.banner)):
+            found[kind] = first
+    return found
+
+
+def _contains(path: Path, needle: bytes) -> bool:
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(needle) >= 0
+
+
+def _fingerprint(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
 def check_size(path: Path, system_map: Path) -> None:
     """Hold the Image's size to its System.map. Raises ImageError if it is shorter.
 
@@ -99,8 +164,8 @@ def check_size(path: Path, system_map: Path) -> None:
     size, whole = path.stat().st_size, symbols["_edata"] - symbols["_text"]
     if size < whole:
         raise ImageError(
-            f"{path} is truncated: {size} of {whole} bytes by its System.map",
-            "build or copy it again",
+            f"{path} is truncated, or its System.map is of another build: {size} of {whole} bytes",
+            "build or copy both again",
         )
 
 

@@ -48,7 +48,7 @@ def read_patches(files: Iterable[Path]) -> list[Patch]:
 
 
 def read_series(path: Path) -> list[Patch]:
-    """Return the patches that a series file lists, one a line, beside it; ``#`` begins a comment."""
+    """Return the patches that a series file lists, one a line; ``#`` begins a comment."""
     patches = []
     for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         name = raw.partition("#")[0].strip()
@@ -62,7 +62,7 @@ def read_series(path: Path) -> list[Patch]:
 
 
 def read_mbox(path: Path) -> list[Patch]:
-    """Return the patches of an mbox, decoded (git-mailinfo(1)); a mail without a diff is skipped."""
+    """Return the patches of an mbox, decoded by git-mailinfo(1); a mail may have no diff."""
     patches = []
     with tempfile.TemporaryDirectory(prefix="mte-harness-mbox-") as scratch:
         _git(["mailsplit", f"-o{scratch}", str(path)], Path(scratch), path)

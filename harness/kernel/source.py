@@ -36,7 +36,7 @@ class Origin:
 
 
 def find_origin(base: DebianBase | GitBase, cache: Path, progress: Progress) -> Origin:
-    """Find the base. Raises SourceError if there is none, NetworkError if a server does not answer."""
+    """Find the base. Raises SourceError (there is none) or NetworkError (no answer)."""
     if isinstance(base, DebianBase):
         return _debian(base)
     repository = Path(base.url).expanduser()

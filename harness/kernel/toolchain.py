@@ -37,7 +37,8 @@ PROGRAMS = {
 _FOREIGN = {
     "ARCH", "AS", "CC", "CFLAGS", "CPATH", "CPP", "CPPFLAGS", "CROSS_COMPILE", "C_INCLUDE_PATH",
     "HOSTCC", "HOSTCFLAGS", "HOSTLDFLAGS", "INSTALL_HDR_PATH", "KAFLAGS", "KCFLAGS", "KCPPFLAGS",
-    "LD", "LDFLAGS", "LLVM", "LOCALVERSION", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "O", "OUTPUT", "V", "W",
+    "LD", "LDFLAGS", "LLVM", "LOCALVERSION", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "O", "OUTPUT",
+    "V", "W",
 }  # fmt: skip
 _FOREIGN_PREFIXES = ("KBUILD_", "KCONFIG_", "CCACHE_", "GIT_")
 
@@ -50,7 +51,7 @@ class Toolchain:
 
 
 def find_toolchain() -> Toolchain:
-    """Return the toolchain of this host. Raises CompilerMissingError with the command to install it."""
+    """Return the toolchain of this host. Raises CompilerMissingError that says how to get it."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         packages = " ".join(dict.fromkeys(PROGRAMS[name] for name in missing))

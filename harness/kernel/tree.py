@@ -18,7 +18,6 @@ import stat
 import subprocess
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import SourceError
@@ -26,14 +25,15 @@ from harness.kernel.command import disk_full_named
 from harness.kernel.toolchain import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from harness.progress import Progress
 
 # Build products, in gitignore(5) patterns; the tree's own .gitignore files say the rest.
 # Debian's source package ignores its whole top directory ("/*"): that is undone first.
 PRODUCTS = (
-    "!/*", "/.*", "/vmlinux*", "/System.map", "/Module.*", "/modules*", "/*.o", "/*.a", "/*.symvers",
+    "!/*", "/.*", "/vmlinux*", "/System.map", "/Module.*", "/modules*", "/*.symvers",
     "/include/config/", "/include/generated/", "/arch/*/include/generated/",
     "*.o", "*.a", "*.ko", ".*.cmd", "*.mod", "*.order",
 )  # fmt: skip
@@ -90,7 +90,7 @@ class Mirror:
         top = str(self.source)
         try:
             return all(
-                os.stat(name).st_mtime_ns == mtime for name, mtime in state.watched.items()
+                os.lstat(name).st_mtime_ns == mtime for name, mtime in state.watched.items()
             ) and all(
                 _stamp(os.lstat(f"{top}/{name}")) == stamp
                 for name, (stamp, _) in state.files.items()
@@ -113,25 +113,35 @@ class Mirror:
             (self.tree / name).unlink(missing_ok=True)
         fresh = [name for name in stamps if name not in kept]
         files = dict(kept)
-        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            hashes = pool.map(lambda name: self._copy(name, state), fresh)
-            for number, (name, digest) in enumerate(zip(fresh, hashes, strict=True)):
-                mode, size, mtime, ctime = stamps[name]
-                racy = now - max(mtime, ctime) < RACY_NS
-                files[name] = ((mode, -1 if racy else size, mtime, ctime), digest)
-                if number % 500 == 0:
-                    progress.count(number, len(fresh))
+        for name, digest in self._copy_all(fresh, state, progress):
+            mode, size, mtime, ctime = stamps[name]
+            racy = now - max(mtime, ctime) < RACY_NS
+            files[name] = ((mode, -1 if racy else size, mtime, ctime), digest)
         digest = _digest(files)
         self._save(State(files, watched, digest))
         return digest
+
+    def _copy_all(
+        self, names: list[str], state: State, progress: Progress
+    ) -> Iterator[tuple[str, str]]:
+        """Bring ``names`` over; yield each with the hash of its content."""
+        pool = concurrent.futures.ThreadPoolExecutor(THREADS)
+        try:
+            hashes = pool.map(lambda name: self._copy(name, state), names)
+            for number, pair in enumerate(zip(names, hashes, strict=True)):
+                if number % 500 == 0:
+                    progress.count(number, len(names))
+                yield pair
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _copy(self, name: str, state: State) -> str:
         """Bring one file over, unless the mirror has its content; return the content's hash."""
         source, target = self.source / name, self.tree / name
         known = state.files.get(name, (None, ""))[1]
         if source.is_symlink():
-            link = os.readlink(source)
-            if not (target.is_symlink() and os.readlink(target) == link):
+            link = str(source.readlink())
+            if not (target.is_symlink() and str(target.readlink()) == link):
                 _make_room(target)
                 target.symlink_to(link)
             return "link:" + link
@@ -165,7 +175,9 @@ class Mirror:
         )
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()
-            raise SourceError(f"cannot list the files of {self.source}: {said}", "see git status there")
+            raise SourceError(
+                f"cannot list the files of {self.source}: {said}", "see git status there"
+            )
         stamps = {}
         top = str(self.source)
         for name in map(os.fsdecode, done.stdout.split(b"\0")[:-1]):
@@ -197,7 +209,7 @@ class Mirror:
         watched = {}
         for top, directories, _ in os.walk(self.source):
             directories[:] = [name for name in directories if name != ".git"]
-            watched[top] = os.stat(top).st_mtime_ns
+            watched[top] = os.lstat(top).st_mtime_ns
         index = self.source / ".git/index"
         if index.is_file():
             watched[str(index)] = index.stat().st_mtime_ns
@@ -211,7 +223,9 @@ class Mirror:
         for top, directories, files in os.walk(self.tree):
             inside = os.path.relpath(top, self.tree)
             if inside == ".":
-                directories[:] = [name for name in directories if not name.startswith("mte-harness-")]
+                directories[:] = [
+                    name for name in directories if not name.startswith("mte-harness-")
+                ]
             names |= {os.path.normpath(f"{inside}/{name}") for name in files}
         return names
 
@@ -228,3 +242,35 @@ class Mirror:
         new = self._state_file.with_suffix(".new")
         new.write_text(text, encoding="utf-8")
         new.rename(self._state_file)
+
+
+def _check_is_kernel(source: Path) -> None:
+    for name in ("Makefile", "Kconfig", "arch/arm64/Kconfig"):
+        if not (source / name).is_file():
+            raise SourceError(
+                f"{source} is no kernel source: it has no {name}", "give its top directory"
+            )
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _digest(files: dict[str, tuple[Stamp, str]]) -> str:
+    whole = hashlib.sha256()
+    for name in sorted(files):
+        whole.update(f"{name}\0{files[name][1]}\n".encode(errors="surrogateescape"))
+    return whole.hexdigest()
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _make_room(target: Path) -> None:
+    """Clear what is at ``target``, and make the directory that it goes into."""
+    if target.is_symlink() or target.is_file():
+        target.unlink()
+    elif target.is_dir():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
