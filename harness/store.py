@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from harness.errors import DiskFullError
-from harness.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.progress import Progress
 
 LOCK_SECONDS = 3600.0
 

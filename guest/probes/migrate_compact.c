@@ -2,76 +2,79 @@
 /*
  * probe: migrate_compact
  * area: migrate
- * needs: CONFIG_COMPACTION CONFIG_NUMA CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR
+ * needs: CONFIG_COMPACTION CONFIG_NUMA CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Compaction moves pages in batches to the far end of memory; tags move along,
- * of single pages and of folios of 16 pages (copied page by page in
- * folio_mc_copy()). That pages moved is proved by their frame numbers.
+ * Compaction moves pages in batches to the far end of memory; their tags move
+ * along, and what faults into the holes has tag 0. That pages moved is proved by
+ * their frame numbers. Exercises compact_zone() with migrate_pages_batch().
  */
 #include "thp.h"
 
-#define PAGES	2048
+#define PAGES	4096UL
 #define LEN	(PAGES * PAGE)
+#define KEPT	8	/* one page of so many */
 
-static uint64_t before[PAGES], after[PAGES];
+static uint64_t before[PAGES], after[PAGES], sorted[PAGES];
 
-/* Compacts the node; how many pages of [p, p + LEN) moved. */
-static size_t compact(char *p)
+static int by_frame(const void *a, const void *b)
 {
-	size_t i, moved = 0;
+	uint64_t x = *(const uint64_t *)a & PM_PFN_MASK, y = *(const uint64_t *)b & PM_PFN_MASK;
 
-	pagemap_read(p, before, PAGES);
-	write_file("/sys/devices/system/node/node0/compact", "1");
-	pagemap_read(p, after, PAGES);
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Compaction moves pages up, towards the end of the zone. So of many pages those
+ * with the lowest frames stay, and the others make room above.
+ */
+static void keep_lowest(char *p)
+{
+	uint64_t limit;
+	size_t i;
+
 	for (i = 0; i < PAGES; i++)
-		moved += before[i] & after[i] & PM_PRESENT &&
-			 (before[i] ^ after[i]) & PM_PFN_MASK;
-	return moved;
+		*(volatile char *)(p + i * PAGE) = 0;
+	pagemap_read(p, before, PAGES);
+	memcpy(sorted, before, sizeof(sorted));
+	qsort(sorted, PAGES, sizeof(*sorted), by_frame);
+	limit = sorted[PAGES / KEPT] & PM_PFN_MASK;
+	for (i = 0; i < PAGES; i++) {
+		if ((before[i] & PM_PFN_MASK) < limit)
+			pattern_set(p + i * PAGE, PAGE, i);
+		else
+			MUST(madvise(p + i * PAGE, PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
+	}
 }
 
 static void small_pages(void)
 {
-	size_t i, moved;
+	size_t i, moved = 0, kept = 0;
 	char *p;
 
 	mte_need();
 	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
-	stale_fill(4, false);
-	/* Holes for others to fill; every second page stays. */
-	for (i = 0; i < LEN; i += 2 * PAGE)
-		MUST(madvise(p + i, PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
-	moved = compact(p);
-	ktap_note("%zu of %d pages moved", moved, PAGES / 2);
-	MUST(moved > 0, "compaction moved nothing");
-	for (i = 0; i < PAGES; i += 2) {
-		pattern_check_from(p + (i + 1) * PAGE, PAGE, 1, (i + 1) * GRANULES_PER_PAGE, "compacted");
-		stg(p + i * PAGE, 0);
-		tags_zero_check(p + i * PAGE, PAGE, "fresh page after compaction");
+	keep_lowest(p);
+	pagemap_read(p, before, PAGES);
+	write_file("/sys/devices/system/node/node0/compact", "1");
+	pagemap_read(p, after, PAGES);
+	for (i = 0; i < PAGES; i++) {
+		char *at = p + i * PAGE;
+
+		if (!(before[i] & PM_PRESENT)) {
+			stg(at, 0);
+			tags_zero_check(at, PAGE, "fresh page after compaction");
+			continue;
+		}
+		kept++;
+		moved += (before[i] ^ after[i]) & PM_PFN_MASK ? 1 : 0;
+		pattern_check(at, PAGE, i, "compacted");
+		pattern_set(at, PAGE, i + 1);
+		pattern_check(at, PAGE, i + 1, "tagged anew");
 	}
-}
-
-static void folios_of_16_pages(void)
-{
-	size_t moved;
-	char *p;
-
-	mte_need();
-	write_file(THP_SYSFS "hugepages-64kB/enabled", "always");
-	p = aligned_map(LEN, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	pattern_set(p, LEN, 2);
-	MUST(in_large_folio(p), "no large folio");
-	moved = compact(p);
-	ktap_note("%zu of %d pages moved", moved, PAGES);
-	MUST(moved > 0, "compaction moved nothing");
-	MUST(in_large_folio(p), "the folio was split");
-	pattern_check(p, LEN, 2, "compacted");
-	pattern_set(p, LEN, 3);
-	pattern_check(p, LEN, 3, "tagged anew");
+	MUST(moved > 0, "compaction moved none of %zu pages", kept);
 }
 
 PROBE(
-	{ "small_pages", small_pages, 20 },
-	{ "folios_of_16_pages", folios_of_16_pages, 20 },
+	{ "small_pages", small_pages, 30 },
 )

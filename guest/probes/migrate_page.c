@@ -76,9 +76,11 @@ static void untagged_then_mprotect(void)
 	char *p;
 
 	start();
+	stale_fill(1, false);
 	p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(p != MAP_FAILED, "mmap");
 	memset(p, 0x42, LEN);
+	must_be_stale(p, LEN);	/* tags of the old frame must not come along either */
 	stale_fill(1, false);
 	move_pages_of(p);
 	must_be_stale(p, LEN);

@@ -8,12 +8,14 @@ pexpect would do, is a look at what has been drained.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from harness.deadline import Deadline
+if TYPE_CHECKING:
+    from harness.deadline import Deadline
 
 # A guest that floods its console loses the middle, not the first splat nor the end.
 KEEP_HEAD: Final = 4 * 1024 * 1024
@@ -85,9 +87,7 @@ class Console:
 
     def close(self) -> None:
         """Ends the thread; the text stays readable."""
-        try:
+        with contextlib.suppress(OSError):  # QEMU closed its end first
             self._stream.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # QEMU closed its end first
         self._thread.join(timeout=5)
         self._stream.close()

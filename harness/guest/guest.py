@@ -3,25 +3,31 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import shlex
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from harness.deadline import Deadline
 from harness.errors import GuestLostError, HarnessError, QemuDiedError
-from harness.guest.console import Console
-from harness.guest.rundisk import RunKeys
 from harness.guest.ssh import Completed, SshConnection, SshError
-from harness.machine.template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    import paramiko
+
+    from harness.guest.console import Console
+    from harness.guest.rundisk import RunKeys
+    from harness.machine.template import Template
 
 SSH_SECONDS = 30.0
 EXEC_SECONDS = 60.0
-WORKDIR = "/tmp"  # noqa: S108 - the guest's tmpfs
+WORKDIR = "/tmp"
 
 
 class Guest:
@@ -50,6 +56,7 @@ class Guest:
         timeout: float = EXEC_SECONDS,
         stdin: bytes = b"",
         phase: str = "",
+        stream: Callable[[str, bytes], None] | None = None,
     ) -> Completed:
         """Runs a shell line, or a list of words, as root in ``/tmp``.
 
@@ -60,19 +67,32 @@ class Guest:
         phase = phase or f"running: {line[:100]}"
         deadline = Deadline.after(timeout)
         try:
-            if self._connection is None:
-                self._connection = SshConnection(
-                    self.process.ssh_port(), self._keys, Deadline.after(SSH_SECONDS)
-                )
             # dropbear's low OOM score (agent.c) is not for what it runs.
-            done = self._connection.exec(
-                f"echo 0 > /proc/self/oom_score_adj; cd {WORKDIR}; {line}", deadline, stdin
+            done = self._connected().exec(
+                f"echo 0 > /proc/self/oom_score_adj; cd {WORKDIR}; {line}",
+                deadline,
+                stdin,
+                stream,
             )
         except SshError as error:
             raise self.lost(str(error), phase) from error
         if done.status is None:
             self.require_alive(phase)
         return done
+
+    def _connected(self) -> SshConnection:
+        if self._connection is None:
+            self._connection = SshConnection(
+                self.process.ssh_port(), self._keys, Deadline.after(SSH_SECONDS)
+            )
+        return self._connection
+
+    def shell_channel(self, columns: int, lines: int) -> paramiko.Channel:
+        """An interactive shell on a terminal of that size, for a person."""
+        try:
+            return self._connected().shell(columns, lines, Deadline.after(SSH_SECONDS))
+        except SshError as error:
+            raise self.lost(str(error), "opening a shell") from error
 
     def push(self, data: bytes | Path, remote: str, *, mode: int = 0o755) -> None:
         """Writes a file in the guest. ``remote`` is absolute or below ``/tmp``."""
@@ -91,8 +111,6 @@ class Guest:
         done = self.exec(f"base64 {shlex.quote(remote)}", timeout=timeout)
         if done.status != 0:
             raise HarnessError(f"cannot read {remote} in the guest: {done.stderr.strip()}")
-        import base64  # noqa: PLC0415
-
         return base64.b64decode(done.stdout)
 
     def require_alive(self, phase: str) -> None:

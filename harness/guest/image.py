@@ -12,14 +12,18 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import DiskFullError, HarnessError
 from harness.host import debs
 from harness.paths import repository_root
 from harness.probe.compile import AGENT_FLAGS, compile_program
-from harness.progress import Progress
-from harness.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.progress import Progress
+    from harness.store import Store
 
 FORMAT = 1
 PACKAGES = ("busybox", "dropbear-bin", "python3")
@@ -62,13 +66,9 @@ def obtain_image(store: Store, programs: Store, downloads: Path, progress: Progr
 
     def make(directory: Path) -> None:
         progress.step("making the guest image")
-        agent = compile_program(
-            programs, [repository_root() / "guest" / "agent.c"], AGENT_FLAGS
-        )
+        agent = compile_program(programs, [repository_root() / "guest" / "agent.c"], AGENT_FLAGS)
         tree = directory / "tree"
-        packages = debs.fetch(
-            debs.DebSet(SUITE, "arm64", PACKAGES), downloads, progress
-        )
+        packages = debs.fetch(debs.DebSet(SUITE, "arm64", PACKAGES), downloads, progress)
         debs.unpack(packages, tree)
         _finish_tree(tree, agent)
         _make_file_system(tree, directory / "root.ext4")

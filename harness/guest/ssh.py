@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import paramiko
 
-from harness.deadline import Deadline
-from harness.guest.rundisk import RunKeys
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.deadline import Deadline
+    from harness.guest.rundisk import RunKeys
 
 # A probe that prints without end must not fill the host's memory.
 OUTPUT_LIMIT: Final = 8 * 1024 * 1024
@@ -86,8 +90,18 @@ class SshConnection:
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise SshError(f"no new SSH channel: {error}") from error
 
-    def exec(self, command: str, deadline: Deadline, stdin: bytes = b"") -> Completed:
-        """Runs ``command`` in the guest's shell. Raises SshError when cut in its middle."""
+    def exec(
+        self,
+        command: str,
+        deadline: Deadline,
+        stdin: bytes = b"",
+        stream: Callable[[str, bytes], None] | None = None,
+    ) -> Completed:
+        """Runs ``command`` in the guest's shell. Raises SshError when cut in its middle.
+
+        ``stream`` gets each piece as it comes: ``"stdout"`` or ``"stderr"``, and bytes.
+        """
+        tell = stream or (lambda _channel, _data: None)
         started = time.monotonic()
         channel = self._channel(deadline)
         with channel:
@@ -103,27 +117,33 @@ class SshConnection:
                         channel.shutdown_write()
                     moved = True
                 if channel.recv_ready():
-                    out += channel.recv(262144)
+                    out += (data := channel.recv(262144))
+                    tell("stdout", data)
                     moved = True
                 if channel.recv_stderr_ready():
-                    err += channel.recv_stderr(262144)
+                    err += (data := channel.recv_stderr(262144))
+                    tell("stderr", data)
                     moved = True
                 overflow = len(out) + len(err) > OUTPUT_LIMIT
                 if overflow or deadline.passed():
                     return self._completed(command, None, out, err, started, overflow=overflow)
                 if not moved:
-                    if channel.exit_status_ready() and channel.eof_received:
+                    # Data that came with the end of the channel has been read above.
+                    if channel.eof_received and channel.exit_status_ready():
                         break
                     if channel.closed or not self._alive():
                         break
-                    channel.status_event.wait(0.002)
-            while channel.recv_ready():
-                out += channel.recv(262144)
-            while channel.recv_stderr_ready():
-                err += channel.recv_stderr(262144)
+                    time.sleep(0.001)
             if not channel.exit_status_ready():
                 raise SshError(f"the SSH connection was cut in the middle of: {command}")
             return self._completed(command, channel.recv_exit_status(), out, err, started)
+
+    def shell(self, columns: int, lines: int, deadline: Deadline) -> paramiko.Channel:
+        """An interactive shell on a pseudo-terminal of that size."""
+        channel = self._channel(deadline)
+        channel.get_pty(term=os.environ.get("TERM", "vt100"), width=columns, height=lines)
+        channel.invoke_shell()
+        return channel
 
     @staticmethod
     def _completed(

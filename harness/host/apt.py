@@ -40,7 +40,8 @@ NO_NETWORK = (
 )
 DISK_FULL = ("No space left on device", "You don't have enough free space")
 NO_SUCH_PACKAGE = ("Unable to locate package", "has no installation candidate", "was not found")
-HALF_INSTALLED = "dpkg --configure -a"
+# What apt-get advises after a power cut in the middle of an installation.
+HALF_INSTALLED = ("dpkg --configure -a", "--fix-broken install")
 
 
 def install(survey: Survey, progress: Lines) -> None:
@@ -78,9 +79,9 @@ def _install(root: Sequence[str], targets: Sequence[str], command: str, progress
     updated = None if _resolvable(targets) else _update(root, progress)
     progress.step(f"installing {' '.join(target.partition('/')[0] for target in targets)}")
     result = _apt_get_install(root, targets, progress)
-    if result.status and HALF_INSTALLED in result.output:
-        progress.step(f"finishing an installation that was interrupted ({HALF_INSTALLED})")
-        run([*root, "env", *_assignments(), *HALF_INSTALLED.split()])
+    if result.status and any(word in result.output for word in HALF_INSTALLED):
+        progress.step("finishing an installation that was interrupted")
+        _repair(root)
         result = _apt_get_install(root, targets, progress)
     if result.status and updated is None and any(word in result.output for word in NO_NETWORK):
         # Lists that are out of date name versions that the mirror has dropped.
@@ -197,11 +198,20 @@ def _update(root: Sequence[str], progress: Lines) -> Result:
 
 
 def _apt_get_install(root: Sequence[str], targets: Sequence[str], progress: Lines) -> Result:
+    """Download, which may be interrupted; then unpack and configure, which may not."""
     options = ["-qq", "-y", "--no-install-recommends", "-o", "APT::Status-Fd=1", *LOCK, *KEEP]
-    return run(
-        [*root, "env", *_assignments(), "apt-get", "install", *options, *targets],
-        on_line=status_reader(progress.count),
-    )
+    argv = [*root, "env", *_assignments(), "apt-get", "install", *options, *targets]
+    on_line = status_reader(progress.count)
+    downloaded = run([*argv, "--download-only"], on_line=on_line)
+    return downloaded if downloaded.status else run(argv, on_line=on_line, shielded=True)
+
+
+def _repair(root: Sequence[str]) -> None:
+    for argv in (
+        ["dpkg", "--configure", "-a"],
+        ["apt-get", "install", "--fix-broken", "-qq", "-y", *LOCK, *KEEP],
+    ):
+        run([*root, "env", *_assignments(), *argv], shielded=True)
 
 
 def _assignments() -> list[str]:

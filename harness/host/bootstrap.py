@@ -59,7 +59,9 @@ def main(argv: list[str]) -> int:
             return 0
         # PYTHONPATH was for this process: .venv has the package installed.
         os.environ.pop("PYTHONPATH", None)
-        os.execv(ROOT / ".venv/bin" / argv[0], argv)
+        # Python finds its environment by the path that it was called by.
+        program = str(ROOT / ".venv/bin" / argv[0])
+        os.execv(program, [program, *argv[1:]])
     except KeyboardInterrupt:
         print("\nmte-harness: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -36,11 +36,14 @@ def run(
     argv: Sequence[str],
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], bool] = lambda _: False,
+    *,
+    shielded: bool = False,
 ) -> Result:
     """Run ``argv`` to its end, with nothing on its standard input.
 
     ``on_line`` sees each line as it comes, and keeps it out of ``output`` by
-    returning True. If we are interrupted the child is ended first.
+    returning True. If we are interrupted the child is ended first; one that is
+    ``shielded``, because it would leave ruins, is waited for instead.
     """
     child = subprocess.Popen(
         argv,
@@ -50,15 +53,21 @@ def run(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        # The terminal's Ctrl-C goes to the foreground process group only.
+        process_group=0 if shielded else None,
     )
     assert child.stdout is not None
     try:
-        with child.stdout:
-            kept = [line for line in child.stdout if not on_line(line.rstrip("\n"))]
+        kept = [line for line in child.stdout if not on_line(line.rstrip("\n"))]
         status = child.wait()
     except BaseException:
-        _end(child)
+        if shielded:
+            _finish(child)
+        else:
+            _end(child)
         raise
+    finally:
+        child.stdout.close()
     return Result(status, "".join(kept))
 
 
@@ -71,6 +80,16 @@ def _end(child: subprocess.Popen[str]) -> None:
         with contextlib.suppress(PermissionError):
             child.terminate()
         child.wait()
+
+
+def _finish(child: subprocess.Popen[str]) -> None:
+    """Wait for ``child``, a package manager, whoever grows impatient."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    print(
+        "\nmte-harness: stopping, once dpkg has finished what it is at", file=sys.stderr, flush=True
+    )
+    child.communicate()
 
 
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:

@@ -11,6 +11,6 @@
 """
 
 from harness.kernel.artifact import Kernel
-from harness.kernel.resolve import resolve
+from harness.kernel.resolver import resolve
 
 __all__ = ["Kernel", "resolve"]

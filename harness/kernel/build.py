@@ -8,6 +8,7 @@ command line is relative, and ccache finds an object again whatever directory it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -20,7 +21,7 @@ from harness.kernel.command import disk_full, disk_full_named, run_logged, says_
 from harness.kernel.toolchain import CROSS, build_environment, jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from harness.progress import Progress
@@ -29,7 +30,7 @@ OBJECTS = "mte-harness-objects"
 MTE_SELFTESTS = "tools/testing/selftests/arm64/mte"
 FIRST_GUESS = 1500  # lines of a build of the stock config; afterwards the last count is known
 
-_DIRTY = "mte-harness-dirty"
+KILLED_MARK = "mte-harness-dirty"
 _ERRORS = (
     re.compile(r"^\S+?:\d+(?::\d+)?: (?:fatal )?error: .*"),
     re.compile(r".*(?:undefined reference to|multiple definition of) .*"),
@@ -62,12 +63,7 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
     logs = job.cache / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log_path = logs / f"{job.key}.log"
-    dirty = job.objects / _DIRTY
-    if dirty.exists():  # a killed make may have left half an object
-        shutil.rmtree(job.objects)
-    with disk_full_named(job.cache):
-        job.objects.mkdir(exist_ok=True)
-        dirty.touch()
+    with disk_full_named(job.cache), _whole_objects(job.objects):
         with log_path.open("w", encoding="utf-8", buffering=1) as log:
             make = _Make(job, log, log_path, progress)
             progress.step("configuring the kernel")
@@ -77,7 +73,6 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
             make("Image", label=f"again {job.tree}" if incremental else "first")
             progress.step("building the kernel's own selftests")
             selftests = _build_selftests(job, make)
-        dirty.unlink()
         progress.step("publishing the kernel")
         _copy_out(job, into, selftests)
         shutil.move(log_path, into / "build.log")
@@ -85,6 +80,24 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
             (job.objects / "include/config/kernel.release").read_text(encoding="utf-8").strip()
         )
         artifact.write_meta(into, {"release": release, "lacking": sorted(lacking)})
+
+
+@contextlib.contextmanager
+def _whole_objects(objects: Path) -> Iterator[None]:
+    """Mark ``objects`` while make writes there; drop them if a killed run left its mark.
+
+    make that ends by itself or by SIGTERM deletes its half-written targets. SIGKILL and a power
+    cut leave them, and kbuild would link them.
+    """
+    mark = objects / KILLED_MARK
+    if mark.exists():
+        shutil.rmtree(objects)
+    objects.mkdir(exist_ok=True)
+    mark.touch()
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def _configure(job: Job, make: _Make) -> list[str]:
@@ -96,7 +109,7 @@ def _configure(job: Job, make: _Make) -> list[str]:
     lacking = config.check_config(job.asked, final, job.tree, job.may_lack)
     if final.get("ARM64_MTE") != "y":
         raise ImageError("the kernel would have no MTE", "ask for CONFIG_ARM64_MTE=y")
-    return [item.symbol for item in lacking]
+    return [f"CONFIG_{item.symbol}" for item in lacking]
 
 
 def _build_selftests(job: Job, make: _Make) -> Path | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 DISK_FULL_CURE = "mte-harness clean, or set MTE_HARNESS_CACHE to a larger disk"
-GRACE_S = 5.0
+GRACE_S = 20.0  # make deletes half-written targets in this time
 
 
 @contextlib.contextmanager

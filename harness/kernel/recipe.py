@@ -74,8 +74,8 @@ class KnownBad:
 class Recipe:
     """A kernel.toml with what it inherits folded in.
 
-    ``patches`` are series files or mboxes, in the order of application;
-    ``optional`` are symbol names without ``CONFIG_``.
+    ``patches`` are series files or mboxes, in the order of application; ``own_patches`` is the
+    last of them, unless all are inherited. ``optional`` are symbol names without ``CONFIG_``.
     """
 
     name: str
@@ -85,6 +85,7 @@ class Recipe:
     fragments: tuple[Path, ...]
     optional: frozenset[str]
     patches: tuple[Path, ...]
+    own_patches: Path | None
     known_bad: KnownBad | None
 
 
@@ -145,6 +146,7 @@ def _load(path: Path, root: Path, heirs: tuple[Path, ...]) -> Recipe:
         fragments=(*(parent.fragments if parent else ()), *fragments),
         optional=optional | (parent.optional if parent else frozenset()),
         patches=(*(parent.patches if parent else ()), *patches),
+        own_patches=patches[0] if patches else None,
         known_bad=_known_bad(toml) if "known_bad" in top else None,
     )
 

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import QemuCheckError
 from harness.machine.qemu import CURE, Qemu
-from harness.machine.spec import MachineSpec
 from harness.paths import repository_root
 from harness.probe import ktap
 from harness.probe.compile import BARE_FLAGS, compile_program
-from harness.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.machine.spec import MachineSpec
+    from harness.store import Store
 
 SOURCE = repository_root() / "guest" / "emulator-check"
 SECONDS = 60

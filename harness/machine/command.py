@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.machine.qemu import Qemu
-from harness.machine.spec import MachineSpec
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.machine.qemu import Qemu
+    from harness.machine.spec import MachineSpec
 
 
 @dataclass(frozen=True)

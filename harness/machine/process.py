@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
@@ -12,19 +11,22 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from qemu.qmp import ExecuteError, QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
-from harness.deadline import Deadline
 from harness.errors import HarnessError, QemuDiedError
 from harness.guest import rundisk
 from harness.guest.console import Console
 from harness.machine.command import Descriptors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from harness.deadline import Deadline
 
 QMP_SECONDS = 60.0
 
@@ -63,23 +65,23 @@ class QemuProcess:
                 theirs_qmp.fileno(), theirs_console.fileno(), swap, *read_only
             )
             self.command = make_command(descriptors)
-            self._stderr = stack.enter_context(tempfile.TemporaryFile())
+            log = stack.enter_context(tempfile.TemporaryFile())
             self._process = subprocess.Popen(
                 # The child dies with this process, however this process ends.
                 ["setpriv", "--pdeathsig", "KILL", "--", *self.command],
                 stdin=subprocess.DEVNULL,
-                stdout=self._stderr,
-                stderr=self._stderr,
+                stdout=log,
+                stderr=log,
                 pass_fds=descriptors.all(),
                 start_new_session=True,  # Ctrl-C is ours to handle
             )
-            self._stderr = os.fdopen(os.dup(self._stderr.fileno()), "rb")
+            self._log = os.dup(log.fileno())
         self.console = Console(ours_console)
         self._monitor = QEMUMonitorProtocol(ours_qmp)
         self._monitor.settimeout(QMP_SECONDS)
         try:
             self._monitor.connect()
-        except (QMPError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, QMPError, OSError) as error:
             failure = self._died("at its start")
             self.close()
             raise failure from error
@@ -98,7 +100,7 @@ class QemuProcess:
 
     def output(self) -> str:
         """What QEMU itself printed."""
-        return os.pread(self._stderr.fileno(), 65536, 0).decode("utf-8", "replace").strip()
+        return os.pread(self._log, 65536, 0).decode("utf-8", "replace").strip()
 
     def running(self) -> bool:
         """Whether the process exists."""
@@ -131,9 +133,9 @@ class QemuProcess:
             return self._monitor.cmd(command, **arguments)
         except ExecuteError as error:
             raise QemuDiedError(
-                f"QEMU refuses {command}: {error.error.desc}", details=self.describe()
+                f"QEMU refuses {command}: {error.error.error.desc}", details=self.describe()
             ) from error
-        except (QMPError, OSError, EOFError, asyncio.TimeoutError) as error:
+        except (TimeoutError, QMPError, OSError, EOFError) as error:
             raise self._died(f"during {command}") from error
 
     def hmp(self, line: str) -> str:
@@ -177,7 +179,9 @@ class QemuProcess:
         with contextlib.suppress(Exception):  # the peer is gone: nothing to report
             self._monitor.close()
         self.console.close()
-        self._stderr.close()
+        if self._log >= 0:
+            os.close(self._log)
+            self._log = -1
 
     def __enter__(self) -> Self:
         """Itself."""

@@ -14,20 +14,23 @@ import re
 import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from harness.deadline import Deadline
 from harness.errors import BootError, DiskFullError, QemuDiedError
-from harness.guest.image import GuestImage
 from harness.guest.rundisk import RunKeys
-from harness.kernel import Kernel
-from harness.machine.command import Descriptors, Memory, guest_command
+from harness.machine.command import Memory, guest_command
 from harness.machine.process import QemuProcess
-from harness.machine.qemu import Qemu
-from harness.machine.spec import MachineSpec
-from harness.progress import Progress
-from harness.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.guest.image import GuestImage
+    from harness.kernel import Kernel
+    from harness.machine.qemu import Qemu
+    from harness.machine.spec import MachineSpec
+    from harness.progress import Progress
+    from harness.store import Store
 
 # Changes when what is saved, or how, changes.
 FORMAT = 1

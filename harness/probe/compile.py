@@ -7,12 +7,16 @@ import functools
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import BuildError, CompilerMissingError
 from harness.paths import repository_root
-from harness.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.store import Store
 
 COMPILER = "aarch64-linux-gnu-gcc"
 CURE = (

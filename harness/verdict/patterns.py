@@ -109,11 +109,13 @@ BARE_FRAME = re.compile(r"\s*0x[0-9a-f]{8,}(?: \([A-Z]+\))?\s*$")
 PC = re.compile(r"pc : (?P<where>\S+)")
 CPU = re.compile(r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<task>.*?) "
                  r"(?:Not tainted|Tainted:|Kdump:)")  # fmt: skip
+TASK = re.compile(r"task:(?P<task>.*?)\s+state:.*\bpid:(?P<pid>\d+)")  # sched_show_task()
 REGISTERS = re.compile(r"\b(?P<name>x\d+|sp|pstate) ?: ?(?P<value>[0-9a-f]{8,16})")
 
 # Lines that come just before a splat's first telling line: mm/debug.c, dump_page()
-# and dump_vma(), and the lines of '=' above a report.
+# and dump_vma(), the lines of '=' above a report, and dump_stack()'s first lines.
 PRELUDE = re.compile(
+    r"CPU: \d+ (?:UID|PID)|Hardware name: |Tainted: |"
     r"page: ?refcount:|head: ?order:|memcg:|(?:\w+ )?flags: 0x|page_type: |raw: |"
     r"page dumped because: |page does not match folio|vma [0-9a-f]{16}|={20,}$"
 )
@@ -150,5 +152,6 @@ GENERIC = re.compile(
     r"debug_check_no_locks_\w+|watchdog_timer_fn|__hrtimer_run_queues|hrtimer_interrupt|"
     r"rcu_check_callbacks|rcu_sched_clock_irq|update_process_times|tick_\w+|arch_timer_handler_virt|"
     r"handle_percpu_devid_irq|generic_handle_domain_irq|gic_handle_irq|call_on_irq_stack|"
-    r"do_interrupt_handler|__nmi_\w+|nmi_\w+|arch_trigger_\w+"
+    r"do_interrupt_handler|__nmi_\w+|nmi_\w+|arch_trigger_\w+|_raw_\w+|__switch_to|__schedule|"
+    r"schedule|schedule_timeout\w*|io_schedule\w*|preempt_schedule\w*|_printk|vprintk\w*"
 )

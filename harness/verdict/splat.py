@@ -19,6 +19,7 @@ from harness.verdict.patterns import Kind
 _STAMP = re.compile(r"(?:<\d+>)?\[\s*(?P<seconds>\d+\.\d{6})\](?:\[\s*[TC]\d+\])? ?")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SUFFIX = re.compile(r"\.(?:constprop|isra|part|cold|llvm|lto_priv)[.\w]*$")
+_AT_LINE = ("WARNING: CPU: ", "kernel BUG at ", "Kernel BUG at ")
 _MAX_LINES = 400  # of one splat; a report has some 50, an RCU stall some 200
 _MAX_GAP = 5.0  # seconds between two lines of one splat; they are printed in one burst
 _FINGERPRINT_FRAMES = 5
@@ -126,7 +127,7 @@ def _plain(symbol: str) -> str:
 def _words(title: str) -> str:
     """A title without what differs between two boots: numbers, offsets, addresses."""
     title = re.sub(r"\+0x[0-9a-f]+/0x[0-9a-f]+", "", title)
-    title = re.sub(r"\b(?:0x)?[0-9a-f]{8,}\b|\b0x[0-9a-f]+\b|\d+", "N", title)
+    title = re.sub(r"\b(?:0x)?[0-9a-f]{8,}\b|\b0x[0-9a-f]+\b|-?\d+", "N", title)
     return re.sub(r"(?<=in process )\S+|(?<=task )\S+", "X", title)
 
 
@@ -170,6 +171,8 @@ class _Draft:
                     pc = Frame(where["symbol"], int(where["offset"], 16), int(where["size"], 16))
             elif cpu is None and (match := patterns.CPU.match(line)):
                 cpu, task = int(match["cpu"]), f"{match['task']}/{match['pid']}"
+            elif not task and (match := patterns.TASK.match(line)):
+                task = f"{match['task']}/{match['pid']}"
             elif re.match(r"x\d+ ?:|sp :|pstate:", line):
                 for match in patterns.REGISTERS.finditer(line):
                     registers.setdefault(match["name"], match["value"])
@@ -228,6 +231,7 @@ class _Scanner:
         elif kind is not None or text == patterns.CUT_HERE:
             self._open(kind, text if kind else "", seconds, text)
         elif patterns.CALL_TRACE.match(text) and not self.asked_for:
+            self.prelude.insert(0, (seconds, self.previous))
             self._open(Kind.TRACE, f"call trace after: {self.previous}", seconds, text)
         elif patterns.ASKED_FOR.match(text):
             self.asked_for = True
@@ -265,7 +269,7 @@ class _Scanner:
         if kind is not None and draft.kind is not None:
             # "Unable to handle kernel" and "Internal error"; "kernel BUG at" and "Internal
             # error"; a slab, list or refcount message and the "WARNING" or "kernel BUG".
-            follow_up = ("Internal error: ", "WARNING: CPU: ", "kernel BUG at ")
+            follow_up = ("Internal error: ", *_AT_LINE)
             return not draft.traces and text.startswith(follow_up)
         until_marker = draft.cut or not draft.traces or self._up_to_border(draft)
         return until_marker or bool(patterns.ANATOMY.match(text))
@@ -276,7 +280,7 @@ class _Scanner:
             # What WARN() was given comes above its line (kernel/panic.c, __warn_printk()).
             draft.kind = kind
             draft.title = f"{text.strip()}: {message}" if message else text.strip()
-        elif kind in {Kind.WARNING, Kind.BUG} and draft.kind is not kind and not draft.traces:
+        elif text.startswith(_AT_LINE) and not draft.traces:
             draft.title = f"{draft.title} [{text.strip()}]"
         draft.cut |= text == patterns.CUT_HERE
         draft.add(seconds, text)

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe: core_limit
+ * area: tools
+ * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP
+ * timeout: 60
+ *
+ * A dump that ends in the middle of the tags, because RLIMIT_CORE is reached or
+ * the pipe's reader is gone, ends there and hurts nobody (736eedc974ea freed
+ * the tag buffer twice), and a dump gives back all memory that it took.
+ * arch/arm64/kernel/elfcore.c mte_dump_tag_range(); fs/coredump.c dump_emit().
+ */
+#define _GNU_SOURCE
+#include "core_reader.h"
+
+enum { PAGES = 64, LEN = PAGES * PAGE, SEED = 91, RWM = PROT_READ | PROT_WRITE | PROT_MTE };
+
+static void one_mapping(void)
+{
+	pattern_set(core_map(PAGES, RWM), LEN, SEED);
+}
+
+/* Is the core of a dump with this limit whole? The limit counts bytes written, not holes. */
+static bool whole(rlim_t limit)
+{
+	const char *path = core_dump(one_mapping, limit, false);
+	Elf64_Phdr *tags = NULL;
+	struct stat st;
+	struct core c;
+	int i;
+
+	if (!path || stat(path, &st) || st.st_size < (off_t)sizeof(Elf64_Ehdr))
+		return false;
+	c = core_open(path);
+	for (i = 0; i < c.count; i++)
+		if (c.ph[i].p_type == PT_AARCH64_MEMTAG_MTE)
+			tags = &c.ph[i];
+	MUST(tags, "no tag segment in a core of %zu bytes", c.size);
+	i = tags->p_offset + tags->p_filesz <= c.size;
+	core_close(&c);
+	return i;
+}
+
+/* The tags are the last 8 KiB: limits from the smallest that is enough downwards. */
+static void limit_inside_the_tags(void)
+{
+	rlim_t enough = 4 << 20, little = 64 << 10, limit;
+	struct core c;
+
+	mte_need();
+	MUST(whole(enough), "a core of 4 MiB at most is not whole");
+	while (enough - little > 1024) {
+		limit = (enough + little) / 2;
+		if (whole(limit))
+			enough = limit;
+		else
+			little = limit;
+	}
+	for (limit = 1; limit <= 6; limit++)
+		CHECK(!whole(enough - limit * 2048), "whole core with %llu bytes less than it needs",
+		      (unsigned long long)limit * 2048);
+	c = core_of(one_mapping);
+	core_check_pattern(&c, core_shared->mem[0], LEN, SEED, "without a limit, afterwards");
+	core_close(&c);
+}
+
+enum { MAPPINGS = 400, DUMPS = 6 };
+
+/* Many mappings of a page each: what is lost once a mapping or a page adds up. */
+static void many_mappings(void)
+{
+	char *p = mmap(NULL, 2 * MAPPINGS * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int i;
+
+	MUST(p != MAP_FAILED, "mmap");
+	for (i = 0; i < MAPPINGS; i++, p += 2 * PAGE) {
+		MUST(mprotect(p, PAGE, RWM) == 0, "mprotect");
+		stg(p, 1);
+	}
+}
+
+static void dump_many(int times)
+{
+	while (times--) {
+		struct core c = core_of(many_mappings);
+
+		MUST(core_count(&c, PT_AARCH64_MEMTAG_MTE) == MAPPINGS, "%d tag segments",
+		     core_count(&c, PT_AARCH64_MEMTAG_MTE));
+		core_close(&c);
+	}
+	core_dump(many_mappings, 0, false);	/* removes the last core */
+}
+
+static void memory_is_given_back(void)
+{
+	long slab, free, slab_after, free_after;
+
+	mte_need();
+	dump_many(2);
+	slab = meminfo_kb("SUnreclaim");
+	free = meminfo_kb("MemFree");
+	dump_many(DUMPS);
+	slab_after = meminfo_kb("SUnreclaim");
+	free_after = meminfo_kb("MemFree");
+	ktap_note("SUnreclaim %ld to %ld kB, MemFree %ld to %ld kB", slab, slab_after, free, free_after);
+	/* A page lost for each mapping is 9600 kB, a tag buffer of 128 bytes 300 kB. */
+	CHECK(free - free_after < 7000, "memory that %d dumps did not give back: %ld kB",
+	      DUMPS, free - free_after);
+	CHECK(slab_after - slab < 200, "slab memory that %d dumps did not give back: %ld kB",
+	      DUMPS, slab_after - slab);
+}
+
+PROBE(
+	{ "limit_inside_the_tags", limit_inside_the_tags, 30 },
+	{ "memory_is_given_back", memory_is_given_back, 30 },
+)

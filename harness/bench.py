@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Measures the harness itself: medians and ratios within one run (``scripts/bench``)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.deadline import Deadline
+from harness.guest.rundisk import RunKeys
+from harness.guest.ssh import SshConnection
+from harness.kernel import Kernel, resolve
+from harness.machine.command import Memory, guest_command
+from harness.machine.process import QemuProcess
+from harness.machine.spec import machine
+from harness.machine.template import BOOT_SECONDS, Template, wait_ready
+from harness.paths import cache_root, repository_root
+from harness.progress import plain_progress
+from harness.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CLONES = 15
+BOOTS = 5
+UNPACKED = "linux-source-6.12"
+
+
+def clone_times(session: Session, template: Template) -> tuple[float, float]:
+    """Seconds from nothing to a running clone, and to its first command answered."""
+    running, answered = [], []
+    for _ in range(CLONES):
+        started = time.monotonic()
+        with session.guest(template) as guest:
+            running.append(time.monotonic() - started)
+            guest.exec("true")
+            answered.append(time.monotonic() - started)
+    return statistics.median(running), statistics.median(answered)
+
+
+def cold_boot_time(template: Template) -> float:
+    """Seconds from power-on to the first command answered, without a template."""
+    times = []
+    keys = RunKeys.generate()
+    for _ in range(BOOTS):
+        with tempfile.TemporaryDirectory(dir=template.directory.parent) as scratch:
+            started = time.monotonic()
+            with QemuProcess(
+                lambda descriptors: guest_command(
+                    template.qemu,
+                    template.spec,
+                    image=template.kernel.image,
+                    disk=template.image.disk,
+                    memory=Memory(Path(scratch) / "ram", shared=True),
+                    descriptors=descriptors,
+                ),
+                swap_mib=template.spec.swap_mib,
+                run_disk=keys.disk(),
+                scratch=Path(scratch),
+            ) as process:
+                wait_ready(process, template.kernel, BOOT_SECONDS)
+                connection = SshConnection(process.ssh_port(), keys, Deadline.after(60))
+                connection.exec("true", Deadline.after(60))
+                times.append(time.monotonic() - started)
+                connection.close()
+    return statistics.median(times)
+
+
+@contextmanager
+def _scratch_cache() -> Iterator[Path]:
+    """A cache of its own beside the real one, so that nothing is reused."""
+    cache_root().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="mte-bench-", dir=cache_root().parent) as name:
+        yield Path(name)
+
+
+def _timed(action: Callable[[], Kernel]) -> float:
+    started = time.monotonic()
+    action()
+    return time.monotonic() - started
+
+
+def build_times() -> tuple[float, float, float]:
+    """Seconds for ``stock`` from nothing; a source directory unchanged; one mm/*.c changed."""
+    progress = plain_progress()
+    with _scratch_cache() as cache:
+
+        def build(argument: str) -> Kernel:
+            return resolve(argument, root=repository_root(), cache=cache, progress=progress)
+
+        nothing = _timed(lambda: build("stock"))
+        tree = cache / "bench-tree"
+        tree.mkdir()
+        progress.step("unpacking a source directory")
+        subprocess.run(["tar", "xf", f"/usr/src/{UNPACKED}.tar.xz", "-C", str(tree)], check=True)
+        source = str(tree / UNPACKED)
+        build(source)
+        unchanged = _timed(lambda: build(source))
+        edited = tree / UNPACKED / "mm" / "mprotect.c"
+        edited.write_text(edited.read_text() + "\n/* bench */\nint mte_bench_edit;\n")
+        one_file = _timed(lambda: build(source))
+    return nothing, unchanged, one_file
+
+
+@click.command()
+@click.option("--builds/--no-builds", default=True, help="Also time kernel builds (15 minutes).")
+def main(*, builds: bool) -> None:
+    """Prints a table of the harness's own speeds on this machine."""
+    session = Session(cache_root(), plain_progress())
+    template = session.prepare("stock", machine("emulator"))
+    running, answered = clone_times(session, template)
+    cold = cold_boot_time(template)
+    rows = [
+        ("clone running", f"{running:.2f} s"),
+        ("clone to first exec answered", f"{answered:.2f} s"),
+        ("cold boot to first exec answered", f"{cold:.2f} s"),
+        ("clone / cold boot, to first exec", f"{answered / cold:.2f}"),
+    ]
+    if builds:
+        nothing, unchanged, one_file = build_times()
+        rows += [
+            ("kernel build from nothing", f"{nothing:.0f} s"),
+            ("source directory, nothing changed", f"{unchanged:.1f} s"),
+            ("source directory, one mm/*.c changed", f"{one_file:.0f} s"),
+        ]
+    click.echo(f"{os.cpu_count()} CPUs, {shutil.disk_usage(cache_root()).free >> 30} GiB free, ")
+    click.echo(f"{session.qemu}\n")
+    for name, value in rows:
+        click.echo(f"| {name} | {value} |")
+
+
+if __name__ == "__main__":
+    main()

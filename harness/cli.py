@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""The ``mte-harness`` command."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console as RichConsole
+
+from harness import errors, interactive, knownbad, validate
+from harness.errors import HarnessError
+from harness.host import doctor
+from harness.machine.spec import MACHINES
+from harness.machine.spec import machine as find_machine
+from harness.paths import cache_root
+from harness.probe.runner import run_source
+from harness.progress import Progress, TerminalProgress, plain_progress
+from harness.session import Session
+from harness.session import clean as clean_cache
+from harness.verdict.verdict import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STATUSES = """\b
+Exit status (stable; fit for `git bisect run`):
+    0  clean
+    1  the program, or a probe of the suite, failed
+    3  the kernel printed a splat or became tainted
+    4  the guest was lost: panic, hang, silence
+    5  the kernel did not come up
+  125  the kernel does not build: cannot be tried
+  130  interrupted
+  160 and up: this host, or the words of the command, are at fault (README.md)
+"""
+
+kernel_argument = click.argument("kernel")
+machine_option = click.option(
+    "--machine",
+    type=click.Choice(sorted(MACHINES)),
+    default="emulator",
+    show_default=True,
+    help="Kind of machine.",
+)
+qemu_option = click.option(
+    "--qemu-binary", metavar="PATH", help="A qemu-system-aarch64 of your own."
+)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    if not sys.stderr.isatty():
+        yield plain_progress()
+        return
+    with TerminalProgress(sys.stderr) as progress:
+        yield progress
+
+
+@click.group(epilog=STATUSES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mte-harness")
+def cli() -> None:
+    """Does arm64 memory tagging (MTE) still work on this kernel?
+
+    KERNEL is a recipe of kernel-configs/ (stock, debug, known-bad/…), a kernel
+    source directory (taken as it is, never written to), or an arm64 Image.
+
+    Shell completion: eval "$(_MTE_HARNESS_COMPLETE=bash_source mte-harness)"
+    """
+
+
+@cli.command("doctor")
+def doctor_command() -> int:
+    """Says what is missing on this host, and the command that cures it."""
+    findings = doctor.diagnose()
+    console = RichConsole(highlight=False)
+    for finding in findings:
+        console.print(finding.line(), markup=False)
+    return errors.OK if all(finding.good for finding in findings) else errors.SetupError.status
+
+
+@cli.command("build")
+@kernel_argument
+def build_command(kernel: str) -> int:
+    """Builds KERNEL and prints where it is."""
+    with _progress() as progress:
+        built = Session(cache_root(), progress).kernel(kernel)
+    click.echo(f"{built.name} {built.release} {built.key}\n{built.image}")
+    return errors.OK
+
+
+@cli.command("shell")
+@kernel_argument
+@machine_option
+@qemu_option
+def shell_command(kernel: str, machine: str, qemu_binary: str | None) -> int:
+    """Opens an interactive root shell in a fresh guest of KERNEL."""
+    with _progress() as progress:
+        session = Session(cache_root(), progress, qemu_binary)
+        template = session.prepare(kernel, find_machine(machine))
+    with session.guest(template) as guest:
+        return interactive.shell(guest)
+
+
+@cli.command("run", context_settings={"ignore_unknown_options": True})
+@kernel_argument
+@click.argument("program", type=click.Path(path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@machine_option
+@qemu_option
+@click.option(
+    "--timeout", type=float, default=600.0, show_default=True, help="Seconds for PROGRAM."
+)
+def run_command(
+    kernel: str,
+    program: Path,
+    arguments: tuple[str, ...],
+    machine: str,
+    qemu_binary: str | None,
+    timeout: float,
+) -> int:
+    """Runs PROGRAM (.c, .py or an arm64 binary) in a fresh guest of KERNEL.
+
+    A .c file is cross-compiled with guest/include on its path. The output is
+    streamed; the verdict on the kernel follows on standard error.
+    """
+    with _progress() as progress:
+        session = Session(cache_root(), progress, qemu_binary)
+        template = session.prepare(kernel, find_machine(machine))
+
+    def stream(channel: str, data: bytes) -> None:
+        out = sys.stdout.buffer if channel == "stdout" else sys.stderr.buffer
+        out.write(data)
+        out.flush()
+
+    with session.guest(template) as guest:
+        done = run_source(
+            guest,
+            program,
+            arguments,
+            session.programs,
+            seconds=timeout,
+            speaks_ktap=False,
+            stream=stream,
+        )
+    if done.verdict.status is not Status.PASS:
+        click.echo(f"mte-harness: {template.kernel.name}: {done.verdict.text()}", err=True)
+        if done.verdict.status is not Status.LOST:
+            click.echo(f"console since the clone:\n{done.console}", err=True)
+    return done.verdict.status.exit_status
+
+
+@cli.command("validate")
+@click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
+@machine_option
+@qemu_option
+@click.option("--report", type=click.Path(path_type=Path), help="Where to write the report.")
+@click.option("-k", "expression", help="Only tests that match this pytest expression.")
+@click.option(
+    "-n",
+    "workers",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="Guests at once.",
+)
+def validate_command(
+    kernels: tuple[str, ...],
+    machine: str,
+    qemu_binary: str | None,
+    report: Path | None,
+    expression: str | None,
+    workers: int,
+) -> int:
+    """Runs the validation suite on each KERNEL (default: stock) and writes the report."""
+    with _progress() as progress:
+        session = Session(cache_root(), progress, qemu_binary)
+        plan = validate.prepare(session, kernels or ("stock",), find_machine(machine))
+    return validate.run(
+        plan, report=report, expression=expression, workers=workers, qemu_binary=qemu_binary
+    )
+
+
+@cli.command("known-bad")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@machine_option
+@click.option("--rotate", type=click.IntRange(1), help="Only that many, others each day.")
+@click.option("-n", "workers", type=click.IntRange(1, 64), default=2, show_default=True)
+def known_bad_command(
+    names: tuple[str, ...], machine: str, rotate: int | None, workers: int
+) -> int:
+    """Proves that the suite can fail: each known-bad kernel fails exactly its named probes."""
+    spec = find_machine(machine)
+    rows = []
+    for recipe in knownbad.recipes(names, rotate):
+        with _progress() as progress:
+            session = Session(cache_root(), progress)
+            row = knownbad.prove(session, recipe, spec, workers)
+        rows.append(row)
+        word = "proved" if row.proved else "NOT PROVED"
+        click.echo(
+            f"{word:10}  {recipe.name}  ({len(row.failed)} of {row.ran} probes failed, "
+            f"{row.seconds:.0f} s)  {row.difference}".rstrip()
+        )
+    proved = sum(row.proved for row in rows)
+    click.echo(f"{proved} of {len(rows)} known-bad kernels proved")
+    return errors.OK if proved == len(rows) else errors.PROGRAM_FAILED
+
+
+@cli.command("clean")
+@click.argument("what", required=False)
+def clean_command(what: str | None) -> int:
+    """Removes the cache, or WHAT of it: templates, images, builds/KEY, …"""
+    for path in clean_cache(cache_root(), what):
+        click.echo(f"removed {path}")
+    return errors.OK
+
+
+def _internal_error() -> int:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="mte-harness-", suffix=".log", delete=False
+    ) as log:
+        traceback.print_exc(file=log)
+    cause = traceback.format_exc().splitlines()[-1]
+    click.echo(f"mte-harness: a bug in the harness: {cause} (traceback in {log.name})", err=True)
+    return errors.INTERNAL
+
+
+def main() -> None:
+    """The entry point: every way out is a documented exit status, never a traceback."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except HarnessError as error:
+        click.echo(f"mte-harness: {error}", err=True)
+        if error.details:
+            click.echo(error.details, err=True)
+        status = error.status
+    except click.ClickException as error:
+        error.show()
+        status = errors.UsageError.status
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("mte-harness: interrupted", err=True)
+        status = errors.INTERRUPTED
+    except Exception:  # noqa: BLE001 - the last resort, which says where the traceback is
+        status = _internal_error()
+    sys.exit(status)

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: MIT
+"""The pytest plugin: options, and the fixtures ``machine``, ``kernel`` and ``guest``.
+
+It comes with the package (entry point ``pytest11``), so that a test file anywhere
+can say::
+
+    def test_swap(guest, run):
+        run("my_probe.c")                   # judged: KTAP, splats, taint, counters
+        assert guest.exec("uname -m").stdout == "aarch64\\n"
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import publish, recording
+from harness.errors import HarnessError
+from harness.machine.spec import MACHINES
+from harness.machine.spec import machine as find_machine
+from harness.paths import cache_root, repository_root
+from harness.probe.runner import Run, decoded_splats, missing_needs, run_source
+from harness.probe.source import Probe
+from harness.progress import Silent, plain_progress
+from harness.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from harness.guest.guest import Guest
+    from harness.kernel import Kernel
+    from harness.machine.spec import MachineSpec
+    from harness.machine.template import Template
+
+VALIDATION = repository_root() / "tests" / "validation"
+DEFAULT_SECONDS = 60.0
+SESSION = pytest.StashKey[Session]()
+KEPT = pytest.StashKey["list[Guest]"]()
+NEEDS_QEMU = ("kernel", "template", "guest", "guest_module", "guest_session")
+
+
+class VerdictError(AssertionError):
+    """A run that was not good: the whole verdict is its text."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run.verdict.text())
+        self.run = run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--qemu`` and its companions."""
+    group = parser.getgroup("mte-harness", "validate MTE kernels under QEMU")
+    group.addoption("--qemu", action="store_true", help="run the tests that need a guest")
+    group.addoption(
+        "--kernel",
+        action="append",
+        metavar="KERNEL",
+        help="recipe, kernel source directory or Image; more than once runs all tests on each "
+        "(default: stock)",
+    )
+    group.addoption(
+        "--machine", default="emulator", choices=sorted(MACHINES), help="kind of machine"
+    )
+    group.addoption("--qemu-binary", metavar="PATH", help="a qemu-system-aarch64 of your own")
+    group.addoption(
+        "--keep-guest",
+        action="store_true",
+        help="when a test fails, keep its guest running and print how to get in",
+    )
+    group.addoption("--report", metavar="DIR", type=Path, help="write HTML, JSON and JUnit there")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Opens the session on the cache; ``pytest --qemu`` alone runs the validation suite."""
+    config.addinivalue_line("markers", "probe(name): the probe that an item runs")
+    if config.getoption("--keep-guest") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--keep-guest waits for a person: run it without -n")
+    if not config.getoption("--qemu"):
+        return
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and VALIDATION.is_dir():
+        config.args[:] = [str(VALIDATION)]
+    worker = hasattr(config, "workerinput")
+    config.stash[SESSION] = Session(
+        cache_root(), Silent() if worker else plain_progress(), config.getoption("--qemu-binary")
+    )
+    config.stash[KEPT] = []
+    if config.getoption("--report") is not None and not worker:
+        publish.open_report(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without ``--qemu``, tests that need a guest are left out."""
+    if config.getoption("--qemu"):
+        return
+    needs = [any(x in getattr(item, "fixturenames", ()) for x in NEEDS_QEMU) for item in items]
+    left_out = [item for item, need in zip(items, needs, strict=True) if need]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item, need in zip(items, needs, strict=True) if not need]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One run of each test for each ``--kernel``."""
+    if "kernel" in metafunc.fixturenames:
+        kernels = metafunc.config.getoption("--kernel") or ["stock"]
+        names = [recording.short_name(kernel) for kernel in kernels]
+        metafunc.parametrize("kernel", kernels, ids=names, indirect=True, scope="session")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure is shown in the harness's words; a Python traceback would hide them."""
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, (HarnessError, VerdictError)):
+        error = call.excinfo.value
+        text = str(error)
+        if isinstance(error, HarnessError) and error.details:
+            text += f"\n{error.details}"
+        report.longrepr = f"{text}\n\nagain: {recording.repeat_command(item)}"
+    recording.note(item, call, report)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The report, and what the JUnit file says of the whole run."""
+    config = session.config
+    if config.getoption("--qemu") and not hasattr(config, "workerinput"):
+        publish.close_report(config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table and the report's path; with ``--keep-guest``, how to get into the guests."""
+    config = terminalreporter.config
+    publish.summary(terminalreporter)
+    for guest in config.stash.get(KEPT, []):
+        directory = Path(tempfile.mkdtemp(prefix="mte-guest-"))
+        command = guest.ssh_command(directory / "key", directory / "known_hosts")
+        terminalreporter.write_line(f"guest kept: {shlex.join(command)}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Kept guests live until the person has seen enough."""
+    guests = config.stash.get(KEPT, [])
+    if guests and sys.stdin.isatty():
+        with contextlib.suppress(KeyboardInterrupt):
+            input("Enter ends the kept guests. ")
+    for guest in guests:
+        guest.close()
+
+
+@pytest.fixture(scope="session")
+def harness_session(request: pytest.FixtureRequest) -> Session:
+    """The cache and the QEMU of this run."""
+    return request.config.stash[SESSION]
+
+
+@pytest.fixture(scope="session")
+def machine(request: pytest.FixtureRequest) -> MachineSpec:
+    """The machine of ``--machine``."""
+    return find_machine(request.config.getoption("--machine"))
+
+
+@pytest.fixture(scope="session")
+def kernel(request: pytest.FixtureRequest, harness_session: Session) -> Kernel:
+    """A kernel of ``--kernel``, built."""
+    return harness_session.kernel(request.param)
+
+
+@pytest.fixture(scope="session")
+def template(kernel: Kernel, machine: MachineSpec, harness_session: Session) -> Template:
+    """The kernel's saved guest. A kernel that fails to boot fails each of its tests at once."""
+    harness_session.check(machine)
+    return harness_session.template(kernel, machine)
+
+
+@contextlib.contextmanager
+def _clone(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
+    config = request.config
+    guest = config.stash[SESSION].guest(template)
+    try:
+        yield guest
+        if not recording.judged(request.node) and guest.process.running():
+            # A test that used the guest directly is held to the same standard.
+            for splat in decoded_splats(guest.console.text(), template.kernel.vmlinux):
+                pytest.fail(f"{splat.title}\n" + "\n".join(splat.lines), pytrace=False)
+    finally:
+        if config.getoption("--keep-guest") and recording.failed(request.node):
+            config.stash[KEPT].append(guest)
+        else:
+            guest.close()
+
+
+@pytest.fixture
+def guest(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
+    """A fresh clone for this test."""
+    with _clone(request, template) as clone:
+        yield clone
+
+
+@pytest.fixture(scope="module")
+def guest_module(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
+    """One clone for a module."""
+    with _clone(request, template) as clone:
+        yield clone
+
+
+@pytest.fixture(scope="session")
+def guest_session(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
+    """One clone for the whole run."""
+    with _clone(request, template) as clone:
+        yield clone
+
+
+@pytest.fixture
+def run(
+    request: pytest.FixtureRequest,
+    guest: Guest,
+    kernel: Kernel,
+    harness_session: Session,
+) -> Callable[..., Run]:
+    """``run(probe_or_path, *arguments, seconds=60, ktap=True)``: runs, judges, and asserts.
+
+    Each KTAP result is reported as an item of its own; VerdictError carries the whole
+    verdict. A probe whose ``needs`` the kernel's .config does not meet is skipped with
+    that reason.
+    """
+
+    def call(
+        program: Probe | Path | str,
+        *arguments: str,
+        seconds: float = DEFAULT_SECONDS,
+        ktap: bool = True,
+        allowed_skips: dict[str, str] | None = None,
+    ) -> Run:
+        if isinstance(program, Probe):
+            missing = missing_needs(program, kernel)
+            if missing:
+                pytest.skip(f"kernel {kernel.name} has no {' '.join(missing)}")
+            source, seconds = program.path, program.timeout
+        else:
+            source = Path(request.path).parent / program
+        result = run_source(
+            guest,
+            source,
+            arguments,
+            harness_session.programs,
+            seconds=seconds,
+            speaks_ktap=ktap,
+            allowed_skips=allowed_skips,
+        )
+        recording.keep_run(request.node, result)
+        if not result.verdict.status.good:
+            raise VerdictError(result)
+        return result
+
+    return call

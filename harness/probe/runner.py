@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""Runs a program in a guest, and gathers all that the verdict needs."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import GuestLostError, UsageError
+from harness.paths import repository_root
+from harness.probe import ktap
+from harness.probe.compile import PROBE_FLAGS, compile_program
+from harness.verdict import counters
+from harness.verdict.decode import Symbolizer
+from harness.verdict.splat import Splat, find_splats
+from harness.verdict.verdict import Evidence, Lost, Verdict, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from harness.guest.guest import Guest
+    from harness.kernel import Kernel
+    from harness.probe.source import Probe
+    from harness.store import Store
+
+LIBRARY = repository_root() / "guest" / "lib"
+SNAPSHOT_SECONDS = 120.0
+_MARK = "=== mte-harness "
+_READ = (
+    f"echo '{_MARK}meminfo'; cat /proc/meminfo; echo '{_MARK}vmstat'; cat /proc/vmstat; "
+    f"echo '{_MARK}tainted'; cat /proc/sys/kernel/tainted"
+)
+# What a probe may leave behind by design: swap areas, zram, files in /tmp. The rest
+# must come back by itself. swapoff brings back what the page tables still want, so
+# that pages of processes that have ended must be gone by then.
+_TIDY = (
+    "swapoff -a 2>/dev/null; for z in /sys/block/zram*/reset; do echo 1 > $z; done 2>/dev/null; "
+    "rm -rf /tmp/* /dev/shm/* /tmp/.[!.]*; "
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Counters and taint bits at one moment."""
+
+    counters: counters.Counters
+    taint: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One program's run. ``phases`` are wall seconds by name; ``console`` is the guest's."""
+
+    command: str
+    verdict: Verdict
+    stdout: str
+    stderr: str
+    console: str
+    phases: dict[str, float]
+    before: counters.Counters | None
+    after: counters.Counters | None
+
+
+def snapshot(guest: Guest, *, tidy: bool = False) -> Snapshot:
+    """Reads counters and taint at rest; ``tidy`` first removes what probes may leave."""
+    line = f"{_TIDY if tidy else ''}{counters.SETTLE}; {_READ}"
+    phase = "reading the kernel's counters"
+    done = guest.exec(line, timeout=SNAPSHOT_SECONDS, phase=phase)
+    parts = dict(part.split("\n", 1) for part in done.stdout.split(_MARK)[1:] if "\n" in part)
+    try:
+        return Snapshot(counters.parse(parts["meminfo"], parts["vmstat"]), int(parts["tainted"]))
+    except (KeyError, ValueError) as error:
+        raise guest.lost(
+            f"/proc cannot be read: {done.stdout[-200:]}{done.stderr}", phase
+        ) from error
+
+
+def run_program(
+    guest: Guest,
+    command: str,
+    *,
+    seconds: float,
+    speaks_ktap: bool,
+    allowed_skips: dict[str, str] | None = None,
+    stream: Callable[[str, bytes], None] | None = None,
+    setup: Callable[[], None] = lambda: None,
+) -> Run:
+    """Runs ``command`` in the guest and judges it. A lost guest is a verdict, not an exception.
+
+    ``setup`` pushes files; what it and the program leave in ``/tmp`` is removed before
+    the counters are read again. Raises HarnessError only for the host's troubles.
+    """
+    phases: dict[str, float] = {"clone": guest.clone_seconds}
+    before: Snapshot | None = None
+    after: Snapshot | None = None
+    done = None
+    lost: Lost | None = None
+
+    def timed(name: str, started: float) -> float:
+        now = time.monotonic()
+        phases[name] = now - started
+        return now
+
+    clock = time.monotonic()
+    try:
+        before = snapshot(guest)
+        clock = timed("before", clock)
+        setup()
+        clock = timed("push", clock)
+        done = guest.exec(command, timeout=seconds, stream=stream)
+        clock = timed("run", clock)
+        # A program that never ends is part of the evidence; its counters would tell nothing.
+        if done.status is not None:
+            after = snapshot(guest, tidy=True)
+            clock = timed("after", clock)
+    except GuestLostError as error:
+        lost = Lost(error.cause, error.details)
+    console = guest.console.text()
+    stdout = done.stdout if done else ""
+    stderr = done.stderr if done else ""
+    if done and done.overflow:
+        stderr += "\nthe program printed more than the harness keeps; it was cut off"
+    taint_after = after.taint if after else (before.taint if before and done else None)
+    evidence = Evidence(
+        exit_status=done.status if done else None,
+        document=ktap.parse(stdout) if speaks_ktap else None,
+        seconds=done.seconds if done and done.overflow else seconds,
+        stderr=stderr,
+        splats=decoded_splats(console, guest.template.kernel.vmlinux),
+        taint_before=before.taint if before else 0,
+        taint_after=taint_after,
+        counters=counters.returned(before.counters, after.counters) if before and after else (),
+        lost=lost,
+        allowed_skips=allowed_skips or {},
+    )
+    return Run(
+        command,
+        judge(evidence),
+        stdout,
+        stderr,
+        console,
+        phases,
+        before.counters if before else None,
+        after.counters if after else None,
+    )
+
+
+@functools.cache
+def _symbolizer(vmlinux: Path) -> Symbolizer:
+    return Symbolizer(vmlinux)
+
+
+def decoded_splats(console: str, vmlinux: Path | None) -> tuple[Splat, ...]:
+    """The splats of a console text, with file and line where there is a vmlinux."""
+    splats = find_splats(console)
+    if not splats or vmlinux is None:
+        return splats
+    return tuple(_symbolizer(vmlinux).annotate(splat) for splat in splats)
+
+
+def missing_needs(probe: Probe, kernel: Kernel) -> tuple[str, ...]:
+    """The config symbols that ``probe`` needs and ``kernel`` has not got; none if unknown."""
+    if kernel.config is None:
+        return ()
+    lines = set(kernel.config.read_text().splitlines())
+    return tuple(x for x in probe.needs if f"{x}=y" not in lines and f"{x}=m" not in lines)
+
+
+def _command(source: Path) -> str:
+    if source.suffix == ".c":
+        return f"./{source.stem}"
+    name = shlex.quote(source.name)
+    return f"python3 {name}" if source.suffix == ".py" else f"./{name}"
+
+
+def _push(guest: Guest, source: Path, programs: Store) -> None:
+    if source.suffix == ".c":
+        guest.push(compile_program(programs, [source], PROBE_FLAGS), source.stem)
+        return
+    guest.push(source, source.name)
+    if source.suffix == ".py":
+        for module in sorted(LIBRARY.glob("*.py")):
+            guest.push(module, module.name, mode=0o644)
+
+
+def run_source(
+    guest: Guest,
+    source: Path,
+    arguments: Sequence[str],
+    programs: Store,
+    *,
+    seconds: float,
+    speaks_ktap: bool,
+    stream: Callable[[str, bytes], None] | None = None,
+) -> Run:
+    """Compiles, pushes and runs a ``.c``, ``.py`` or ready binary.
+
+    Raises UsageError without such a file, and BuildError where it does not compile.
+    """
+    if not source.is_file():
+        raise UsageError(f"no program {source}")
+    if source.suffix == ".c":  # compiled before the guest's clock runs
+        compile_program(programs, [source], PROBE_FLAGS)
+    return run_program(
+        guest,
+        " ".join([_command(source), *map(shlex.quote, arguments)]),
+        seconds=seconds,
+        speaks_ktap=speaks_ktap,
+        stream=stream,
+        setup=lambda: _push(guest, source, programs),
+    )

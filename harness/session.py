@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""The steps in their order, on one cache: kernel, emulator check, image, template, clone."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from typing import TYPE_CHECKING
+
+from harness.errors import ImageError, UsageError
+from harness.guest.guest import Guest
+from harness.guest.image import GuestImage, obtain_image
+from harness.guest.rundisk import RunKeys
+from harness.kernel import Kernel, resolve
+from harness.machine.check import check_emulator
+from harness.machine.qemu import Qemu, find_qemu, require_version
+from harness.machine.template import Template, obtain_template
+from harness.paths import repository_root
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.machine.spec import MachineSpec
+    from harness.progress import Progress
+
+KINDS = ("builds", "downloads", "images", "programs", "templates")
+
+
+class Session:
+    """One run of the harness: a cache, a QEMU, and the key pairs of this run."""
+
+    def __init__(self, cache: Path, progress: Progress, qemu_binary: str | None = None) -> None:
+        self.cache = cache
+        self.progress = progress
+        self.programs = Store(cache, "programs", progress)
+        self._qemu_binary = qemu_binary
+        self._keys = RunKeys.generate()
+
+    @functools.cached_property
+    def qemu(self) -> Qemu:
+        """The QEMU of this run. QemuMissingError when there is none."""
+        return find_qemu(self._qemu_binary)
+
+    def kernel(self, argument: str) -> Kernel:
+        """The kernel that ``argument`` names, built if need be."""
+        return resolve(argument, root=repository_root(), cache=self.cache, progress=self.progress)
+
+    def check(self, spec: MachineSpec) -> None:
+        """The emulator check; raises QemuCheckError or QemuTooOldError."""
+        # First what is wrong with the tags: it is the better reason.
+        check_emulator(self.qemu, spec, self.programs)
+        require_version(self.qemu)
+
+    @functools.cached_property
+    def image(self) -> GuestImage:
+        """The guest image."""
+        store = Store(self.cache, "images", self.progress)
+        return obtain_image(store, self.programs, self.cache / "downloads", self.progress)
+
+    def template(self, kernel: Kernel, spec: MachineSpec, append: str = "") -> Template:
+        """The booted and saved guest of ``kernel``. BootError when it does not come up."""
+        if kernel.config is not None and "CONFIG_ARM64_MTE=y" not in kernel.config.read_text():
+            raise ImageError(
+                f"kernel {kernel.name} has no MTE", "set CONFIG_ARM64_MTE=y and build it again"
+            )
+        store = Store(self.cache, "templates", self.progress)
+        return obtain_template(store, self.qemu, spec, kernel, self.image, self.progress, append)
+
+    def guest(self, template: Template) -> Guest:
+        """A fresh clone."""
+        return Guest(template, self._keys)
+
+    def prepare(self, argument: str, spec: MachineSpec) -> Template:
+        """All steps up to the template."""
+        self.check(spec)
+        return self.template(self.kernel(argument), spec)
+
+
+def clean(cache: Path, what: str | None) -> tuple[Path, ...]:
+    """Removes the cache, or ``what`` of it (``templates``, ``builds/KEY``); returns what went."""
+    if what is None:
+        targets = sorted(cache.glob("*"))
+    else:
+        target = (cache / what).resolve()
+        if cache.resolve() not in target.parents:
+            raise UsageError(f"{what!r} is not below the cache {cache}")
+        targets = [target] if target.exists() else []
+    for target in targets:
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            target.unlink()
+    return tuple(targets)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""``mte-harness validate``: everything made ready, then the suite under pytest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import errors
+from harness.paths import repository_root
+from harness.plugin import VALIDATION
+from harness.publish import REPORT
+from harness.report import json_file
+from harness.verdict.verdict import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.machine.spec import MachineSpec
+    from harness.machine.template import Template
+    from harness.report.record import Run
+    from harness.session import Session
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Kernels whose guests are saved and ready to be cloned."""
+
+    arguments: tuple[str, ...]
+    machine: MachineSpec
+    templates: tuple[Template, ...]
+
+
+def prepare(session: Session, kernels: Sequence[str], machine: MachineSpec) -> Plan:
+    """Builds and boots what is missing, so that the tests find it. Errors of each step."""
+    templates = tuple(session.prepare(kernel, machine) for kernel in kernels)
+    return Plan(tuple(kernels), machine, templates)
+
+
+def run(
+    plan: Plan,
+    *,
+    report: Path | None,
+    expression: str | None,
+    workers: int,
+    qemu_binary: str | None,
+    quiet: bool = False,
+) -> int:
+    """Runs the suite; returns the exit status of the worst verdict.
+
+    ``quiet`` keeps pytest's own words from the terminal: the report says it all.
+    """
+    directory = (report or repository_root() / "reports" / time.strftime("%Y%m%d-%H%M%S")).resolve()
+    command = [sys.executable, "-m", "pytest", "--qemu", "--report", str(directory)]
+    command += ["--machine", plan.machine.name, "-p", "no:cacheprovider", "-q", "--no-header"]
+    for kernel in plan.arguments:
+        command += ["--kernel", kernel]
+    if qemu_binary:
+        command += ["--qemu-binary", qemu_binary]
+    if expression:
+        command += ["-k", expression]
+    if workers > 1:
+        command += ["-n", str(workers), "--dist", "worksteal"]
+    command.append(str(VALIDATION))
+    status = _child(command, quiet=quiet)
+    if status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return worst_status(json_file.read(directory / REPORT))
+    return errors.INTERRUPTED if status == pytest.ExitCode.INTERRUPTED else errors.INTERNAL
+
+
+def _child(command: list[str], *, quiet: bool) -> int:
+    """Runs pytest in this terminal; Ctrl-C reaches it, and is waited for."""
+    output = subprocess.DEVNULL if quiet else None
+    with subprocess.Popen(command, cwd=repository_root(), stdout=output) as child:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                # The terminal has sent it to the child too, which puts its house in order.
+                continue
+
+
+def worst_status(run: Run) -> int:
+    """The exit status of a whole run: that of its worst item."""
+    if run.good:
+        return errors.OK
+    if run.failures:
+        return Status(run.failures[0].status).exit_status
+    return errors.INTERNAL

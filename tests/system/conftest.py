@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The harness under fire: real QEMU, real kernels, and everything that can go wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.paths import repository_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+COMMAND = str(Path(sys.executable).parent / "mte-harness")
+
+
+def emulators() -> set[int]:
+    """Process ids of every qemu-system-aarch64 that is a descendant of this process."""
+    parents: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = path.read_text()
+        except OSError:
+            continue
+        pid, rest = text.split(" (", 1)
+        name, fields = rest.rsplit(") ", 1)
+        parents[int(pid)] = int(fields.split()[1])
+        names[int(pid)] = name
+    found = set()
+    for pid, name in names.items():
+        ancestor = pid
+        while ancestor in parents and ancestor != os.getpid():
+            ancestor = parents[ancestor]
+        if name.startswith("qemu-system") and ancestor == os.getpid():
+            found.add(pid)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """No test leaves an emulator or a temporary directory of the harness."""
+    before = emulators()
+    yield
+    assert emulators() <= before
+
+
+@pytest.fixture
+def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``mte-harness`` as a user does."""
+
+    def run(*words: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            cwd=repository_root(),
+            env={**os.environ, **env},
+        )
+
+    return run

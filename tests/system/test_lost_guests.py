@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""Kernels that never come up, and guests that go away: always said, never a pass."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_kernels import PSCI_SYSTEM_RESET, WFI_LOOP, write_image
+
+from harness.errors import BootError, GuestLostError, QemuDiedError
+from harness.machine import template as templates
+from harness.probe.runner import run_program
+from harness.verdict.verdict import Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.guest.guest import Guest
+    from harness.kernel import Kernel
+    from harness.machine.spec import MachineSpec
+    from harness.session import Session
+
+
+def test_panic_before_init(kernel: Kernel, machine: MachineSpec, harness_session: Session) -> None:
+    with pytest.raises(BootError) as caught:
+        harness_session.template(kernel, machine, append="root=/dev/nothing")
+    assert "Kernel panic - not syncing: VFS: Unable to mount root fs" in caught.value.cause
+    assert "phase reached: early kernel" in caught.value.cause
+    assert "CPU#1" in caught.value.details
+    assert "qemu-system-aarch64" in caught.value.details
+
+
+def test_silent_hang(
+    tmp_path: Path,
+    machine: MachineSpec,
+    harness_session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(templates, "BOOT_SECONDS", 3.0)
+    image = write_image(tmp_path / "Image", WFI_LOOP)
+    with pytest.raises(BootError, match=r"silent for 3 s.*no output from the kernel") as caught:
+        harness_session.template(harness_session.kernel(str(image)), machine)
+    assert "PC=" in caught.value.details
+
+
+def test_reboot_loop(tmp_path: Path, machine: MachineSpec, harness_session: Session) -> None:
+    image = write_image(tmp_path / "Image", PSCI_SYSTEM_RESET)
+    with pytest.raises(BootError, match="it reset the machine"):
+        harness_session.template(harness_session.kernel(str(image)), machine)
+
+
+def test_panic_in_mid_test(guest: Guest) -> None:
+    run = run_program(guest, "echo c > /proc/sysrq-trigger", seconds=30, speaks_ktap=False)
+    assert run.verdict.status is Status.LOST
+    assert "running: echo c" in run.verdict.title
+    assert "Kernel panic - not syncing: sysrq triggered crash" in run.verdict.text()
+    assert "CPU#0" in run.verdict.text()
+
+
+def test_network_cut_in_mid_command(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.guest.guest.SSH_SECONDS", 3.0)
+    with pytest.raises(GuestLostError, match="no longer answers") as caught:
+        guest.exec("ifconfig eth0 down; sleep 100", timeout=3, phase="a phase")
+    assert "a phase" in caught.value.cause
+
+
+def test_connection_killed_in_mid_command(guest: Guest) -> None:
+    with pytest.raises(GuestLostError, match="cut in the middle"):
+        guest.exec("kill -9 $PPID; sleep 100", timeout=30)
+
+
+def test_qemu_killed_in_mid_test(guest: Guest) -> None:
+    def kill() -> None:
+        time.sleep(1)
+        os.kill(guest.process.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with pytest.raises(QemuDiedError, match="signal 9") as caught:
+        guest.exec("sleep 100", timeout=60)
+    thread.join()
+    assert "sleep 100" in caught.value.details
+
+
+def test_program_that_never_ends(guest: Guest) -> None:
+    run = run_program(guest, "sleep 1000", seconds=2, speaks_ktap=True)
+    assert run.verdict.status is Status.FAIL
+    assert "did not end within 2 s" in run.verdict.text()
+
+
+def test_program_that_prints_without_end(guest: Guest) -> None:
+    run = run_program(guest, "yes 'ok 1 everything'", seconds=60, speaks_ktap=True)
+    assert run.verdict.status is Status.FAIL
+    assert "more than the harness keeps" in run.verdict.text()
+    assert len(run.stdout) < 32 * 1024 * 1024
+
+
+def test_program_that_forks_without_end(guest: Guest) -> None:
+    started = time.monotonic()
+    run = run_program(
+        guest, "bomb() { bomb | bomb & }; bomb; sleep 1000", seconds=5, speaks_ktap=True
+    )
+    assert run.verdict.status in (Status.FAIL, Status.LOST)
+    assert time.monotonic() - started < 120
+
+
+def test_guest_out_of_memory(guest: Guest) -> None:
+    run = run_program(guest, "tail /dev/zero", seconds=120, speaks_ktap=False)
+    assert run.verdict.status is Status.FAIL
+    assert "exit status 137 (killed by signal 9)" in run.verdict.text()
+    assert "Out of memory" in run.console

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MIT */
+
+int swap_free(int entry)
+{
+	return -entry;
+}

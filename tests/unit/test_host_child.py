@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Children end with us, or are waited for."""
+
+from __future__ import annotations
+
+import io
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.host.child import Lines, Result, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PARENT = """
+import sys
+from harness.host.child import run, unwind_on_sigterm
+unwind_on_sigterm()
+run(["sh", "-c", sys.argv[1]], on_line=lambda line: bool(print(line, flush=True)),
+    shielded=sys.argv[2] == "shielded")
+"""
+
+
+def parent(script: str, kind: str) -> subprocess.Popen[str]:
+    """A process that runs ``script`` with `run`, once the script has said "ready"."""
+    started = subprocess.Popen(
+        [sys.executable, "-c", PARENT, script, kind],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "ready\n"
+    return started
+
+
+def test_output_and_status() -> None:
+    result = run(["sh", "-c", "echo out; echo err >&2; echo $X; exit 3"], {"X": "set"})
+    assert result == Result(3, "out\nerr\nset\n")
+
+
+def test_no_standard_input() -> None:
+    assert run(["cat"]) == Result(0, "")
+
+
+def test_lines_that_are_taken_are_not_kept() -> None:
+    seen: list[str] = []
+
+    def take(line: str) -> bool:
+        seen.append(line)
+        return line == "b"
+
+    assert run(["printf", "a\\nb\\nc"], on_line=take).output == "a\nc"
+    assert seen == ["a", "b", "c"]
+
+
+def test_tail() -> None:
+    assert Result(1, "a\n\nb\nc\n\n").tail(2) == "b\nc"
+
+
+def test_sigterm_ends_the_child(tmp_path: Path) -> None:
+    script = f"trap 'echo ended > {tmp_path}/end; exit' TERM; echo ready; sleep 60 & wait"
+    with parent(script, "plain") as started:
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(20) == 128 + signal.SIGTERM
+    assert (tmp_path / "end").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_shielded_child_finishes_its_work(tmp_path: Path, number: signal.Signals) -> None:
+    script = f"echo ready; sleep 1; echo more; echo done > {tmp_path}/end"
+    with parent(script, "shielded") as started:
+        # The whole group, as the terminal's Ctrl-C.
+        subprocess.run(["kill", f"-{number.value}", "--", f"-{started.pid}"], check=True)
+        time.sleep(0.2)
+        subprocess.run(["kill", f"-{number.value}", "--", f"-{started.pid}"], check=True)
+        assert started.wait(20) != 0
+    assert (tmp_path / "end").exists()
+
+
+def test_lines_on_a_pipe() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.step("one")
+    lines.count(1, 2)
+    lines.done()
+    assert stream.getvalue() == "mte-harness: one\n  done in 0 s\n"
+
+
+def test_lines_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    lines = Lines(stream)
+    lines.step("one")
+    lines.count(1, 3)
+    assert stream.getvalue().endswith("\r\033[K   33 %  0 s")

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""What was asked for against the final .config."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import ConfigError
+from harness.kernel.config import check_config, merge_fragments, parse_config, render_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KCONFIG = """\
+menuconfig SWAP
+\tbool "swap"
+\tdepends on MMU
+\tdepends on BLOCK
+
+config BASE
+\thex
+if X
+config MTE
+\tbool
+endif
+"""
+
+NAMES = st.text(alphabet="ABCXYZ_0123456789", min_size=1)
+VALUES = st.sampled_from(["y", "n", "m", "0x10", "8", '"text"', '""'])
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "mm").mkdir()
+    (tmp_path / "mm/Kconfig.debug").write_text(KCONFIG)
+    return tmp_path
+
+
+@given(st.dictionaries(NAMES, VALUES))
+def test_rendered_config_reads_back(values: dict[str, str]) -> None:
+    assert parse_config(render_config(values)) == values
+
+
+def test_unset_is_n() -> None:
+    assert parse_config("# CONFIG_A is not set\nCONFIG_B=y\n# words\n\n") == {"A": "n", "B": "y"}
+
+
+def test_later_fragment_wins(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_text("CONFIG_A=y\nCONFIG_B=y\n")
+    second.write_text("CONFIG_A=n\n")
+    assert merge_fragments([first, second]) == {"A": "n", "B": "y"}
+
+
+def test_garbage_in_a_fragment(tmp_path: Path) -> None:
+    path = tmp_path / "a.config"
+    path.write_text("CONFIG_A=y\nCONFIG_B y\n")
+    with pytest.raises(ConfigError, match=r"a\.config: line 2"):
+        merge_fragments([path])
+
+
+@pytest.mark.parametrize(
+    ("asked", "final"),
+    [
+        ({"SWAP": "y"}, {"SWAP": "y", "OTHER": "y"}),
+        ({"SWAP": "n"}, {"SWAP": "n"}),
+        ({"SWAP": "n"}, {}),  # its menu is not open: not even "is not set" is written
+        ({"BASE": "0xFF"}, {"BASE": "0xff"}),
+    ],
+)
+def test_given_as_asked(tree: Path, asked: dict[str, str], final: dict[str, str]) -> None:
+    assert check_config(asked, final, tree) == []
+
+
+def test_refused_names_what_it_depends_on(tree: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_config({"SWAP": "y"}, {}, tree)
+    assert "CONFIG_SWAP=y: refused, got n (depends on MMU && BLOCK)" in caught.value.cause
+
+
+def test_forced_on(tree: Path) -> None:
+    with pytest.raises(ConfigError, match="CONFIG_MTE=n: refused, got y"):
+        check_config({"MTE": "n"}, {"MTE": "y"}, tree)
+
+
+@pytest.mark.parametrize("value", ["y", "n"])
+def test_unknown_symbol_whatever_was_asked(tree: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"CONFIG_SWPA={value}: this tree has no such symbol"):
+        check_config({"SWPA": value}, {}, tree)
+
+
+def test_all_of_several_are_listed(tree: Path) -> None:
+    with pytest.raises(ConfigError, match="and 1 more") as caught:
+        check_config({"SWAP": "y", "NO": "y"}, {}, tree)
+    assert len(caught.value.details.splitlines()) == 2
+
+
+@pytest.mark.parametrize("may_lack", [frozenset({"ZBUD"}), None])
+def test_a_symbol_that_the_tree_may_lack(tree: Path, may_lack: frozenset[str] | None) -> None:
+    lacking = check_config({"ZBUD": "y"}, {}, tree, may_lack)
+    assert [item.symbol for item in lacking] == ["ZBUD"]
+
+
+@pytest.mark.parametrize("may_lack", [frozenset({"SWAP"}), None])
+def test_what_it_may_lack_it_may_not_refuse(tree: Path, may_lack: frozenset[str] | None) -> None:
+    with pytest.raises(ConfigError, match="refused"):
+        check_config({"SWAP": "y"}, {}, tree, may_lack)

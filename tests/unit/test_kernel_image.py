@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""A ready Image: what it says of itself, and what is used from beside it."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.errors import ArtifactError, ImageError
+from harness.kernel.image import adopt_image, inspect_image
+from harness.progress import Silent
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BANNER = b"Linux version 6.12.117 (a@b) (gcc) #1 SMP\n"
+MTE = "CONFIG_ARM64_MTE=y\n"
+NO_MTE = "# CONFIG_ARM64_MTE is not set\n"
+
+
+def image(config: str | None = MTE, flags: int = 2, banner: bytes = BANNER) -> bytes:
+    header = struct.pack("<4s I 6Q 4s I", b"MZ\0\0", 0, 0, 0, flags, 0, 0, 0, b"ARM\x64", 0)
+    embedded = b"" if config is None else b"IKCFG_ST" + gzip.compress(config.encode()) + b"IKCFG_ED"
+    return header + b"\0" * 1024 + banner + b"\0" + embedded + b"\0" * 64
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    boot = tmp_path / "linux/arch/arm64/boot"
+    boot.mkdir(parents=True)
+    return tmp_path / "linux"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache", "builds", Silent())
+
+
+@pytest.mark.parametrize(("flags", "size"), [(0, None), (2, 4096), (4, 16384), (6, 65536)])
+def test_facts(tmp_path: Path, flags: int, size: int | None) -> None:
+    path = tmp_path / "Image"
+    path.write_bytes(image(flags=flags))
+    facts = inspect_image(path)
+    assert facts.release == "6.12.117"
+    assert facts.page_size == size
+    assert facts.config == MTE
+    assert facts.banner in BANNER
+
+
+@pytest.mark.parametrize(
+    ("offset", "magic", "words"),
+    [
+        (0x202, b"HdrS", "is an x86 bzImage"),
+        (0x24, b"\x18\x28\x6f\x01", "is a 32-bit Arm zImage"),
+        (0x38, b"RSC\x05", "is a RISC-V Image"),
+        (4, b"zimg", "is a compressed EFI image"),
+        (0, b"\x1f\x8b", "is gzip-compressed"),
+        (0, b"\x7fELF", "is an ELF file"),
+        (0x38, b"\0\0\0\0", "has no arm64 Image header"),
+        (0x18, b"\x03", "is a big-endian kernel"),
+    ],
+)
+def test_another_kind_is_named(tmp_path: Path, offset: int, magic: bytes, words: str) -> None:
+    data = bytearray(image())
+    data[offset : offset + len(magic)] = magic
+    path = tmp_path / "Image"
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match=words):
+        inspect_image(path)
+
+
+@pytest.mark.parametrize("length", [0, 10, 512])
+def test_stump(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "Image"
+    path.write_bytes(image()[:length])
+    with pytest.raises(ImageError, match=r"bytes|truncated"):
+        inspect_image(path)
+
+
+def test_image_alone(tmp_path: Path, store: Store) -> None:
+    path = tmp_path / "Image"
+    path.write_bytes(image())
+    kernel = adopt_image(path, store)
+    assert kernel.image.read_bytes() == image()
+    assert kernel.release == "6.12.117"
+    assert kernel.vmlinux is kernel.system_map is kernel.selftests is None
+    assert kernel.config is not None
+    assert kernel.config.read_text() == MTE
+
+
+def test_kbuild_layout(build: Path, store: Store) -> None:
+    path = build / "arch/arm64/boot/Image"
+    path.write_bytes(image(config=None))
+    (build / "vmlinux").write_bytes(b"ELF" + BANNER)
+    (build / "System.map").write_text(f"0000 T _text\n{len(image(config=None)):x} D _edata\n")
+    (build / ".config").write_text(MTE)
+    kernel = adopt_image(path, store)
+    assert kernel.vmlinux is not None
+    assert kernel.system_map is not None
+    assert kernel.config is not None
+    assert kernel.config.read_text() == MTE
+
+
+def test_vmlinux_of_another_build_is_not_used(build: Path, store: Store) -> None:
+    path = build / "Image"
+    path.write_bytes(image())
+    (build / "vmlinux").write_bytes(BANNER.replace(b"#1", b"#2"))
+    kernel = adopt_image(path, store)
+    assert kernel.vmlinux is None
+    assert "nothing" in kernel.description
+
+
+def test_truncated_by_its_system_map(build: Path, store: Store) -> None:
+    path = build / "Image"
+    path.write_bytes(image())
+    (build / "System.map").write_text(f"0000 T _text\n{len(image()) + 1:x} D _edata\n")
+    with pytest.raises(ImageError, match="is truncated"):
+        adopt_image(path, store)
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_without_mte(build: Path, store: Store, *, embedded: bool) -> None:
+    path = build / "Image"
+    path.write_bytes(image(config=NO_MTE if embedded else None))
+    (build / ".config").write_text(MTE if embedded else NO_MTE)
+    with pytest.raises(ImageError, match="without MTE"):
+        adopt_image(path, store)
+
+
+def test_copied_so_that_a_new_build_does_not_matter(build: Path, store: Store) -> None:
+    path = build / "Image"
+    path.write_bytes(image())
+    first = adopt_image(path, store)
+    path.write_bytes(image(banner=BANNER.replace(b"#1", b"#2")))
+    second = adopt_image(path, store)
+    assert first.key != second.key
+    assert first.image.read_bytes() == image()
+
+
+@pytest.mark.parametrize("damage", [b"", None, b"\xff"])
+def test_damaged_cache(build: Path, store: Store, damage: bytes | None) -> None:
+    path = build / "Image"
+    path.write_bytes(image())
+    cached = adopt_image(path, store).image
+    match damage:
+        case None:
+            cached.unlink()
+        case b"":
+            cached.write_bytes(image()[:-1])
+        case _:
+            cached.write_bytes(image()[:-1] + damage)
+    with pytest.raises(ArtifactError, match=r"missing|bytes, not|altered") as caught:
+        adopt_image(path, store)
+    assert f"rm -r {cached.parent}" in caught.value.cure

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""kernel.toml: what is read, what is inherited, and which line an error names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.errors import RecipeError
+from harness.kernel.recipe import (
+    DebianBase,
+    DirectoryBase,
+    GitBase,
+    KnownBad,
+    Recipe,
+    load_recipe,
+    recipe_names,
+    recipe_path,
+)
+from harness.paths import repository_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STOCK = 'description = "d"\nfragments = ["base"]\n[base]\ndebian = "linux-source-6.12"\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path, "stock", STOCK)
+    fragments = tmp_path / "kernel-configs/fragments"
+    fragments.mkdir()
+    (fragments / "base.config").write_text("CONFIG_A=y\n")
+    (fragments / "debug.config").write_text("CONFIG_B=y\n")
+    return tmp_path
+
+
+def write(root: Path, name: str, text: str) -> Path:
+    directory = root / "kernel-configs" / name
+    (directory / "patches").mkdir(parents=True, exist_ok=True)
+    (directory / "patches/series").write_text("")
+    (directory / "kernel.toml").write_text(text)
+    return directory / "kernel.toml"
+
+
+def load(root: Path, name: str, text: str) -> Recipe:
+    return load_recipe(write(root, name, text), root)
+
+
+def test_plain_recipe(root: Path) -> None:
+    recipe = load(root, "stock", STOCK)
+    assert recipe.name == "stock"
+    assert recipe.base == DebianBase("linux-source-6.12")
+    assert [path.name for path in recipe.fragments] == ["base.config"]
+    assert recipe.patches == ()
+    assert recipe.own_patches is None
+    assert recipe.known_bad is None
+
+
+def test_inherited_base_fragments_and_patches_come_first(root: Path) -> None:
+    write(root, "mid", 'description = "m"\ninherits = "stock"\npatches = "patches/series"\n')
+    recipe = load(
+        root,
+        "known-bad/top",
+        'description = "t"\ninherits = "mid"\nfragments = ["debug"]\npatches = "patches/series"\n'
+        '[known_bad]\nbreaks = "x"\nprobes = ["swap_disk"]\n',
+    )
+    assert recipe.name == "known-bad/top"
+    assert recipe.base == DebianBase("linux-source-6.12")
+    assert [path.name for path in recipe.fragments] == ["base.config", "debug.config"]
+    assert [path.parent.parent.name for path in recipe.patches] == ["mid", "top"]
+    assert recipe.own_patches == recipe.patches[1]
+    assert recipe.known_bad == KnownBad("x", ("swap_disk",))
+
+
+def test_bases(root: Path) -> None:
+    git = load(root, "g", 'description = "d"\n[base]\ngit = "https://x/y"\nrevision = "v6.18"\n')
+    assert git.base == GitBase("https://x/y", "v6.18")
+    local = load(root, "l", 'description = "d"\n[base]\ndirectory = "../linux"\n')
+    assert local.base == DirectoryBase((root / "kernel-configs/linux").resolve())
+
+
+def test_optional_symbols_lose_their_prefix(root: Path) -> None:
+    recipe = load(
+        root, "o", 'description = "d"\ninherits = "stock"\noptional = ["CONFIG_X", "Y"]\n'
+    )
+    assert recipe.optional == {"X", "Y"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ('description = "d"\nfragment = ["base"]\n', 2, "unknown key 'fragment'"),
+        (STOCK + 'version = "1"\n', 5, "unknown key 'version' in [base]"),
+        (STOCK + 'git = "x"\nrevision = "y"\n', 3, "exactly one of"),
+        ('description = "d"\n[base]\ngit = "x"\n', 2, "git needs one"),
+        ('description = "d"\n[base]\ndebian = "x"\nrevision = "y"\n', 2, "revision goes with git"),
+        ('inherits = "stock"\n', 1, "description must be a string"),
+        ('description = "d"\ninherits = "no"\n', 2, "no recipe 'no'"),
+        ('description = "d"\nfragments = ["no"]\n[base]\ndebian = "x"\n', 2, "no fragment 'no'"),
+        ('description = "d"\nfragments = "base"\n[base]\ndebian = "x"\n', 2, "list of strings"),
+        ('description = "d"\npatches = "no"\n[base]\ndebian = "x"\n', 2, "there is no"),
+        ('description = "d"\ninherits = "stock"\n[known_bad]\nbreaks = "x"\n', 3, "no probe"),
+    ],
+)
+def test_error_names_the_line(root: Path, text: str, line: int, word: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load(root, "bad", text)
+    assert f"kernel.toml:{line}: " in caught.value.cause
+    assert word in caught.value.cause
+
+
+def test_bad_toml_names_the_line(root: Path) -> None:
+    with pytest.raises(RecipeError, match="at line 2"):
+        load(root, "bad", 'description = "d"\n= 3\n')
+
+
+def test_no_base(root: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no \[base\]"):
+        load(root, "bad", 'description = "d"\n')
+
+
+def test_circle(root: Path) -> None:
+    write(root, "a", 'description = "a"\ninherits = "b"\n')
+    with pytest.raises(RecipeError, match="inherits itself"):
+        load(root, "b", 'description = "b"\ninherits = "a"\n')
+
+
+def test_recipe_outside_the_repository(root: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "x.config").write_text("CONFIG_C=y\n")
+    (own / "kernel.toml").write_text(
+        'description = "d"\ninherits = "stock"\nfragments = ["./x.config"]\n'
+    )
+    path = recipe_path(str(own), root)
+    assert path is not None
+    recipe = load_recipe(path, root)
+    assert recipe.name == "own"
+    assert [path.name for path in recipe.fragments] == ["base.config", "x.config"]
+
+
+def test_a_name_that_is_no_recipe(root: Path) -> None:
+    assert recipe_path("linux", root) is None
+    assert recipe_path("./stock", root) is None
+
+
+def test_every_recipe_of_the_repository_loads() -> None:
+    root = repository_root()
+    names = recipe_names(root)
+    assert {"stock", "debug"} <= set(names)
+    for name in names:
+        path = recipe_path(name, root)
+        assert path is not None
+        assert load_recipe(path, root).name == name

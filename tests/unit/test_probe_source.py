@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Head comments of probes, and discovery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.errors import UsageError
+from harness.probe.source import Probe, discover, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+C_HEAD = """\
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe: swap_disk
+ * area: swap
+ * needs: CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
+ * timeout: 60
+ *
+ * Tags and data survive a round trip through a swap disk.
+ *
+ * See mte_save_tags().
+ */
+#include "mte.h"
+"""
+PY_HEAD = """\
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+#
+# probe: smaps
+# area: tools
+# timeout: 5
+#
+# /proc/PID/smaps shows `mt`:
+#     VmFlags: rd wr mt
+import os
+"""
+
+
+def write(directory: Path, name: str, text: str) -> Path:
+    path = directory / name
+    path.write_text(text)
+    return path
+
+
+def test_c(tmp_path: Path) -> None:
+    path = write(tmp_path, "swap_disk.c", C_HEAD)
+    assert read(path) == Probe(
+        name="swap_disk",
+        area="swap",
+        needs=("CONFIG_SWAP", "CONFIG_PROC_PAGE_MONITOR"),
+        timeout=60,
+        prose="Tags and data survive a round trip through a swap disk.\n\nSee mte_save_tags().",
+        path=path,
+        language="c",
+    )
+
+
+def test_python(tmp_path: Path) -> None:
+    probe = read(write(tmp_path, "smaps.py", PY_HEAD))
+    assert (probe.name, probe.language, probe.needs, probe.timeout) == ("smaps", "python", (), 5)
+    assert probe.prose == "/proc/PID/smaps shows `mt`:\n    VmFlags: rd wr mt"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("probe: swap_disk", "probe: swapdisk", "in a file named swap_disk.c"),
+        (" * probe: swap_disk\n", "", "no 'probe'"),
+        ("area: swap", "area: swamp", "area 'swamp' is none of"),
+        (" * timeout: 60\n", "", "no 'timeout'"),
+        ("timeout: 60", "timeout: 1m", "is no seconds"),
+        ("timeout: 60", "timeout: 0", "is no seconds"),
+        ("CONFIG_SWAP ", "SWAP ", "no config symbols"),
+        ("needs:", "wants:", "is none of the keys"),
+        (" * timeout", " * area: zero\n * timeout", "'area' is given twice"),
+        (" *\n * Tags", " * Tags", "is none of the keys"),
+        ("/*\n * probe", "int x; /*\n * probe", "no 'probe'"),
+        ("*/\n#include", "\n#include", "no 'probe'"),
+    ],
+)
+def test_malformed(tmp_path: Path, old: str, new: str, why: str) -> None:
+    assert old in C_HEAD
+    path = write(tmp_path, "swap_disk.c", C_HEAD.replace(old, new))
+    with pytest.raises(UsageError, match=r"swap_disk\.c: head comment") as caught:
+        read(path)
+    assert why in caught.value.cause
+    assert caught.value.cure
+
+
+def test_no_prose(tmp_path: Path) -> None:
+    path = write(tmp_path, "swap_disk.c", C_HEAD.split(" *\n", maxsplit=1)[0] + " */\n")
+    with pytest.raises(UsageError, match="no prose"):
+        read(path)
+
+
+def test_not_lower_snake_case(tmp_path: Path) -> None:
+    path = write(tmp_path, "Swap-disk.c", C_HEAD.replace("swap_disk", "Swap-disk"))
+    with pytest.raises(UsageError, match="lower_snake_case"):
+        read(path)
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "swap_disk.c"
+    path.write_bytes(b"\xff\xfe/*")
+    with pytest.raises(UsageError):
+        read(path)
+
+
+def test_discover_orders_by_name_and_ignores_other_files(tmp_path: Path) -> None:
+    write(tmp_path, "swap_disk.c", C_HEAD)
+    write(tmp_path, "smaps.py", PY_HEAD)
+    write(tmp_path, "README", "no probe")
+    assert [probe.name for probe in discover(tmp_path)] == ["smaps", "swap_disk"]
+
+
+def test_discover_refuses_an_empty_directory(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no probes in"):
+        discover(tmp_path)
+
+
+def test_discover_refuses_one_name_in_two_languages(tmp_path: Path) -> None:
+    write(tmp_path, "smaps.py", PY_HEAD)
+    write(tmp_path, "smaps.c", C_HEAD.replace("swap_disk", "smaps"))
+    with pytest.raises(UsageError, match="are one name"):
+        discover(tmp_path)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""Taint masks."""
+
+from __future__ import annotations
+
+from harness.verdict import taint
+
+
+def test_decode() -> None:
+    assert [(flag.bit, flag.letter) for flag in taint.decode(0b1010100000)] == [
+        (5, "B"), (7, "D"), (9, "W"),
+    ]  # fmt: skip
+    assert taint.decode(0) == ()
+
+
+def test_added_is_what_was_not_there_before() -> None:
+    assert [flag.letter for flag in taint.added(1 << 9, 1 << 9 | 1 << 14)] == ["L"]
+    assert taint.added(1 << 9, 1 << 9) == ()
+    assert taint.added(1 << 9, 0) == ()
+
+
+def test_unknown_bit_is_still_a_taint() -> None:
+    (flag,) = taint.decode(1 << 40)
+    assert (flag.bit, flag.letter) == (40, "?")
+
+
+def test_letters() -> None:
+    assert taint.letters(1 << 5 | 1 << 9) == "BW"
+    # The order of the letters of kernel/panic.c, taint_flags[].
+    assert taint.letters((1 << 19) - 1) == "PFSRMBUDAWCIOELKXTN"

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""Every probe of guest/probes on every kernel, each in a fresh clone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.paths import repository_root
+from harness.probe.source import Probe, discover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.probe.runner import Run
+
+# The longest first: with -n 2 the short ones fill the gaps at the end.
+PROBES = sorted(discover(repository_root() / "guest" / "probes"), key=lambda p: -p.timeout)
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+def test_probe(probe: Probe, run: Callable[..., Run]) -> None:
+    run(probe)
