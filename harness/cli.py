@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console as RichConsole
+from rich.table import Table
 
 from harness import errors, interactive, knownbad, validate
 from harness.errors import HarnessError
@@ -78,10 +79,13 @@ def cli() -> None:
 def doctor_command() -> int:
     """Says what is missing on this host, and the command that cures it."""
     findings = doctor.diagnose()
-    console = RichConsole(highlight=False)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for finding in findings:
-        console.print(finding.line(), markup=False)
-    return errors.OK if all(finding.good for finding in findings) else errors.SetupError.status
+        cure = f"cure: {finding.cure}" if finding.cure else ""
+        table.add_row(finding.level.value, finding.subject, f"{finding.found}\n{cure}".strip())
+    RichConsole(highlight=False, markup=False).print(table)
+    missing = any(finding.level is doctor.Level.MISSING for finding in findings)
+    return errors.SetupError.status if missing else errors.OK
 
 
 @cli.command("build")

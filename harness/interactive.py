@@ -11,7 +11,7 @@ import signal
 import sys
 import termios
 import tty
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -60,7 +60,7 @@ def shell(guest: Guest) -> int:
 
 
 def _copy(channel: paramiko.Channel) -> None:
-    sources: list[object] = [channel, sys.stdin]
+    sources: list[paramiko.Channel | TextIO] = [channel, sys.stdin]
     while True:
         ready, _, _ = select.select(sources, [], [])
         if channel in ready:

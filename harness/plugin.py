@@ -42,7 +42,7 @@ VALIDATION = repository_root() / "tests" / "validation"
 DEFAULT_SECONDS = 60.0
 SESSION = pytest.StashKey[Session]()
 KEPT = pytest.StashKey["list[Guest]"]()
-NEEDS_QEMU = ("kernel", "template", "guest", "guest_module", "guest_session")
+NEEDS_QEMU = ("harness_session", "kernel", "template", "guest", "guest_module", "guest_session")
 
 
 class VerdictError(AssertionError):
@@ -98,11 +98,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Without ``--qemu``, tests that need a guest are left out."""
     if config.getoption("--qemu"):
         return
-    needs = [any(x in getattr(item, "fixturenames", ()) for x in NEEDS_QEMU) for item in items]
-    left_out = [item for item, need in zip(items, needs, strict=True) if need]
+    left_out = [item for item in items if _needs_guest(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item, need in zip(items, needs, strict=True) if not need]
+        items[:] = [item for item in items if not _needs_guest(item)]
+
+
+def _needs_guest(item: pytest.Item) -> bool:
+    return any(name in getattr(item, "fixturenames", ()) for name in NEEDS_QEMU)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -119,6 +122,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failure is shown in the harness's words; a Python traceback would hide them."""
     report = yield
+    if not _needs_guest(item):
+        return report
     if call.excinfo is not None and isinstance(call.excinfo.value, (HarnessError, VerdictError)):
         error = call.excinfo.value
         text = str(error)

@@ -120,15 +120,16 @@ def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepo
     if report.when != "teardown":
         return
     record = _record(item, seen)
+    kernel = _kernel(item)
     report.user_properties += [
         ("kernel", record.kernel),
-        ("kernel_key", _kernel(item).key if _kernel(item) else ""),
+        ("kernel_key", kernel.key if kernel else ""),
         ("qemu", _qemu(item)),
         ("machine", record.machine),
         ("status", record.status),
     ]
     directory = item.config.getoption("--report")
-    if directory is not None and _kernel(item) is not None:
+    if directory is not None and kernel is not None:
         json_file.append_item(directory, worker(item.config), record)
         _hand_in_kernel(item, directory)
 

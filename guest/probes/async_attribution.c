@@ -8,9 +8,10 @@
  * An asynchronous tag fault is reported to the thread that made it and to no
  * other: not to the thread that runs next on the CPU, not to a child of fork()
  * or clone(), not to the program after execve(). TFSRE0_EL1 belongs to the CPU,
- * so the kernel moves it to the thread's flags at each entry.
- * arch/arm64/kernel/entry.S check_mte_async_tcf, clear_mte_async_tcf; process.c
- * arch_dup_task_struct(), __switch_to(); mte.c mte_thread_init_user(),
+ * so the kernel moves it to the thread's flags at each entry, and reports it
+ * before a system call is carried out. arch/arm64/kernel/entry.S
+ * check_mte_async_tcf, clear_mte_async_tcf; syscall.c el0_svc_common();
+ * process.c arch_dup_task_struct(), __switch_to(); mte.c mte_thread_init_user(),
  * mte_thread_switch().
  */
 #define _GNU_SOURCE
@@ -209,7 +210,10 @@ static void four_threads_on_two_cpus(void)
 
 /* --- children and new programs -------------------------------------------- */
 
-/* The clone() is the kernel entry that finds the fault: it is the parent's. */
+/*
+ * The clone() is the kernel entry that finds the fault: it is the parent's, and
+ * el0_svc_common() reports it before there is a child.
+ */
 static void check_child(const char *what, unsigned long flags)
 {
 	int i, status;
@@ -287,7 +291,7 @@ __attribute__((constructor)) static void exec_child(int argc, char **argv)
 	_exit(42);
 }
 
-/* The execve() is the kernel entry that finds the fault: the new program did not make it. */
+/* The execve() is the kernel entry that finds the fault: the handler runs before it. */
 static void not_to_the_next_program(void)
 {
 	static char name[] = "/proc/self/exe", option[] = "--after-exec";

@@ -87,9 +87,9 @@ static void two_processes(void)
 	me = child == 0;
 	pin_cpu(me % sysconf(_SC_NPROCESSORS_ONLN));
 	end = now() + SECONDS;
-	for (; !m->stop; step += PAGES + 2) {
+	for (; !m->stop; step += PAGES + 3) {
 		lost += round_of(m, me, fd, step);
-		/* Fresh pages for the next round, when neither maps them. */
+		/* Fresh pages for the next round, while neither maps any. */
 		if (!meet(m, me, step + PAGES + 1))
 			break;
 		if (me == 0) {
@@ -97,6 +97,7 @@ static void two_processes(void)
 			MUST(ftruncate(fd, 0) == 0 && ftruncate(fd, PAGES * PAGE) == 0, "ftruncate");
 			m->stop = now() > end;
 		}
+		meet(m, me, step + PAGES + 2);
 	}
 	if (child == 0)
 		_exit(0);

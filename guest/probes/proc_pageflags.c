@@ -189,17 +189,17 @@ static void freed_and_used_again(void)
 
 static void huge_page(void)
 {
-	char *tagged, *plain;
+	int tagged;
 
 	mte_need();
-	tagged = thp_alloc(1, PROT_RW_MTE);
-	plain = thp_alloc(1, PROT_RW);
-	check_marks(tagged, 4 * PAGE, true, "huge page");
-	check_marks(plain, 4 * PAGE, false, "huge page without PROT_MTE");
-	thp_split(tagged, HUGE, 0);
-	thp_split(plain, HUGE, 0);
-	check_marks(tagged, HUGE, true, "split huge page");
-	check_marks(plain, HUGE, false, "split huge page without PROT_MTE");
+	for (tagged = 0; tagged < 2; tagged++) {
+		char *p = thp_alloc(1, tagged ? PROT_RW_MTE : PROT_RW);
+
+		check_marks(p, 4 * PAGE, tagged, tagged ? "PROT_MTE" : "without PROT_MTE");
+		thp_split(p, HUGE, 0);
+		check_marks(p, HUGE, tagged, tagged ? "PROT_MTE, split" : "without PROT_MTE, split");
+		munmap(p, HUGE);
+	}
 }
 
 PROBE(

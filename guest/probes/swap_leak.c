@@ -3,22 +3,22 @@
  * probe: swap_leak
  * area: swap
  * needs: CONFIG_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
- * timeout: 90
+ * timeout: 120
  *
  * Saved tags are freed: 128 bytes a page (MTE_PAGE_TAG_STORAGE), in unreclaimable
  * slab. After thousands of pages went out and their entries were freed, by each
- * way, SUnreclaim is where it was; a leak of one page's tags in four would show.
+ * way, SUnreclaim is where it was; a leak of one page's tags in three would show.
  * Replaced tags are freed as well (xa_store() in mte_save_tags()). The data is
  * zero, so that nothing is written (zero map) and a round costs little.
  */
 #include "stale.h"
 #include "swap.h"
 
-#define PAGES	1024
+#define PAGES	512
 #define LEN	(PAGES * PAGE)
-#define ROUNDS	12
-/* 12288 pages, 1536 kB of tags; 384 kB is a fourth. */
-#define ALLOWED_KB 384
+#define ROUNDS	6
+/* 3072 pages, 384 kB of tags; 128 kB is a third. */
+#define ALLOWED_KB 128
 
 static void begin(void)
 {
@@ -99,6 +99,8 @@ static void round_replaced(char *p, unsigned int number)
 {
 	out(p, number);
 	touch_read(p, LEN);
+	MUST(page_flag(p, KPF_SWAPCACHE) && page_flag(p + LEN - PAGE, KPF_SWAPCACHE),
+	     "the pages gave up their swap entries");
 }
 
 static void round_swapoff(char *p, unsigned int number)
@@ -176,11 +178,11 @@ static void freed_after_fork(void)
 }
 
 PROBE(
-	{ "freed_by_munmap", freed_by_munmap, 30 },
-	{ "freed_by_exit", freed_by_exit, 30 },
-	{ "freed_by_swap_in", freed_by_swap_in, 30 },
-	{ "freed_when_replaced", freed_when_replaced, 30 },
-	{ "freed_by_swapoff", freed_by_swapoff, 30 },
-	{ "freed_with_file", freed_with_file, 30 },
-	{ "freed_after_fork", freed_after_fork, 30 },
+	{ "freed_by_munmap", freed_by_munmap, 40 },
+	{ "freed_by_exit", freed_by_exit, 40 },
+	{ "freed_by_swap_in", freed_by_swap_in, 40 },
+	{ "freed_when_replaced", freed_when_replaced, 40 },
+	{ "freed_by_swapoff", freed_by_swapoff, 40 },
+	{ "freed_with_file", freed_with_file, 40 },
+	{ "freed_after_fork", freed_after_fork, 40 },
 )

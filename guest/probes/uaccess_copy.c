@@ -13,7 +13,6 @@
  * lib/iov_iter.c; arch/arm64/lib/copy_{from,to}_user.S; mm/process_vm_access.c.
  */
 #define _GNU_SOURCE
-#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -297,52 +296,6 @@ static void unchecked_modes(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- a copy that wakes up in the kernel --------------------------------------------- */
-
-/*
- * PSTATE.TCO is not switched with the thread: it must be cleared for a thread
- * in synchronous mode that continues in the kernel after one without checks
- * (mte_thread_switch(), mte_disable_tco_entry()).
- */
-static int sleeper_fds[2];
-static volatile long sleeper_result;
-
-static void *sleeper(void *arg)
-{
-	(void)arg;
-	pin(0);
-	mte_mode(TCF_SYNC);
-	sleeper_result = SYS(read, sleeper_fds[0], with_tag(wall_area, BAD), 16);
-	return NULL;
-}
-
-static void copy_after_a_switch(void)
-{
-	static const unsigned long modes[] = { TCF_NONE, TCF_ASYNC, TCF_SYNC };
-	int i, j, round;
-
-	begin(PAGE);
-	pin(0);
-	for (i = 0; i < 3; i++)
-		for (round = 0; round < 10; round++) {
-			pthread_t thread;
-
-			MUST(pipe(sleeper_fds) == 0, "pipe");
-			mte_mode(modes[i]);
-			MUST(pthread_create(&thread, NULL, sleeper, NULL) == 0, "pthread_create");
-			/* Until it sleeps in read(); its early wake-up would only weaken the test. */
-			for (j = 0; j < 8; j++)
-				sched_yield();
-			MUST(write(sleeper_fds[1], pattern, 16) == 16, "write");
-			pthread_join(thread, NULL);
-			CHECK_EQ(sleeper_result, -EFAULT,
-				 "read() into a mismatch, asleep while a thread of mode %#lx ran", modes[i]);
-			close(sleeper_fds[0]);
-			close(sleeper_fds[1]);
-		}
-	CHECK_EQ(fault.count, 0, "signals");
-}
-
 PROBE(
 	{ "pipe_write", pipe_write, 0 },
 	{ "pipe_read", pipe_read, 0 },
@@ -352,5 +305,4 @@ PROBE(
 	{ "remote_side_is_not_checked", remote_side_is_not_checked, 0 },
 	{ "pinned_pages_are_not_checked", pinned_pages_are_not_checked, 0 },
 	{ "unchecked_modes", unchecked_modes, 0 },
-	{ "copy_after_a_switch", copy_after_a_switch, 0 },
 )

@@ -145,16 +145,22 @@ def _root_prefix(command: str) -> list[str]:
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")
-    if sudo is not None:
-        asks = subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode
-        if asks == 0:
-            return [sudo, "-n"]
-        if sys.stdin.isatty():
-            return [sudo]  # it asks for the password on the terminal
+    if sudo is not None and (_succeeds(sudo, "-n", "true") or _asked(sudo)):
+        # Never asked again: apt-get runs where it could not read the answer.
+        return [sudo, "-n"]
     raise SetupError(
         "packages are missing, and this is neither root nor a user with sudo",
         f"run as root: {command}",
     )
+
+
+def _succeeds(*argv: str) -> bool:
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+def _asked(sudo: str) -> bool:
+    """Whether someone at the terminal gives sudo the password that it asks for."""
+    return sys.stdin.isatty() and subprocess.run([sudo, "-v"], check=False).returncode == 0
 
 
 def _is_configured(suite: str) -> bool:

@@ -79,6 +79,7 @@ def load_kernel(directory: Path, name: str, description: str) -> Kernel:
         lacking = meta["lacking"]
         for item, facts in files.items():
             _verify(directory / item, facts)
+        (directory / META).touch()  # history.py: when it was last used
     except (OSError, ValueError, KeyError) as error:
         raise _damaged(directory, directory / META, "cannot be read") from error
     present = {item: directory / item for item in files}

@@ -17,6 +17,7 @@ from harness.kernel.artifact import Kernel, key_of, load_kernel
 from harness.kernel.build import OBJECTS, Job, build_kernel
 from harness.kernel.command import disk_full, disk_full_named, says_disk_full
 from harness.kernel.config import merge_fragments, render_config
+from harness.kernel.history import remember_build
 from harness.kernel.image import adopt_image
 from harness.kernel.patches import Patch, apply_patches, read_patches
 from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_names, recipe_path
@@ -78,6 +79,7 @@ class _Resolver:
                 else:
                     make = self._in_mirror(mirror, asked, recipe.optional, key)
                 directory = self._builds.obtain(key, make)
+                remember_build(mirror.home, directory)
         else:
             origin = find_origin(recipe.base, self._cache, self._progress)
             key = self._key(origin.identity, patches, asked)
@@ -96,6 +98,7 @@ class _Resolver:
         with self._mirror(path) as (mirror, digest):
             key = self._key(f"directory:{digest}", [], asked)
             directory = self._builds.obtain(key, self._in_mirror(mirror, asked, None, key))
+            remember_build(mirror.home, directory)
         return load_kernel(directory, path.name, f"source directory {path}")
 
     @contextlib.contextmanager

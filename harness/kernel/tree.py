@@ -68,7 +68,7 @@ class Mirror:
     def __init__(self, source: Path, home: Path) -> None:
         self.source = source
         self.tree = home / "src"
-        self._home = home
+        self.home = home
         self._state_file = home / "state.json"
         self._private_git = home / "git"
 
@@ -82,7 +82,7 @@ class Mirror:
         if state.digest and self._unchanged(state):
             return state.digest
         progress.step(f"reading {self.source}")
-        with disk_full_named(self._home):
+        with disk_full_named(self.home):
             self.tree.mkdir(parents=True, exist_ok=True)
             return self._update(state, progress)
 

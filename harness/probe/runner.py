@@ -195,6 +195,7 @@ def run_source(
     *,
     seconds: float,
     speaks_ktap: bool,
+    allowed_skips: dict[str, str] | None = None,
     stream: Callable[[str, bytes], None] | None = None,
 ) -> Run:
     """Compiles, pushes and runs a ``.c``, ``.py`` or ready binary.
@@ -210,6 +211,7 @@ def run_source(
         " ".join([_command(source), *map(shlex.quote, arguments)]),
         seconds=seconds,
         speaks_ktap=speaks_ktap,
+        allowed_skips=allowed_skips,
         stream=stream,
         setup=lambda: _push(guest, source, programs),
     )

@@ -50,7 +50,7 @@ def merge_items(directory: Path) -> tuple[Item, ...]:
     A last line that was cut short (its worker was killed) is left out: pytest
     itself reports the test that it was about.
     """
-    items = []
+    items: list[Item] = []
     for path in sorted(directory.glob(_PATTERN)):
         lines = path.read_text("utf-8").split("\n")
         items.extend(item_from_json(json.loads(line)) for line in lines[:-1])

@@ -28,10 +28,10 @@ def emulators() -> set[int]:
             text = path.read_text()
         except OSError:
             continue
-        pid, rest = text.split(" (", 1)
+        number, rest = text.split(" (", 1)
         name, fields = rest.rsplit(") ", 1)
-        parents[int(pid)] = int(fields.split()[1])
-        names[int(pid)] = name
+        parents[int(number)] = int(fields.split()[1])
+        names[int(number)] = name
     found = set()
     for pid, name in names.items():
         ancestor = pid

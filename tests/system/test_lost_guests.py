@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_kernels import PSCI_SYSTEM_RESET, WFI_LOOP, write_image
+from tests.system.fake_kernels import PSCI_SYSTEM_RESET, WFI_LOOP, write_image
 
 from harness.errors import BootError, GuestLostError, QemuDiedError
 from harness.machine import template as templates

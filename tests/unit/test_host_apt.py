@@ -193,6 +193,23 @@ def test_sudo_that_would_ask_where_nobody_answers(
     assert fails_with(SetupError).status == 161
 
 
+def test_sudo_asks_once_at_the_terminal(
+    state: Path, calls: Calls, shim: Shim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    shim(
+        "sudo",
+        'if [ "$1" = -v ]; then exec touch "$STATE/asked"; fi\n'
+        'test -e "$STATE/asked" && [ "$1" = -n ] && shift && exec "$@"',
+    )
+    install()
+    sudo = [call.split()[1] for call in calls() if call.startswith("sudo")]
+    assert sudo == ["-n", "-v", "-n", "-n", "-n"]
+
+
 def test_status_reader() -> None:
     seen: list[tuple[int, int]] = []
     read = apt.status_reader(lambda done, total: seen.append((done, total)))

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Numbers to coordinates: the geometry of the report's small inline SVG plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.verdict.counters import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.report.record import Item
+
+WIDTH = 300
+HEIGHT = 84
+_MARGIN = 4
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar in SVG units; ``label`` is told on hovering, ``over`` is beyond what is allowed."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    over: bool
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A counter's growth over each test of the run, in order."""
+
+    name: str
+    bars: tuple[Bar, ...]
+    zero: float
+    least: int
+    most: int
+    allowed: int
+    limit: float | None  # the y of the allowed growth, where it is within the plot
+    unit: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A counter's values during one test. ``points`` is an SVG polyline's attribute."""
+
+    name: str
+    points: str
+    least: int
+    most: int
+    seconds: float
+
+
+def growth(items: Sequence[Item]) -> tuple[Bars, ...]:
+    """A plot for each counter that a rule of verdict.counters names and a test changed."""
+    plots = []
+    for rule in RULES:
+        changes = [
+            (item, last.values[rule.name] - first.values[rule.name])
+            for item in items
+            if len(item.counters) > 1
+            for first, last in [(item.counters[0], item.counters[-1])]
+            if rule.name in first.values and rule.name in last.values
+        ]
+        if any(change for _, change in changes):
+            unit = "pages" if rule.vmstat or rule.name.startswith("HugePages") else "kB"
+            plots.append(_bars(rule.name, changes, rule.slack, unit))
+    return tuple(plots)
+
+
+def _bars(name: str, changes: list[tuple[Item, int]], allowed: int, unit: str) -> Bars:
+    values = [change for _, change in changes]
+    low, high = min(0, *values), max(0, *values)
+    down = name in {rule.name for rule in RULES if rule.direction.name == "LOSS"}
+    scale = (HEIGHT - 2 * _MARGIN) / ((high - low) or 1)
+    zero = _MARGIN + high * scale
+    step = WIDTH / len(values)
+    limit = zero + (allowed if down else -allowed) * scale
+    return Bars(
+        name=name,
+        bars=tuple(
+            Bar(
+                x=number * step,
+                y=zero - max(change, 0) * scale,
+                width=max(step - 1, 0.5),
+                height=abs(change) * scale,
+                label=f"{item.name} on {item.kernel}: {change:+d} {unit}",
+                over=(-change if down else change) > allowed,
+            )
+            for number, (item, change) in enumerate(changes)
+        ),
+        zero=zero,
+        least=min(values),
+        most=max(values),
+        allowed=allowed,
+        limit=limit if 0 <= limit <= HEIGHT and allowed else None,
+        unit=unit,
+    )
+
+
+def lines(item: Item) -> tuple[Line, ...]:
+    """A plot for each counter that changed between three or more samples of a test."""
+    if len(item.counters) < 3:
+        return ()
+    start, end = item.counters[0].seconds, item.counters[-1].seconds
+    plots = []
+    for name in item.counters[0].values:
+        values = [(s.seconds, s.values[name]) for s in item.counters if name in s.values]
+        low, high = min(v for _, v in values), max(v for _, v in values)
+        if low == high:
+            continue
+        points = " ".join(
+            f"{(at - start) / ((end - start) or 1) * WIDTH:.1f},"
+            f"{_MARGIN + (high - value) / (high - low) * (HEIGHT - 2 * _MARGIN):.1f}"
+            for at, value in values
+        )
+        plots.append(Line(name, points, low, high, end - start))
+    return tuple(plots)

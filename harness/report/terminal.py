@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""The report on a terminal: a short table, the failures, and where the HTML page is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from harness.report.html import SYMBOLS, headline, seconds
+from harness.verdict.verdict import Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from harness.report.record import Run
+
+_STYLES = {
+    Status.PASS: "green",
+    Status.SKIP: "dim",
+    Status.ERROR: "yellow",
+    Status.FAIL: "red",
+    Status.SPLAT: "magenta",
+    Status.LOST: "bold red",
+}
+_FAILURES_SHOWN = 10
+
+
+def print_summary(run: Run, page: Path, console: Console) -> None:
+    """Prints the table of areas by kernel, the worst failures, the verdict and the page's path."""
+    kernels = list(dict.fromkeys(item.kernel for item in run.items))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", *kernels):
+        table.add_column(escape(heading))
+    for area in dict.fromkeys(item.area for item in run.items):
+        table.add_row(escape(area), *(_counts(run, area, kernel) for kernel in kernels))
+    if run.items:
+        console.print(table)
+    for item in run.failures[:_FAILURES_SHOWN]:
+        status = Status(item.status)
+        mark = f"[{_STYLES[status]}]{SYMBOLS[status]} {escape(item.name)}[/]"
+        console.print(f"\n{mark} on {escape(item.kernel)}")
+        for reason in item.reasons[:3]:
+            console.print(f"  {escape(reason.text)}", highlight=False)
+        if item.repeat:
+            console.print(f"  again: {escape(item.repeat)}", highlight=False, soft_wrap=True)
+    if len(run.failures) > _FAILURES_SHOWN:
+        console.print(f"\nand {len(run.failures) - _FAILURES_SHOWN} more")
+    mark = "[green]✓" if run.good else "[red]✗"
+    verdict = f"\n{mark} {escape(headline(run))}[/] in {seconds(run.seconds)}"
+    console.print(verdict, highlight=False)
+    console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
+
+
+def _counts(run: Run, area: str, kernel: str) -> str:
+    """``✓ 12  ✗ 1`` for one cell."""
+    statuses = [Status(i.status) for i in run.items if (i.area, i.kernel) == (area, kernel)]
+    return "  ".join(
+        f"[{_STYLES[status]}]{SYMBOLS[status]} {statuses.count(status)}[/]"
+        for status in reversed(Status)
+        if status in statuses
+    )
