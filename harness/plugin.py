@@ -90,6 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
         cache_root(), Silent() if worker else plain_progress(), config.getoption("--qemu-binary")
     )
     config.stash[KEPT] = []
+    if not worker:
+        config.pluginmanager.register(recording.CaseReporter(config), "mte-harness-cases")
     if config.getoption("--report") is not None and not worker:
         publish.open_report(config)
 

@@ -112,4 +112,4 @@ def summary(reporter: pytest.TerminalReporter) -> None:
     run = reporter.config.stash.get(RECORD, None)
     if run is not None:
         page = Path(reporter.config.getoption("--report")) / PAGE
-        reporter.write_line(terminal.render(run, page))
+        reporter.write_line(terminal.render(run, page, color=reporter.hasmarkup))

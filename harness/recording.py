@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from harness.errors import BootError, GuestLostError, HarnessError
-from harness.probe.ktap import Outcome, Result
+from harness.probe.ktap import Outcome
 from harness.report import json_file
 from harness.report.record import (
     Item,
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
 RUN = pytest.StashKey["Run"]()
 FAILED = pytest.StashKey[bool]()
+EXCUSED = pytest.StashKey[bool]()
 REPORTS = pytest.StashKey["list[tuple[pytest.TestReport, BaseException | None]]"]()
 KERNELS_SEEN = pytest.StashKey["set[str]"]()
 CONSOLE_LINES = 60
 KERNELS = "kernels.jsonl"
+CASES = "mte_harness_cases"
 
 _OUTCOMES = {Outcome.PASS: "passed", Outcome.XFAIL: "passed", Outcome.SKIP: "skipped"}
 
@@ -56,16 +58,18 @@ def worker(config: pytest.Config) -> str:
 
 
 def keep_run(item: pytest.Item, run: Run) -> None:
-    """Keeps ``run`` with its item, and reports each of its KTAP results."""
+    """Keeps ``run`` with its item."""
     item.stash[RUN] = run
-    document = run.verdict.evidence.document
-    for result in document.results if document else ():
-        _report_result(item, result)
+
+
+def excuse(item: pytest.Item) -> None:
+    """Tells that the test itself judges what its guest's console shows."""
+    item.stash[EXCUSED] = True
 
 
 def judged(node: pytest.Item | pytest.Session) -> bool:
-    """Whether a program of this item has been judged."""
-    return RUN in node.stash
+    """Whether somebody has judged, or will judge, what this item's guest printed."""
+    return RUN in node.stash or EXCUSED in node.stash
 
 
 def failed(node: pytest.Item | pytest.Session) -> bool:
@@ -73,24 +77,47 @@ def failed(node: pytest.Item | pytest.Session) -> bool:
     return node.stash.get(FAILED, False)
 
 
-def _report_result(item: pytest.Item, result: Result) -> None:
-    """Sends one KTAP result to every reporter (terminal, JUnit) as an item below its test."""
-    outcome = _OUTCOMES.get(result.outcome, "failed")
-    name = result.name or str(result.number)
-    longrepr: object = None
-    if outcome == "failed":
-        longrepr = "\n".join([f"{name}: {result.outcome} {result.reason}", *result.diagnostics])
-    elif outcome == "skipped":
-        longrepr = (str(item.path), 0, f"Skipped: {result.reason}")
-    report = pytest.TestReport(
-        nodeid=f"{item.nodeid}::{name}",
-        location=item.location,
-        keywords={},
-        outcome=outcome,  # type: ignore[arg-type]
-        longrepr=longrepr,  # type: ignore[arg-type]
-        when="call",
-    )
-    item.ihook.pytest_runtest_logreport(report=report)
+class CaseReporter:
+    """Gives each KTAP result of a test to every reporter (terminal, JUnit) as its own item.
+
+    It is registered where reports are shown: under xdist a worker may only report
+    the item that it runs (xdist/remote.py), so the results travel with that report.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Adds a report for each result that came along."""
+        for name, outcome, text in getattr(report, CASES, ()):
+            longrepr: object = None
+            if outcome == "failed":
+                longrepr = f"{name}: {text}"
+            elif outcome == "skipped":
+                longrepr = (report.location[0], 0, f"Skipped: {text}")
+            case = pytest.TestReport(
+                # junitxml cuts an id at its first bracket and keeps what is in it.
+                nodeid=report.nodeid.removesuffix("]") + f"::{name}]",
+                location=report.location,
+                keywords={},
+                outcome=outcome,
+                longrepr=longrepr,  # type: ignore[arg-type]
+                when="call",
+            )
+            self._config.hook.pytest_runtest_logreport(report=case)
+
+
+def _cases(run: Run) -> list[tuple[str, str, str]]:
+    """Name, pytest outcome and text of each KTAP result; plain values, for xdist."""
+    document = run.verdict.evidence.document
+    return [
+        (
+            result.name or str(result.number),
+            _OUTCOMES.get(result.outcome, "failed"),
+            "\n".join([f"{result.outcome} {result.reason}".strip(), *result.diagnostics]),
+        )
+        for result in (document.results if document else ())
+    ]
 
 
 def repeat_command(item: pytest.Item) -> str:
@@ -115,6 +142,8 @@ def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepo
     if report.failed:
         item.stash[FAILED] = True
         item.session.stash[FAILED] = True
+    if report.when == "call" and RUN in item.stash:
+        setattr(report, CASES, _cases(item.stash[RUN]))
     seen = item.stash.setdefault(REPORTS, [])
     seen.append((report, call.excinfo.value if call.excinfo else None))
     if report.when != "teardown":
@@ -207,7 +236,7 @@ def _tail(text: str) -> str:
 def _samples(run: Run) -> tuple[Sample, ...]:
     spent = run.phases
     taken = ((spent.get("before", 0.0), run.before), (sum(spent.values()), run.after))
-    return tuple(Sample(seconds, {**snapshot.meminfo}) for seconds, snapshot in taken if snapshot)
+    return tuple(Sample(seconds, {**snapshot.meminfo, **snapshot.vmstat}) for seconds, snapshot in taken if snapshot)
 
 
 def _hand_in_kernel(item: pytest.Item, directory: Path) -> None:

@@ -94,11 +94,17 @@ static inline long vmstat(const char *key)
 
 /* --- smaps ---------------------------------------------------------------- */
 
+/* Field lines like "Anonymous:" begin with a hex digit: they must not touch *start. */
 static inline bool smaps_header(const char *line, unsigned long *start, unsigned long *end)
 {
+	unsigned long from, to;
 	int used = 0;
 
-	return sscanf(line, "%lx-%lx %*4s%n", start, end, &used) == 2 && used;
+	if (sscanf(line, "%lx-%lx %*4s%n", &from, &to, &used) != 2 || !used)
+		return false;
+	*start = from;
+	*end = to;
+	return true;
 }
 
 /* Sum of a field in kB over the VMAs of this process that overlap [p, p + len). */

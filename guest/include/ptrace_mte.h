@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "mte.h"
+#include "procfs.h"
 
 #ifndef PTRACE_PEEKMTETAGS
 #define PTRACE_PEEKMTETAGS	33
@@ -66,6 +67,8 @@ static inline pid_t tracee_start(void)
 	}
 	MUST(pid > 0, "fork");
 	tracee_wait_stopped(pid);
+	/* Else it would run its last job once more when the case ends. */
+	MUST(ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL) == 0, "PTRACE_SETOPTIONS");
 	return pid;
 }
 
@@ -81,6 +84,33 @@ static inline void tracee_end(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+}
+
+/*
+ * PROT_MTE pages with a hole behind them, no two neighbours in frames that
+ * follow each other: a transfer that runs over the end of a page meets a frame
+ * that does not belong there. For the tracee.
+ */
+static inline char *scattered_map(size_t pages)
+{
+	size_t pool = 2 * pages, i, j;
+	char *from = mte_map(pool * PAGE), *to = mte_map((pages + 1) * PAGE);
+	uint64_t frames[pool], last = 0;
+
+	memset(from, 1, pool * PAGE);
+	for (j = 0; j < pool; j++)
+		frames[j] = pfn_of(from + j * PAGE);
+	for (i = 0; i < pages; i++) {
+		/* 0: moved already. Of two that are left, one does not follow the last. */
+		for (j = 0; !frames[j] || frames[j] == last + 1; j++)
+			;
+		last = frames[j];
+		frames[j] = 0;
+		MUST(mremap(from + j * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			    to + i * PAGE) == to + i * PAGE, "mremap");
+	}
+	MUST(munmap(to + pages * PAGE, PAGE) == 0, "munmap");
+	return to;
 }
 
 /*

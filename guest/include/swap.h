@@ -15,7 +15,11 @@
 #ifndef MTE_HARNESS_SWAP_H
 #define MTE_HARNESS_SWAP_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE	/* sched_setaffinity(); include this header first */
+#endif
 #include <linux/fs.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -27,6 +31,9 @@
 #define SWAP_DISK	"/dev/vdb"
 #define SWAP_ZRAM	"/dev/zram0"
 #define SWAP_ALL	(~0UL)
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 #ifndef MADV_COLD
 #define MADV_COLD	20
 #endif
@@ -168,6 +175,23 @@ static inline void memcg_reclaim(size_t bytes)
 	MUST(try_write_file(path, text) == 0 || errno == EAGAIN, "write %s", path);
 }
 
+/*
+ * The same on CPU `cpu`. A folio whose write has ended waits in a batch of the
+ * CPU that took the interrupt (mm/swap.c folio_rotate_reclaimable()), which
+ * holds a reference; reclaim empties the batches of its own CPU only.
+ */
+static inline void memcg_reclaim_on(int cpu, size_t bytes)
+{
+	cpu_set_t before, one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	MUST(sched_getaffinity(0, sizeof(before), &before) == 0 &&
+	     sched_setaffinity(0, sizeof(one), &one) == 0, "run on CPU %d", cpu);
+	memcg_reclaim(bytes);
+	MUST(sched_setaffinity(0, sizeof(before), &before) == 0, "sched_setaffinity");
+}
+
 /* --- out and in ------------------------------------------------------------------ */
 
 /* Pages of [p, p + len) that are in memory: mapped, in the page cache or the swap cache. */
@@ -196,6 +220,24 @@ static inline void wait_writeback(void)
 }
 
 /*
+ * Maps the pages that are in the swap cache only, for MADV_PAGEOUT to find. One
+ * that was read ahead while another page's fault ran may be protected from all
+ * other reclaim (mm/workingset.c lru_gen_refault(), mm/vmscan.c sort_folio()).
+ * Not in PROT_NONE memory, which nothing is mapped in.
+ */
+static inline void map_swap_cache(void *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i += PAGE) {
+		char *page = (char *)untagged(p) + i;
+
+		if (page_swapped(page) && pages_in_memory(page, PAGE))
+			madvise(page, PAGE, MADV_POPULATE_READ);
+	}
+}
+
+/*
  * Takes all of [p, p + len) out of memory and proves it; the case has called
  * memcg_enter() before it touched them. Fails the case.
  */
@@ -206,8 +248,10 @@ static inline void page_out(void *p, size_t len)
 	madvise(p, len, MADV_PAGEOUT);
 	for (i = 0; i < 200 && pages_in_memory(p, len); i++) {
 		wait_writeback();
+		if (i >= 4)
+			map_swap_cache(p, len);
 		madvise(p, len, MADV_PAGEOUT);
-		memcg_reclaim(len + (1UL << 20));
+		memcg_reclaim_on(i % sysconf(_SC_NPROCESSORS_ONLN), len + (1UL << 20));
 	}
 	MUST(pages_in_memory(p, len) == 0, "%zu of %zu pages would not go out",
 	     pages_in_memory(p, len), len / PAGE);

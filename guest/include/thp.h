@@ -61,6 +61,18 @@ static inline void *aligned_map(size_t len, int prot, int flags, int fd)
 	return at;
 }
 
+/*
+ * The sizes that this kernel gives anonymous memory and memfds, whatever was set
+ * before: huge pages on request only, `small` ("always" or "never") for 64 kB,
+ * and `shmem` for the huge pages of memfds.
+ */
+static inline void thp_sizes(const char *small, const char *shmem)
+{
+	write_file(THP_SYSFS "enabled", "madvise");
+	write_file(THP_SYSFS "hugepages-64kB/enabled", small);
+	write_file(THP_SYSFS "shmem_enabled", shmem);
+}
+
 /* Anonymous memory for `count` huge pages, MADV_HUGEPAGE, not populated. */
 static inline void *thp_map(size_t count, int prot)
 {
@@ -99,14 +111,21 @@ static inline bool in_large_folio(const void *p)
 	return kpageflag(pfn, KPF_COMPOUND_HEAD) || kpageflag(pfn, KPF_COMPOUND_TAIL);
 }
 
-/* Splits the huge pages of [p, p + len) through debugfs into folios of 1 << order pages. */
+/*
+ * Splits the huge pages of [p, p + len) through debugfs into folios of 1 << order
+ * pages. A folio that someone holds for a moment is skipped: try again.
+ */
 static inline void thp_split(const void *p, size_t len, int order)
 {
 	char text[100];
+	int tries = 0;
 
 	snprintf(text, sizeof(text), "%d,%p,%p,%d", getpid(), untagged(p),
 		 (char *)untagged(p) + len, order);
-	write_file("/sys/kernel/debug/split_huge_pages", text);
+	do {
+		write_file("/sys/kernel/debug/split_huge_pages", text);
+		(void)*(volatile char *)untagged(p);	/* a split unmaps shared memory */
+	} while (order == 0 && in_large_folio(p) && ++tries < 100 && usleep(10000) == 0);
 	MUST(order || !in_large_folio(p), "%p is still part of a large folio", p);
 }
 

@@ -155,6 +155,13 @@ def _child(run: Callable[[], None]) -> NoReturn:
     os._exit(0)
 
 
+def _quietly(call: Callable[[int, int], None], first: int, second: int) -> None:
+    try:
+        call(first, second)
+    except OSError:
+        return
+
+
 def _wait(child: int, seconds: int) -> tuple[int, bool]:
     """Return the wait status, and whether the time limit ended it."""
     timed_out = False
@@ -164,18 +171,12 @@ def _wait(child: int, seconds: int) -> tuple[int, bool]:
         timed_out = True
         os.killpg(child, signal.SIGKILL)
 
-    try:
-        os.setpgid(child, child)
-    except OSError:
-        pass  # the child did it first
+    _quietly(os.setpgid, child, child)  # unless the child did it first
     signal.signal(signal.SIGALRM, kill)
     signal.alarm(seconds)
     _, status = os.waitpid(child, 0)
     signal.alarm(0)
-    try:
-        os.killpg(child, signal.SIGKILL)  # what the case left behind
-    except ProcessLookupError:
-        pass
+    _quietly(os.killpg, child, signal.SIGKILL)  # what the case left behind
     return status, timed_out
 
 

@@ -172,14 +172,14 @@ static void bad_stores_of_an_unchecked_thread(void)
 	CHECK_EQ(shared->signals[1], 0, "signals of the unchecked thread");
 }
 
-/* --- both CPUs busy: each thread counts its own --------------------------- */
+/* --- all CPUs busy: each thread counts its own --------------------------- */
 
 static void *own_faults_thread(void *arg)
 {
 	int me = (int)(uintptr_t)arg, i, caught;
 
 	side = me & 1;
-	pin(me & 1);
+	pin(me % sysconf(_SC_NPROCESSORS_ONLN));
 	for (i = 0; i < 150; i++) {
 		/* This thread's own count: the handler runs on it. */
 		caught = tag_faults.async;
@@ -194,7 +194,7 @@ static void *own_faults_thread(void *arg)
 	return NULL;
 }
 
-static void four_threads_on_two_cpus(void)
+static void four_threads_at_once(void)
 {
 	pthread_t threads[4];
 	int i;
@@ -320,7 +320,7 @@ PROBE(
 	{ "next_to_an_unchecked_process", next_to_an_unchecked_process, 0 },
 	{ "next_to_an_async_thread", next_to_an_async_thread, 0 },
 	{ "bad_stores_of_an_unchecked_thread", bad_stores_of_an_unchecked_thread, 0 },
-	{ "four_threads_on_two_cpus", four_threads_on_two_cpus, 30 },
+	{ "four_threads_at_once", four_threads_at_once, 30 },
 	{ "not_to_a_forked_child", not_to_a_forked_child, 0 },
 	{ "not_to_a_vforked_child", not_to_a_vforked_child, 0 },
 	{ "from_a_forked_child", from_a_forked_child, 0 },

@@ -2,7 +2,7 @@
 /*
  * probe: core_tags
  * area: tools
- * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP
+ * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
  * A core dump has one PT_AARCH64_MEMTAG_MTE segment for each PROT_MTE mapping

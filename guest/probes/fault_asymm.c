@@ -19,12 +19,12 @@
 
 static unsigned char *page;	/* tagged GOOD */
 
-static void prefer_on_both(const char *text)
+static void prefer_everywhere(const char *text)
 {
 	char path[80];
 	int cpu, fd;
 
-	for (cpu = 0; cpu < 2; cpu++) {
+	for (cpu = 0; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
 		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/mte_tcf_preferred", cpu);
 		fd = open(path, O_WRONLY);
 		MUST(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text),
@@ -35,14 +35,14 @@ static void prefer_on_both(const char *text)
 
 static void restore(void)
 {
-	prefer_on_both("async");
+	prefer_everywhere("async");
 }
 
 static void begin(void)
 {
 	mte_need();
 	MUST(getauxval(AT_HWCAP2) & HWCAP2_MTE3, "hwcap mte3: no asymmetric mode on this machine");
-	prefer_on_both("asymm");
+	prefer_everywhere("asymm");
 	page = good_pages(2);
 	catch_signal(SIGSEGV, SA_EXPOSE_TAGBITS);
 	mte_mode(TCF_ASYMM);

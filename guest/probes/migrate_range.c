@@ -75,7 +75,8 @@ static size_t move_some(char *p, bool from_stale)
 				found = i;
 	}
 	write_file(POOL, "0");
-	MUST(found < COUNT, "nothing moved in %zu ranges", ranges);
+	MUST(found < COUNT, "nothing moved in %zu ranges: too little free memory, or "
+	     "frames that cannot be moved in all of them", ranges);
 	return found;
 }
 
@@ -119,7 +120,7 @@ static void folios_of_16_pages(void)
 	char *p;
 
 	mte_need();
-	write_file(THP_SYSFS "hugepages-64kB/enabled", "always");
+	thp_sizes("always", "never");
 	p = aligned_map(LEN, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	mark(p);
 	MUST(page_flag(p, KPF_COMPOUND_HEAD) && page_flag(p + 15 * PAGE, KPF_COMPOUND_TAIL),
@@ -139,7 +140,7 @@ static void shared_memory(void)
 	char *p, *plain;
 
 	mte_need();
-	write_file(THP_SYSFS "shmem_enabled", "always");
+	thp_sizes("never", "always");
 	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
 	p = aligned_map(LEN, PROT_RW_MTE, MAP_SHARED, fd);
 	plain = aligned_map(LEN, PROT_RW, MAP_SHARED, fd);
@@ -148,7 +149,6 @@ static void shared_memory(void)
 	CHECK_EQ(*second(plain, 0), pattern_hash(3, 0), "data through the mapping without PROT_MTE");
 	move_some(p, false);
 	check(p);
-	write_file(THP_SYSFS "shmem_enabled", "never");
 }
 
 PROBE(

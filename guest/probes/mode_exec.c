@@ -2,7 +2,7 @@
 /*
  * probe: mode_exec
  * area: faults
- * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
+ * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI CONFIG_PROC_PAGE_MONITOR
  * timeout: 30
  *
  * A program starts with no checking mode, an empty include mask, no tagged

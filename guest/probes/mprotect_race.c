@@ -13,16 +13,19 @@
  */
 #include "thp.h"
 
-#define PAGES	128
-#define SECONDS	3
+#include <sys/timerfd.h>
 
-/* Shared by both processes: each counts the pages it has reached. */
+#define PAGES	1024
+#define SECONDS	4
+#define TIMERS	8
+
+/* Shared by both processes: each counts the meetings it has come to. */
 struct meeting {
 	volatile size_t arrived[2];
 	volatile bool stop;
 };
 
-/* Waits for the other process; yields at times, for there may be one CPU only. */
+/* Waits for the other process; yields, for there may be one CPU only. */
 static bool meet(struct meeting *m, int me, size_t step)
 {
 	size_t spins = 0;
@@ -31,7 +34,7 @@ static bool meet(struct meeting *m, int me, size_t step)
 	while (__atomic_load_n(&m->arrived[!me], __ATOMIC_SEQ_CST) < step) {
 		if (m->stop)
 			return false;
-		if (++spins % 10000 == 0)
+		if (++spins % 1000 == 0)
 			sched_yield();
 	}
 	return true;
@@ -45,7 +48,20 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
-/* One process's part in a round: PROT_MTE page by page, in step with the other. */
+/*
+ * The window is the microsecond in which one CPU clears tags, and the other has
+ * to clear, map and tag in it. Timer interrupts on that CPU stretch it.
+ */
+static void interrupt_me(void)
+{
+	struct itimerspec often = { .it_interval.tv_nsec = 50000, .it_value.tv_nsec = 50000 };
+	int i;
+
+	for (i = 0; i < TIMERS; i++)
+		MUST(timerfd_settime(timerfd_create(CLOCK_MONOTONIC, 0), 0, &often, NULL) == 0, "timerfd");
+}
+
+/* One process's part in a round: PROT_MTE page by page, as the other does. */
 static size_t round_of(struct meeting *m, int me, int fd, size_t step)
 {
 	char *p = mmap(NULL, PAGES * PAGE, PROT_RW, MAP_SHARED, fd, 0);
@@ -54,19 +70,17 @@ static size_t round_of(struct meeting *m, int me, int fd, size_t step)
 	MUST(p != MAP_FAILED, "mmap");
 	for (i = 0; i < PAGES; i++)
 		(void)*(volatile char *)(p + i * PAGE);
+	meet(m, me, step);
 	for (i = 0; i < PAGES; i++) {
 		char *page = p + i * PAGE;
 
-		if (!meet(m, me, step + i))
-			break;
 		MUST(mprotect(page, PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
-		if (me == 0)
-			for (g = 0; g < 16; g++)
-				stg(page + g * GRANULE, 7);
+		for (g = 0; me == 0 && g < GRANULES_PER_PAGE; g += 85)
+			stg(page + g * GRANULE, 7);
 	}
-	meet(m, me, step + PAGES);
+	meet(m, me, step + 1);
 	for (i = 0; me == 0 && i < PAGES; i++)
-		for (g = 0; g < 16; g++)
+		for (g = 0; g < GRANULES_PER_PAGE; g += 85)
 			lost += ldg(p + i * PAGE + g * GRANULE) != 7;
 	munmap(p, PAGES * PAGE);
 	return lost;
@@ -86,24 +100,26 @@ static void two_processes(void)
 	MUST(child >= 0, "fork");
 	me = child == 0;
 	pin_cpu(me % sysconf(_SC_NPROCESSORS_ONLN));
+	if (me == 1)
+		interrupt_me();
 	end = now() + SECONDS;
-	for (; !m->stop; step += PAGES + 3) {
+	for (; !m->stop; step += 4) {
 		lost += round_of(m, me, fd, step);
 		/* Fresh pages for the next round, while neither maps any. */
-		if (!meet(m, me, step + PAGES + 1))
+		if (!meet(m, me, step + 2))
 			break;
 		if (me == 0) {
 			rounds++;
 			MUST(ftruncate(fd, 0) == 0 && ftruncate(fd, PAGES * PAGE) == 0, "ftruncate");
 			m->stop = now() > end;
 		}
-		meet(m, me, step + PAGES + 2);
+		meet(m, me, step + 3);
 	}
 	if (child == 0)
 		_exit(0);
 	MUST(waitpid(child, &status, 0) == child && status == 0, "child: status %#x", status);
 	ktap_note("%zu pages raced for", rounds * PAGES);
-	CHECK_EQ(lost, 0, "tags lost on %zu pages", rounds * PAGES);
+	CHECK_EQ(lost, 0, "tags lost, on %zu pages", rounds * PAGES);
 }
 
 PROBE(

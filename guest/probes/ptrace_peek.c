@@ -2,7 +2,7 @@
 /*
  * probe: ptrace_peek
  * area: tools
- * needs: CONFIG_ARM64_MTE
+ * needs: CONFIG_ARM64_MTE CONFIG_PROC_PAGE_MONITOR
  * timeout: 30
  *
  * PTRACE_PEEKMTETAGS gives exactly the tags that the tracee's LDG gives, one a
@@ -18,14 +18,11 @@ enum { PAGES = 4, SEED = 11, ALL = PAGES * GRANULES_PER_PAGE };
 
 static unsigned char want[ALL];
 
-/* Tracee: PAGES of pattern, then a hole; `mem` is the first. */
+/* Tracee: PAGES of pattern from `mem` on, then a hole. */
 static void map_pattern(void)
 {
-	char *p = mte_map((PAGES + 1) * PAGE);
-
-	pattern_set(p, PAGES * PAGE, SEED);
-	munmap(p + PAGES * PAGE, PAGE);
-	tracee->mem = p;
+	tracee->mem = scattered_map(PAGES);
+	pattern_set(tracee->mem, PAGES * PAGE, SEED);
 }
 
 static void check_own_pattern(void)

@@ -132,6 +132,7 @@ static void retagged_not_written(void)
 /* The fault comes while the page may still be on its way out. */
 static void fault_during_write(void)
 {
+	size_t unmapped = 0;
 	char *p;
 	uint64_t seed;
 
@@ -142,11 +143,13 @@ static void fault_during_write(void)
 	for (seed = 1; seed < 20; seed++) {
 		pattern_set(p, LEN, seed);
 		MUST(madvise(p, LEN, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
-		MUST(pagemap_count(p, LEN, PM_SWAP) > 0, "nothing went out");
+		/* Not all: a page that is still being written is passed over. */
+		unmapped += pagemap_count(p, LEN, PM_SWAP);
 		if (seed % 2)
 			touch_write(p, LEN);
 		pattern_check(p, LEN, seed, "faulted in during the write");
 	}
+	MUST(unmapped >= LEN / PAGE, "only %zu pages were unmapped in all rounds", unmapped);
 	page_out(p, LEN);
 	pattern_check(p, LEN, seed - 1, "out and in again");
 }

@@ -20,7 +20,7 @@ static char *small_pages(int prot)
 {
 	mte_need();
 	pin_cpu(0);
-	write_file(THP_SYSFS "enabled", "madvise");
+	thp_sizes("never", "never");
 	return aligned_map(HUGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 

@@ -20,7 +20,7 @@ static int memfd(size_t len)
 
 	mte_need();
 	pin_cpu(0);
-	write_file(THP_SYSFS "shmem_enabled", "advise");
+	thp_sizes("never", "never");
 	MUST(fd >= 0 && ftruncate(fd, len) == 0, "memfd");
 	return fd;
 }

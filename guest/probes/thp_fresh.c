@@ -16,6 +16,7 @@
 static void start(void)
 {
 	mte_need();
+	thp_sizes("never", "never");
 	pin_cpu(0);
 	stale_fill(2, false);
 	stale_fill(4, true);	/* the last freed come first */
@@ -120,7 +121,8 @@ static void free_and_reclaim(void)
 	p = thp_alloc(1, PROT_RW_MTE);
 	pattern_set(p, HUGE, 5);
 	MUST(madvise(p + HUGE / 2, HUGE / 2, MADV_FREE) == 0, "MADV_FREE");
-	MUST(madvise(p + HUGE / 2, HUGE / 2, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
+	for (i = 0; i < 100 && pagemap_count(p + HUGE / 2, HUGE / 2, PM_PRESENT); i++)
+		MUST(madvise(p + HUGE / 2, HUGE / 2, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
 	MUST(pagemap_count(p + HUGE / 2, HUGE / 2, PM_PRESENT) == 0, "freed pages are still there");
 	for (i = HUGE_PAGES / 2; i < HUGE_PAGES; i += 5) {
 		stg(p + i * PAGE, 0);
@@ -136,7 +138,7 @@ static void memfd(void)
 	char *p;
 
 	start();
-	write_file(THP_SYSFS "shmem_enabled", "always");
+	thp_sizes("never", "always");
 	MUST(fd >= 0 && ftruncate(fd, HUGE) == 0, "memfd");
 	p = aligned_map(HUGE, PROT_RW_MTE, MAP_SHARED, fd);
 	*(volatile char *)p = 0;
@@ -145,7 +147,6 @@ static void memfd(void)
 	tags_zero_check(p, HUGE, "fresh huge page of a memfd");
 	pattern_set(p, HUGE, 6);
 	pattern_check(p, HUGE, 6, "all granules tagged");
-	write_file(THP_SYSFS "shmem_enabled", "never");
 }
 
 PROBE(

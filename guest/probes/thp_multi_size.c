@@ -24,7 +24,7 @@ static char *folios(int prot)
 
 	mte_need();
 	pin_cpu(0);
-	write_file(THP_SYSFS "hugepages-64kB/enabled", "always");
+	thp_sizes("always", "never");
 	p = aligned_map(LEN, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	for (i = 0; i < LEN; i += FOLIO)
 		*(volatile char *)(p + i + 5 * PAGE) = 0;

@@ -13,14 +13,6 @@
 #include "thp.h"
 #include "swap.h"
 
-/* A disk that turns has no swap clusters, and takes one page at a time (mm/swapfile.c). */
-static void swap_flash(void)
-{
-	swap_none();
-	write_file("/sys/block/vdb/queue/rotational", "0");
-	swap_disk();
-}
-
 /* A huge page out on swap, written there without a split. */
 static char *thp_out(void (*swap_on)(void), uint64_t seed)
 {
@@ -41,7 +33,7 @@ static char *thp_out(void (*swap_on)(void), uint64_t seed)
 
 static void disk(void)
 {
-	char *p = thp_out(swap_flash, 1);
+	char *p = thp_out(swap_ssd, 1);
 
 	stale_fill(2, false);
 	pattern_check(p, HUGE, 1, "from the disk");
@@ -61,7 +53,7 @@ static void zram(void)
 
 static void swapoff_brings_it_back(void)
 {
-	char *p = thp_out(swap_flash, 4);
+	char *p = thp_out(swap_ssd, 4);
 
 	swap_none();
 	MUST(pagemap_count(p, HUGE, PM_SWAP) == 0, "still swapped");

@@ -23,7 +23,9 @@
 enum { MOST_GOOD = 160, SPAN = 1024 };
 
 /* Bytes that the copy is asked for beyond those before the granule. */
-static const int beyond[] = { 0, 1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 31, 32, 48, 63, 64, 65, 100, 127, 128, 200 };
+static const int beyond[] = {
+	0, 1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 31, 32, 48, 63, 64, 65, 100, 127, 128, 200,
+};
 enum { BEYONDS = sizeof(beyond) / sizeof(beyond[0]) };
 
 /* --- models: the user accesses of 6.12, in their order ---------------------- */

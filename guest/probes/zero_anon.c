@@ -21,9 +21,6 @@
 #define LEN	(64 * PAGE)
 #define FILL	(2UL << 20)
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif

@@ -67,9 +67,10 @@ class Guest:
         phase = phase or f"running: {line[:100]}"
         deadline = Deadline.after(timeout)
         try:
-            # dropbear's low OOM score (agent.c) is not for what it runs.
+            # dropbear's low OOM score (agent.c) is not for what it runs. The shell stays
+            # until the end: it turns a signal into a status, which SSH would not show.
             done = self._connected().exec(
-                f"echo 0 > /proc/self/oom_score_adj; cd {WORKDIR}; {line}",
+                f"echo 0 > /proc/self/oom_score_adj; cd {WORKDIR}; {line}\nexit $?",
                 deadline,
                 stdin,
                 stream,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -22,6 +23,10 @@ OUTPUT_LIMIT: Final = 8 * 1024 * 1024
 # Cheapest under TCG: AES and SHA-256 have instructions there, ChaCha20 has not.
 CIPHERS: Final = ("aes128-ctr", "aes256-ctr")
 MACS: Final = ("hmac-sha2-256",)
+
+# paramiko logs a traceback for each connection that a dying guest cuts; what it
+# means is said by the errors below.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class SshError(Exception):
@@ -134,9 +139,11 @@ class SshConnection:
                     if channel.closed or not self._alive():
                         break
                     time.sleep(0.001)
-            if not channel.exit_status_ready():
+            # paramiko gives -1 where the channel ended without a status (paramiko/channel.py).
+            status = channel.recv_exit_status() if channel.exit_status_ready() else -1
+            if status < 0:
                 raise SshError(f"the SSH connection was cut in the middle of: {command}")
-            return self._completed(command, channel.recv_exit_status(), out, err, started)
+            return self._completed(command, status, out, err, started)
 
     def shell(self, columns: int, lines: int, deadline: Deadline) -> paramiko.Channel:
         """An interactive shell on a pseudo-terminal of that size."""

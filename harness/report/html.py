@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from harness.report.plot import growth, lines
+from harness.verdict import patterns
 from harness.verdict.verdict import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.record import Item, Run
+    from harness.report.record import Item, Run, SplatRecord
 
 # A shape of its own for each status, so that colour is never all there is.
 SYMBOLS = {
@@ -36,6 +37,12 @@ WORDS = {
     Status.LOST: "the guest was lost",
 }
 _SLOWEST = 15
+_DETAIL = re.compile(
+    r"x\d+ ?: |sp : |pstate: |Mem abort info|Data abort info|  (?:ESR|EC|SET|EA|FSC|ISV|CM|GCS) |"
+    r"\[[0-9a-f]{16}\] |(?:user|swapper) pgtable: |Hardware name: |Code: |Kernel Offset: |"
+    r"CPU features: |Memory Limit: |SMP: stopping|-+\[ (?:cut here|end trace) |={20,}$"
+)
+_FRAME = re.compile(r" (?P<symbol>[\w.$]+)\+0x")
 _GOOD_CASES = frozenset({"pass", "xfail", "skip"})
 
 
@@ -78,6 +85,7 @@ def render(run: Run) -> str:
     )
     environment.filters["seconds"] = seconds
     environment.filters["sentence"] = sentence
+    environment.filters["brief"] = brief
     anchors = {id(item): f"item-{number}" for number, item in enumerate(run.items, 1)}
     return environment.get_template("report.html.j2").render(
         run=run,
@@ -106,16 +114,21 @@ def write(run: Run, path: Path) -> None:
 
 def headline(run: Run) -> str:
     """The verdict in one sentence."""
-    names = ", ".join(kernel.name for kernel in run.kernels) or "no kernel"
     if run.errors:
-        return f"No verdict on {names}: {run.errors[0]}"
+        return f"No verdict: {run.errors[0]}"
     if not run.items:
-        return f"No verdict on {names}: no test ran"
-    passed = run.count(Status.PASS)
-    if run.good:
-        skipped = run.count(Status.SKIP)
-        return f"{names}: {passed} passed" + (f", {skipped} skipped" if skipped else "")
-    return f"{names}: {len(run.failures)} of {len(run.items)} tests speak against it"
+        return "No verdict: no test ran"
+    kernels = dict.fromkeys(item.kernel for item in run.items)
+    return "; ".join(_verdict_on(kernel, run) for kernel in kernels)
+
+
+def _verdict_on(kernel: str, run: Run) -> str:
+    statuses = [Status(item.status) for item in run.items if item.kernel == kernel]
+    if bad := sum(not status.good for status in statuses):
+        return f"{kernel}: {bad} of {len(statuses)} tests failed"
+    skipped = statuses.count(Status.SKIP)
+    passed = f"{kernel}: {len(statuses) - skipped} passed"
+    return f"{passed}, {skipped} skipped" if skipped else passed
 
 
 def matrix(run: Run, anchors: dict[int, str]) -> tuple[tuple[str, tuple[Row, ...]], ...]:
@@ -184,13 +197,24 @@ def seconds(value: float | None) -> str:
         return f"{value:.2f} s"
     if value < 90:
         return f"{value:.0f} s"
-    return f"{value // 60:.0f} min {value % 60:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s"
 
 
 def sentence(text: str) -> str:
     """The first sentence of a probe's prose."""
     one_line = " ".join(text.split())
-    return re.split(r"(?<=[.;:]) ", one_line, maxsplit=1)[0]
+    return re.split(r"(?<=\.) ", one_line, maxsplit=1)[0]
+
+
+def brief(splat: SplatRecord) -> str:
+    """A splat's lines without registers, dumps, and the frames of the printing itself."""
+    return "\n".join(line for line in splat.lines if line.strip() and not _is_detail(line))
+
+
+def _is_detail(line: str) -> bool:
+    frame = _FRAME.match(line)
+    return bool(_DETAIL.match(line) or (frame and patterns.GENERIC.fullmatch(frame["symbol"])))
 
 
 def median(values: tuple[float, ...]) -> float | None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,8 +15,6 @@ from harness.verdict.verdict import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from rich.console import Console
 
     from harness.report.record import Run
 
@@ -29,8 +29,18 @@ _STYLES = {
 _FAILURES_SHOWN = 10
 
 
-def print_summary(run: Run, page: Path, console: Console) -> None:
-    """Prints the table of areas by kernel, the worst failures, the verdict and the page's path."""
+def render(run: Run, page: Path, *, width: int = 100, color: bool = False) -> str:
+    """The table of areas by kernel, the worst failures, the verdict and the page's path.
+
+    ``width`` in columns; ``color`` for a terminal that shows it.
+    """
+    console = Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color)
+    with console.capture() as capture:
+        _print(run, page, console)
+    return capture.get().rstrip("\n")
+
+
+def _print(run: Run, page: Path, console: Console) -> None:
     kernels = list(dict.fromkeys(item.kernel for item in run.items))
     table = Table(box=None, pad_edge=False)
     for heading in ("", *kernels):
@@ -45,13 +55,15 @@ def print_summary(run: Run, page: Path, console: Console) -> None:
         console.print(f"\n{mark} on {escape(item.kernel)}")
         for reason in item.reasons[:3]:
             console.print(f"  {escape(reason.text)}", highlight=False)
+            for detail in reason.details[:1]:
+                console.print(f"    {escape(detail)}", highlight=False)
         if item.repeat:
             console.print(f"  again: {escape(item.repeat)}", highlight=False, soft_wrap=True)
     if len(run.failures) > _FAILURES_SHOWN:
         console.print(f"\nand {len(run.failures) - _FAILURES_SHOWN} more")
     mark = "[green]✓" if run.good else "[red]✗"
     verdict = f"\n{mark} {escape(headline(run))}[/] in {seconds(run.seconds)}"
-    console.print(verdict, highlight=False)
+    console.print(verdict, highlight=False, soft_wrap=True)
     console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
 
 

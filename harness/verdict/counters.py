@@ -59,12 +59,15 @@ class Rule:
     vmstat: bool = False
 
 
-# Slack is what the unmodified 6.12 kernel needs (tests/validation repeats the
-# measurement), doubled: what stays behind on it comes from per-CPU lists and
-# batches (mm/page_alloc.c, mm/swap.c), slab's partial lists, and the SSH session.
+# What stays behind on an unmodified 6.12 comes from slab's partial lists, the SSH
+# session and the free pages of the per-CPU lists, which count as used and which the
+# kernel drains over seconds (mm/page_alloc.c, decay_pcp_high()). Over the whole suite the
+# worst probe left SUnreclaim 348 kB, AnonPages 168, PageTables 104, KernelStack 32,
+# VmallocUsed 512, Percpu 72 and MemFree 10356 kB; the slack leaves room for other
+# configurations. No rule for HardwareCorrupted: only a program that asks for it poisons
+# pages under an emulator (MADV_SOFT_OFFLINE), and they stay poisoned.
 RULES = (
     Rule("MemTotal", Direction.SAME, 0, "pages were taken from the kernel or given to it"),
-    Rule("HardwareCorrupted", Direction.SAME, 0, "pages were poisoned"),
     Rule("SwapTotal", Direction.SAME, 0, "a swap area was left on, or one is gone"),
     Rule("HugePages_Total", Direction.SAME, 0, "huge pages were left reserved, or are gone"),
     Rule("HugePages_Free", Direction.SAME, 0, "huge pages are still in use"),
@@ -73,17 +76,17 @@ RULES = (
     Rule("MetadataFree", Direction.SAME, 0, "tag storage is still in use, or was freed twice"),
     Rule("Zswapped", Direction.GROWTH, 0, "zswap still holds pages"),
     Rule("MemFree", Direction.LOSS, 16384, "memory is gone, whatever holds it"),
-    Rule("AnonPages", Direction.GROWTH, 2048, "anonymous pages outlived their processes"),
-    Rule("Shmem", Direction.GROWTH, 2048, "shared memory or files in a tmpfs were left"),
+    Rule("AnonPages", Direction.GROWTH, 1024, "anonymous pages outlived their processes"),
+    Rule("Shmem", Direction.GROWTH, 256, "shared memory or files in a tmpfs were left"),
     Rule("Mlocked", Direction.GROWTH, 64, "pages are still locked"),
     Rule("PageTables", Direction.GROWTH, 512, "page tables outlived their processes"),
-    Rule("KernelStack", Direction.GROWTH, 512, "tasks were left"),
-    Rule("SUnreclaim", Direction.GROWTH, 4096, "kernel objects were left (kmalloc, tag copies)"),
+    Rule("KernelStack", Direction.GROWTH, 256, "tasks were left"),
+    Rule("SUnreclaim", Direction.GROWTH, 2048, "kernel objects were left (kmalloc, tag copies)"),
     Rule("VmallocUsed", Direction.GROWTH, 1024, "vmalloc memory was left"),
-    Rule("Percpu", Direction.GROWTH, 1024, "per-CPU memory was left (control groups)"),
+    Rule("Percpu", Direction.GROWTH, 512, "per-CPU memory was left (control groups)"),
     Rule("nr_isolated_anon", Direction.SAME, 32, "pages are still isolated", vmstat=True),
     Rule("nr_isolated_file", Direction.SAME, 32, "pages are still isolated", vmstat=True),
-    Rule("nr_zspages", Direction.GROWTH, 64, "zram or zswap still hold memory", vmstat=True),
+    Rule("nr_zspages", Direction.GROWTH, 16, "zram or zswap still hold memory", vmstat=True),
 )
 
 

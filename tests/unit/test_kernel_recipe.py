@@ -101,7 +101,7 @@ def test_optional_symbols_lose_their_prefix(root: Path) -> None:
         ('description = "d"\nfragments = ["no"]\n[base]\ndebian = "x"\n', 2, "no fragment 'no'"),
         ('description = "d"\nfragments = "base"\n[base]\ndebian = "x"\n', 2, "list of strings"),
         ('description = "d"\npatches = "no"\n[base]\ndebian = "x"\n', 2, "there is no"),
-        ('description = "d"\ninherits = "stock"\n[known_bad]\nbreaks = "x"\n', 3, "no probe"),
+        ('description = "d"\ninherits = "stock"\n[known_bad]\nprobes = []\n', 1, "breaks must be"),
     ],
 )
 def test_error_names_the_line(root: Path, text: str, line: int, word: str) -> None:
@@ -153,4 +153,8 @@ def test_every_recipe_of_the_repository_loads() -> None:
     for name in names:
         path = recipe_path(name, root)
         assert path is not None
-        assert load_recipe(path, root).name == name
+        recipe = load_recipe(path, root)
+        assert recipe.name == name
+        assert name.startswith("known-bad/") == (recipe.known_bad is not None)
+        if recipe.known_bad:
+            assert recipe.known_bad.probes, f"{name} names no probe that must fail"

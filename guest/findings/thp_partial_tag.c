@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe: thp_partial_tag
+ * area: thp
+ * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_DEBUG_FS
+ * timeout: 60
+ *
+ * A huge page of which only a part is PROT_MTE keeps that part's tags when it is
+ * split, and shows no stale tags in the rest.
+ *
+ * Linux 6.12.117 fails all three cases: __split_huge_page_tail() clears the
+ * flags of each tail page and copies PG_arch_2 (PG_mte_tagged) and PG_arch_3
+ * from the head, but since mte_sync_tags() marks single pages, head and tail may
+ * differ. Untagged head: the tags of every tagged page are lost, data stay.
+ * Tagged head: the untagged pages count as tagged, and a later PROT_MTE shows
+ * the tags of the frames' earlier owner.
+ */
+#include "thp.h"
+
+/* PROT_MTE on the pages [first, first + count) of a populated huge page, then a split. */
+static void split_with_tagged(size_t first, size_t count)
+{
+	char *p, *part;
+
+	mte_need();
+	pin_cpu(0);
+	stale_fill(4, true);
+	p = thp_alloc(1, PROT_RW);
+	must_be_stale(p, HUGE);
+	part = p + first * PAGE;
+	MUST(mprotect(part, count * PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
+	tags_zero_check(part, count * PAGE, "after mprotect");
+	pattern_set(part, count * PAGE, 5);
+	thp_split(p, HUGE, 0);
+	pattern_check(part, count * PAGE, 5, "after the split");
+	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) of the rest");
+	tags_zero_check(p, first * PAGE, "pages before the part");
+	tags_zero_check(part + count * PAGE, HUGE - (first + count) * PAGE, "pages after the part");
+}
+
+static void head_tagged(void)
+{
+	split_with_tagged(0, 256);
+}
+
+static void tail_tagged(void)
+{
+	split_with_tagged(256, 256);
+}
+
+static void middle_tagged(void)
+{
+	split_with_tagged(100, 8);
+}
+
+PROBE(
+	{ "head_tagged", head_tagged, 20 },
+	{ "tail_tagged", tail_tagged, 20 },
+	{ "middle_tagged", middle_tagged, 20 },
+)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Counters: parsing, and which changes over a test are a problem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.verdict.counters import RULES, SETTLE, Counters, Direction, Rule, parse, returned
+
+GOLDEN = Path(__file__).parent / "golden" / "counters"
+
+
+def snapshot() -> Counters:
+    """meminfo and vmstat of a stock 6.12 guest at rest."""
+    return parse((GOLDEN / "meminfo").read_text(), (GOLDEN / "vmstat").read_text())
+
+
+def changed(name: str, by: int) -> Counters:
+    before = snapshot()
+    if name in before.vmstat:
+        return replace(before, vmstat={**before.vmstat, name: before.vmstat[name] + by})
+    return replace(before, meminfo={**before.meminfo, name: before.meminfo.get(name, 0) + by})
+
+
+def test_parse_stock() -> None:
+    counters = snapshot()
+    assert counters.meminfo["MemTotal"] == 1021248
+    assert counters.meminfo["Active(anon)"] == 48544
+    assert counters.meminfo["HugePages_Total"] == 0
+    assert counters.vmstat["nr_free_pages"] == 231767
+    assert counters.vmstat["nr_isolated_anon"] == 0
+
+
+@pytest.mark.parametrize(
+    ("meminfo", "vmstat"), [("", "a 1\n"), ("MemTotal: 1 kB\n", ""), ("cat: no such file", "a 1\n")]
+)
+def test_no_counters_is_no_snapshot(meminfo: str, vmstat: str) -> None:
+    with pytest.raises(ValueError, match="no counter in it"):
+        parse(meminfo, vmstat)
+
+
+def test_nothing_changed() -> None:
+    assert returned(snapshot(), snapshot()) == ()
+
+
+def test_stock_has_what_the_rules_are_about() -> None:
+    counters = snapshot()
+    issue_4 = {"MetadataTotal", "MetadataFree"}  # of the tag storage series
+    missing = {
+        r.name for r in RULES if r.name not in (counters.vmstat if r.vmstat else counters.meminfo)
+    }
+    assert missing <= issue_4
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_each_rule_draws_its_line(rule: Rule) -> None:
+    sign = -1 if rule.direction is Direction.LOSS else 1
+    before = snapshot()
+    if rule.name not in before.meminfo and rule.name not in before.vmstat:
+        before = changed(rule.name, 500)
+
+    def after(by: int) -> Counters:
+        table = dict(before.vmstat if rule.vmstat else before.meminfo)
+        table[rule.name] = table.get(rule.name, 0) + by
+        return replace(before, vmstat=table) if rule.vmstat else replace(before, meminfo=table)
+
+    assert returned(before, after(sign * rule.slack)) == ()
+    (problem,) = returned(before, after(sign * (rule.slack + 1)))
+    assert problem.rule is rule
+    assert str(problem).startswith(f"{rule.name}: ")
+    assert rule.why in str(problem)
+    other_way = returned(before, after(-sign * (rule.slack + 1)))
+    assert bool(other_way) is (rule.direction is Direction.SAME)
+
+
+def test_counter_that_appears_or_goes_is_compared_with_zero() -> None:
+    gone = replace(snapshot(), meminfo={"SwapTotal": 0})
+    assert "MemTotal" in {problem.rule.name for problem in returned(snapshot(), gone)}
+
+
+def test_tag_storage_is_exact() -> None:
+    before = changed("MetadataFree", 1000)
+    after = replace(before, meminfo={**before.meminfo, "MetadataFree": 996})
+    (problem,) = returned(before, after)
+    assert problem.rule.name == "MetadataFree"
+
+
+def test_settle_drops_caches_before_it_folds_the_counters() -> None:
+    assert SETTLE.index("drop_caches") < SETTLE.index("stat_refresh")
