@@ -17,6 +17,7 @@ from rich.table import Table
 from harness import errors, interactive, knownbad, validate
 from harness.errors import HarnessError
 from harness.host import doctor
+from harness.host.child import unwind_on_sigterm
 from harness.machine.spec import MACHINES
 from harness.machine.spec import machine as find_machine
 from harness.paths import cache_root
@@ -237,6 +238,7 @@ def _internal_error() -> int:
 
 def main() -> None:
     """The entry point: every way out is a documented exit status, never a traceback."""
+    unwind_on_sigterm()
     try:
         status = cli.main(standalone_mode=False)
     except HarnessError as error:

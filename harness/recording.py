@@ -236,7 +236,11 @@ def _tail(text: str) -> str:
 def _samples(run: Run) -> tuple[Sample, ...]:
     spent = run.phases
     taken = ((spent.get("before", 0.0), run.before), (sum(spent.values()), run.after))
-    return tuple(Sample(seconds, {**snapshot.meminfo, **snapshot.vmstat}) for seconds, snapshot in taken if snapshot)
+    return tuple(
+        Sample(seconds, {**snapshot.meminfo, **snapshot.vmstat})
+        for seconds, snapshot in taken
+        if snapshot
+    )
 
 
 def _hand_in_kernel(item: pytest.Item, directory: Path) -> None:

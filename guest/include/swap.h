@@ -175,23 +175,6 @@ static inline void memcg_reclaim(size_t bytes)
 	MUST(try_write_file(path, text) == 0 || errno == EAGAIN, "write %s", path);
 }
 
-/*
- * The same on CPU `cpu`. A folio whose write has ended waits in a batch of the
- * CPU that took the interrupt (mm/swap.c folio_rotate_reclaimable()), which
- * holds a reference; reclaim empties the batches of its own CPU only.
- */
-static inline void memcg_reclaim_on(int cpu, size_t bytes)
-{
-	cpu_set_t before, one;
-
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	MUST(sched_getaffinity(0, sizeof(before), &before) == 0 &&
-	     sched_setaffinity(0, sizeof(one), &one) == 0, "run on CPU %d", cpu);
-	memcg_reclaim(bytes);
-	MUST(sched_setaffinity(0, sizeof(before), &before) == 0, "sched_setaffinity");
-}
-
 /* --- out and in ------------------------------------------------------------------ */
 
 /* Pages of [p, p + len) that are in memory: mapped, in the page cache or the swap cache. */
@@ -238,21 +221,41 @@ static inline void map_swap_cache(void *p, size_t len)
 }
 
 /*
+ * One try to get [p, p + len) out, from one CPU: folios wait in batches of the
+ * CPU that read them, or took the interrupt when they were written (mm/swap.c),
+ * and both MADV_PAGEOUT and reclaim empty those of their own CPU only. Reclaim
+ * of no more than is `left`, and not each time: a fault on what else the
+ * process needs reads ahead its neighbours in swap, which are p's pages.
+ */
+static inline void page_out_try(void *p, size_t len, size_t left, bool reclaim)
+{
+	wait_writeback();
+	if (!reclaim)
+		map_swap_cache(p, len);
+	madvise(p, len, MADV_PAGEOUT);
+	if (reclaim)
+		memcg_reclaim(left * PAGE);
+}
+
+/*
  * Takes all of [p, p + len) out of memory and proves it; the case has called
  * memcg_enter() before it touched them. Fails the case.
  */
 static inline void page_out(void *p, size_t len)
 {
-	int i;
+	int i, cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t before, one;
+	size_t left;
 
+	MUST(sched_getaffinity(0, sizeof(before), &before) == 0, "sched_getaffinity");
 	madvise(p, len, MADV_PAGEOUT);
-	for (i = 0; i < 200 && pages_in_memory(p, len); i++) {
-		wait_writeback();
-		if (i >= 4)
-			map_swap_cache(p, len);
-		madvise(p, len, MADV_PAGEOUT);
-		memcg_reclaim_on(i % sysconf(_SC_NPROCESSORS_ONLN), len + (1UL << 20));
+	for (i = 0; i < 200 && (left = pages_in_memory(p, len)); i++) {
+		CPU_ZERO(&one);
+		CPU_SET(i % cpus, &one);
+		MUST(sched_setaffinity(0, sizeof(one), &one) == 0, "run on CPU %d", i % cpus);
+		page_out_try(p, len, left, i / cpus % 2 == 0);
 	}
+	MUST(sched_setaffinity(0, sizeof(before), &before) == 0, "sched_setaffinity");
 	MUST(pages_in_memory(p, len) == 0, "%zu of %zu pages would not go out",
 	     pages_in_memory(p, len), len / PAGE);
 	/* Shared memory has no swap entries in page tables, only in the file. */

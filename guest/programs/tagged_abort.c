@@ -19,7 +19,6 @@
 #include <sys/resource.h>
 
 /* ktap.h comes with mte.h; this program has no cases to run. */
-#pragma GCC diagnostic ignored "-Wunused-function"
 #include "mte.h"
 
 /* Mappings apart from each other, so that no two merge into one. */

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""``mte-harness`` as a user and as ``git bisect run`` see it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+from harness import errors
+from harness.paths import repository_root
+from tests.system.conftest import COMMAND, emulators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.kernel import Kernel
+    from harness.machine.template import Template
+
+    Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+@pytest.fixture(autouse=True)
+def warm(template: Template) -> None:
+    """The template is there: no test below waits for a build."""
+
+
+def test_clean_program(cli: Cli) -> None:
+    done = cli("run", "stock", str(PROGRAMS / "pass.c"), "argument one")
+    assert (done.returncode, done.stdout) == (errors.OK, "hello from argument one\n")
+
+
+def test_failed_program(cli: Cli) -> None:
+    done = cli("run", "stock", str(PROGRAMS / "fail.py"))
+    assert done.returncode == errors.PROGRAM_FAILED
+    assert done.stdout == "on stdout\n"
+    assert "on stderr" in done.stderr
+    assert "ended with exit status 7" in done.stderr
+
+
+def test_splat_is_decoded_to_file_and_line(cli: Cli) -> None:
+    done = cli("run", "stock", str(PROGRAMS / "warn.c"))
+    assert done.returncode == errors.KERNEL_SPLAT
+    assert "lkdtm_WARNING" in done.stderr
+    assert "drivers/misc/lkdtm/bugs.c:" in done.stderr
+    assert "tainted: W" in done.stderr
+
+
+def test_guest_lost(cli: Cli) -> None:
+    done = cli("run", "stock", str(PROGRAMS / "panic.c"))
+    assert done.returncode == errors.GUEST_LOST
+    assert "sysrq triggered crash" in done.stderr
+    assert "QEMU command line" in done.stderr
+
+
+def test_program_that_does_not_compile(cli: Cli) -> None:
+    done = cli("run", "stock", str(PROGRAMS / "broken.c"))
+    assert done.returncode == errors.CANNOT_BUILD
+    assert "broken.c does not compile" in done.stderr
+    assert "undeclared" in done.stderr.splitlines()[0]
+
+
+def test_program_that_is_not_there(cli: Cli) -> None:
+    assert cli("run", "stock", "/no/such/program.c").returncode == errors.UsageError.status
+
+
+def test_qemu_missing(cli: Cli) -> None:
+    done = cli("run", "stock", str(PROGRAMS / "pass.c"), "--qemu-binary", "/no/such/qemu")
+    assert done.returncode == errors.QemuMissingError.status
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_x86_image(cli: Cli, tmp_path: Path) -> None:
+    image = tmp_path / "bzImage"
+    image.write_bytes(b"\0" * 0x1F1 + b"\0" * 0x11 + b"HdrS" + b"\0" * 4096)
+    done = cli("build", str(image))
+    assert done.returncode == errors.ImageError.status
+    assert "Traceback" not in done.stderr
+
+
+def test_truncated_image_in_the_cache(cli: Cli, kernel: Kernel, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    (cache / "builds").mkdir(parents=True)
+    copy = cache / "builds" / kernel.directory.name
+    copy.mkdir()
+    for path in kernel.directory.iterdir():
+        if path.is_file():
+            (copy / path.name).write_bytes(path.read_bytes())
+    with (copy / "Image").open("r+b") as image:
+        image.truncate(1_000_000)
+    done = cli("build", "stock", MTE_HARNESS_CACHE=str(cache))
+    assert done.returncode == errors.ArtifactError.status
+    assert "mte-harness clean" in done.stderr
+
+
+def test_shell_is_interactive() -> None:
+    child = pexpect.spawn(COMMAND, ["shell", "stock"], cwd=str(repository_root()), timeout=120)
+    child.expect("# ")
+    child.sendline("echo $((6 * 7)) $(uname -m)")
+    child.expect("42 aarch64")
+    child.sendline("exit")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize(("which", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_in_mid_run(which: signal.Signals, status: int) -> None:
+    before = emulators()
+    child = subprocess.Popen(
+        [COMMAND, "run", "stock", str(PROGRAMS / "sleep.py")],
+        cwd=repository_root(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "asleep\n"
+    os.kill(child.pid, which)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == status
+    assert "Traceback" not in said
+    assert emulators() <= before
+
+
+def test_killed_in_mid_run() -> None:
+    before = emulators()
+    child = subprocess.Popen(
+        [COMMAND, "run", "stock", str(PROGRAMS / "sleep.py")],
+        cwd=repository_root(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "asleep\n"
+    mine = emulators() - before
+    assert mine
+    child.kill()
+    child.communicate(timeout=60)
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in mine) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [pid for pid in mine if Path(f"/proc/{pid}").exists()]
+
+
+def test_two_runs_at_once() -> None:
+    children = [
+        subprocess.Popen(
+            [COMMAND, "run", "stock", str(PROGRAMS / "pass.c"), str(number)],
+            cwd=repository_root(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    said = [child.communicate(timeout=120)[0] for child in children]
+    assert said == ["hello from 0\n", "hello from 1\n"]
+    assert [child.returncode for child in children] == [0, 0]

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""A core dump read on the host: the tag segments hold what the program had set."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from harness.paths import repository_root
+from harness.probe.compile import PROBE_FLAGS, compile_program
+from harness.probe.coredump import parse_mappings, pattern_tags, tags_at
+
+if TYPE_CHECKING:
+    from harness.guest.guest import Guest
+    from harness.session import Session
+
+SOURCE = repository_root() / "guest" / "programs" / "tagged_abort.c"
+
+
+def test_core_has_the_tags(guest: Guest, harness_session: Session) -> None:
+    guest.push(compile_program(harness_session.programs, [SOURCE], PROBE_FLAGS), "tagged_abort")
+    done = guest.exec(
+        "echo core > /proc/sys/kernel/core_pattern; ulimit -c unlimited; ./tagged_abort"
+    )
+    assert done.status == 128 + 6, f"expected death by SIGABRT, saw {done.status}: {done.stderr}"
+    mappings = parse_mappings(done.stdout)
+    assert mappings
+    found = tags_at(io.BytesIO(guest.pull("core")), mappings)
+    for mapping in mappings:
+        assert found[mapping] == pattern_tags(mapping), f"tags of {mapping}"
