@@ -221,11 +221,30 @@ static inline void map_swap_cache(void *p, size_t len)
 }
 
 /*
+ * Keeps this process's stack, heap and data in memory. Swapped out with the
+ * rest of the cgroup, they would come back at once, and read their neighbours
+ * in swap ahead: the very pages that are to be out.
+ */
+static inline void lock_own_memory(void)
+{
+	extern char __data_start[], _end[];	/* of the linker */
+	unsigned long start = 0, end = 0;
+	FILE *f = fopen("/proc/self/maps", "re");
+	char line[512];
+
+	MUST(f, "open /proc/self/maps");
+	while (fgets(line, sizeof(line), f))
+		if ((strstr(line, "[stack]") || strstr(line, "[heap]")) &&
+		    smaps_header(line, &start, &end))
+			MUST(mlock((void *)start, end - start) == 0, "mlock: %s", line);
+	fclose(f);
+	MUST(mlock(__data_start, _end - __data_start) == 0, "mlock(data)");
+}
+
+/*
  * One try to get [p, p + len) out, from one CPU: folios wait in batches of the
  * CPU that read them, or took the interrupt when they were written (mm/swap.c),
- * and both MADV_PAGEOUT and reclaim empty those of their own CPU only. Reclaim
- * of no more than is `left`, and not each time: a fault on what else the
- * process needs reads ahead its neighbours in swap, which are p's pages.
+ * and both MADV_PAGEOUT and reclaim empty those of their own CPU only.
  */
 static inline void page_out_try(void *p, size_t len, size_t left, bool reclaim)
 {
@@ -248,6 +267,7 @@ static inline void page_out(void *p, size_t len)
 	size_t left;
 
 	MUST(sched_getaffinity(0, sizeof(before), &before) == 0, "sched_getaffinity");
+	lock_own_memory();
 	madvise(p, len, MADV_PAGEOUT);
 	for (i = 0; i < 200 && (left = pages_in_memory(p, len)); i++) {
 		CPU_ZERO(&one);

@@ -19,8 +19,12 @@ CHECKS = {
     "format": ["ruff", "format", "--check", "harness", "tests", "guest"],
     "types": ["mypy"],
     "unit tests": ["pytest", "-n", "2", "tests/unit"],
+    # Built before the suite's two workers wait for it, so that its progress is seen.
+    "kernel": ["mte-harness", "build", "stock"],
 }
-SUITE = ["pytest", "--qemu", "-n", "2", "tests/validation"]
+SUITE = [
+    "pytest", "--qemu", "-n", "2", "--dist", "worksteal", "tests/validation", "tests/system",
+]  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -29,7 +33,8 @@ def main(arguments: list[str]) -> int:
     Returns the exit status of the first that fails, 0 if none does.
     """
     unwind_on_sigterm()
-    for name, argv in {**CHECKS, "suite under QEMU": [*SUITE, *arguments]}.items():
+    steps = {**CHECKS, "suite under QEMU": [*SUITE, *arguments]}
+    for name, argv in steps.items():
         print(f"== {name}: {' '.join(argv)}", flush=True)
         start = time.monotonic()
         try:
