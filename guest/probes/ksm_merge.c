@@ -196,7 +196,7 @@ static void merged_then_mprotect(void)
 
 	start();
 	pin_cpu(0);
-	stale_fill(1, false);
+	stale_fill(8, false);
 	a = page_of(PROT_RW, 7);
 	b = page_of(PROT_RW, 7);
 	c = page_of(PROT_RW, 7);
@@ -204,7 +204,7 @@ static void merged_then_mprotect(void)
 	must_be_stale(b, PAGE);
 	scan();
 	MUST(merged(a, b) && merged(a, c), "not merged");
-	stale_fill(1, false);
+	stale_fill(8, false);
 	MUST(mprotect(a, PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(a, PAGE, "merged page, PROT_MTE");
 	set_tags(a, 9);			/* copies the page */

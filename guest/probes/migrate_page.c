@@ -46,9 +46,7 @@ static void private_memory(void)
 	start();
 	p = mte_map(LEN);
 	pattern_set(p, LEN, 1);
-	stale_fill(1, false);
 	move_pages_of(p);
-	must_be_stale(p, LEN);
 	pattern_check(p, LEN, 1, "migrated");
 	pattern_set(p, LEN, 2);
 	pattern_check(p, LEN, 2, "tagged anew");
@@ -64,7 +62,7 @@ static void untouched_tags(void)
 	start();
 	p = mte_map(LEN);
 	memset(p, 0x42, LEN);
-	stale_fill(1, false);
+	stale_fill(8, false);
 	move_pages_of(p);
 	must_be_stale(p, LEN);
 	tags_zero_check(p, LEN, "migrated");
@@ -76,12 +74,12 @@ static void untagged_then_mprotect(void)
 	char *p;
 
 	start();
-	stale_fill(1, false);
+	stale_fill(8, false);
 	p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(p != MAP_FAILED, "mmap");
 	memset(p, 0x42, LEN);
 	must_be_stale(p, LEN);	/* tags of the old frame must not come along either */
-	stale_fill(1, false);
+	stale_fill(8, false);
 	move_pages_of(p);
 	must_be_stale(p, LEN);
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");

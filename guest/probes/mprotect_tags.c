@@ -167,7 +167,7 @@ static void untagged_on_swap(void)
 	memset(p, 0x21, LEN);
 	page_out(p, LEN);
 	protect(p, LEN, PROT_RW_MTE);
-	stale_fill(1, false);
+	stale_fill(8, false);
 	CHECK_EQ(other_bytes(p, 0x21, LEN), 0, "bytes that changed");
 	must_be_stale(p, LEN);
 	tags_zero_check(p, LEN, "swapped in");

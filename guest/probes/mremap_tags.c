@@ -24,7 +24,7 @@ static char *start(uint64_t seed)
 	pin_cpu(0);
 	p = mte_map(LEN);
 	pattern_set(p, LEN, seed);
-	stale_fill(1, false);
+	stale_fill(8, false);
 	return p;
 }
 
@@ -73,7 +73,7 @@ static void grow_and_shrink(void)
 	pattern_set(to + LEN, 2 * LEN, 5);
 	pattern_check(to + LEN, 2 * LEN, 5, "new part, tagged");
 	MUST(mremap(to, 3 * LEN, LEN, 0) == to, "mremap, shrinking");
-	stale_fill(1, false);
+	stale_fill(8, false);
 	MUST(munmap(to + LEN, PAGE) == 0 && mremap(to, LEN, LEN + PAGE, 0) == to, "mremap in place");
 	memset(to + LEN, 1, PAGE);
 	tags_zero_check(to + LEN, PAGE, "grown in place");

@@ -20,7 +20,7 @@ static char *tagged_thp(void)
 
 	mte_need();
 	pin_cpu(0);
-	stale_fill(2, false);
+	stale_fill(8, false);
 	p = thp_alloc(1, PROT_RW_MTE);
 	pattern_set(p, HUGE, PARENT);
 	return p;

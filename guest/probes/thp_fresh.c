@@ -18,7 +18,7 @@ static void start(void)
 	mte_need();
 	thp_sizes("never", "never");
 	pin_cpu(0);
-	stale_fill(2, false);
+	stale_fill(8, false);
 	stale_fill(4, true);	/* the last freed come first */
 }
 

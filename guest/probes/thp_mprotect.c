@@ -148,7 +148,7 @@ static void huge_zero_page(void)
 
 	mte_need();
 	pin_cpu(0);
-	stale_fill(2, false);
+	stale_fill(8, false);
 	p = thp_map(1, PROT_RW);
 	MUST(*(volatile char *)p == 0 && page_flag(p, KPF_ZERO_PAGE), "not the huge zero page");
 	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");

@@ -35,7 +35,7 @@ static void disk(void)
 {
 	char *p = thp_out(swap_ssd, 1);
 
-	stale_fill(2, false);
+	stale_fill(8, false);
 	pattern_check(p, HUGE, 1, "from the disk");
 	must_be_stale(p, HUGE);
 	pattern_set(p, HUGE, 2);
@@ -47,7 +47,7 @@ static void zram(void)
 {
 	char *p = thp_out(swap_zram, 3);
 
-	stale_fill(2, false);
+	stale_fill(8, false);
 	pattern_check(p, HUGE, 3, "from zram");
 }
 
@@ -111,7 +111,7 @@ static void tagged_in_the_middle(void)
 		memcg_reclaim(HUGE);
 	MUST(vmstat("thp_swpout") > before, "the huge page was not swapped as a whole");
 	MUST(pagemap_count(p, HUGE, PM_SWAP) == HUGE_PAGES, "not all pages are swapped");
-	stale_fill(4, false);
+	stale_fill(8, false);
 	pattern_check(p + first * PAGE, count * PAGE, 8, "tagged pages");
 	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) of all");
 	pattern_check(p + first * PAGE, count * PAGE, 8, "tagged pages, after mprotect");

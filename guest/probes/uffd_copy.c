@@ -26,7 +26,7 @@ static void start(void)
 	pin_cpu(0);
 	source = mte_map(LEN);
 	pattern_set(source, LEN, 1);
-	stale_fill(1, false);
+	stale_fill(8, false);
 }
 
 static size_t wrong_data(const char *p)

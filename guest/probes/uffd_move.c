@@ -41,7 +41,7 @@ static void private_memory(void)
 	CHECK_EQ(pfn_of(to), frame, "frame");
 	CHECK(!page_present(from), "the source is still mapped");
 	pattern_check(to, LEN, 1, "moved");
-	stale_fill(1, false);
+	stale_fill(8, false);
 	memset(from, 1, LEN);
 	must_be_stale(from, LEN);
 	tags_zero_check(from, LEN, "old address");
@@ -87,7 +87,7 @@ static void untagged_page(void)
 {
 	char *to = target(LEN, PROT_RW), *from;
 
-	stale_fill(1, false);
+	stale_fill(8, false);
 	from = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(from != MAP_FAILED, "mmap");
 	memset(from, 0x66, LEN);
@@ -141,7 +141,7 @@ static void zero_page(void)
 	touch_read(from, LEN);
 	MUST(page_flag(from, KPF_ZERO_PAGE), "no zero page");
 	uffd_move(fd, to, from, LEN);
-	stale_fill(1, false);
+	stale_fill(8, false);
 	for (i = 0; i < PAGES; i++)
 		page_zero_check(to + i * PAGE, "zero page");
 	for (i = 0; i < PAGES; i++)

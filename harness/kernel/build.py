@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 OBJECTS = "mte-harness-objects"
 MTE_SELFTESTS = "tools/testing/selftests/arm64/mte"
-FIRST_GUESS = 1500  # lines of a build of the stock config; afterwards the last count is known
+# Lines that make prints for the stock config; afterwards the last count is known.
+LINES_WHOLE = 1500
+LINES_AGAIN = 35
 
 KILLED_MARK = "mte-harness-dirty"
 _ERRORS = (
@@ -68,9 +70,10 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
             make = _Make(job, log, log_path, progress)
             progress.step("configuring the kernel")
             lacking = _configure(job, make)
-            incremental = (job.objects / "vmlinux").exists()
+            again = (job.objects / "vmlinux").exists()
+            guess = (f"again {job.tree}", LINES_AGAIN) if again else ("whole", LINES_WHOLE)
             progress.step("building the kernel")
-            make("Image", label=f"again {job.tree}" if incremental else "first")
+            make("Image", count=guess)
             progress.step("building the kernel's own selftests")
             selftests = _build_selftests(job, make)
         progress.step("publishing the kernel")
@@ -164,18 +167,23 @@ class _Make:
             "LOCALVERSION=",  # no "+" for a tree whose parent directory is a git repository
         ]
 
-    def __call__(self, *words: str, label: str = "") -> None:
-        """Run a target of the kernel's top Makefile; ``label`` names whose lines are counted."""
-        self._run(self._job.tree, [*self._words, *words], label)
+    def __call__(self, *words: str, count: tuple[str, int] | None = None) -> None:
+        """Run a target of the kernel's top Makefile.
+
+        ``count``: show how far it is, by the number of lines that make printed the last time under
+        this name, at first the number given here.
+        """
+        self._run(self._job.tree, [*self._words, *words], count)
 
     def at(self, directory: Path, *words: str) -> None:
         """Run make in another directory of the source."""
-        self._run(directory, [*words], "")
+        self._run(directory, [*words], None)
 
-    def _run(self, directory: Path, words: list[str], label: str) -> None:
+    def _run(self, directory: Path, words: list[str], count: tuple[str, int] | None) -> None:
         counts = self._job.cache / "logs/lines.json"
         known: dict[str, int] = json.loads(counts.read_text()) if counts.exists() else {}
-        total = known.get(label, FIRST_GUESS)
+        name, guess = count or ("", 0)
+        total = known.get(name, guess)
         lines = 0
         tail: list[str] = []
 
@@ -183,7 +191,7 @@ class _Make:
             nonlocal lines
             lines += 1
             tail.append(line)
-            if label:
+            if count:
                 self._progress.count(lines, total)
 
         argv = ["make", f"-j{jobs()}", "--no-print-directory", "-C", str(directory)]
@@ -195,8 +203,8 @@ class _Make:
         )
         if status:
             self._fail(tail)
-        if label:
-            counts.write_text(json.dumps(known | {label: lines}))
+        if count:
+            counts.write_text(json.dumps(known | {name: lines}))
 
     def _fail(self, lines: list[str]) -> None:
         if any(map(says_disk_full, lines)):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import subprocess
 from dataclasses import dataclass
@@ -71,8 +72,8 @@ def _debian(base: DebianBase) -> Origin:
 
 def _extract(argv: list[str], directory: Path) -> None:
     said: list[str] = []
-    with (directory / "../unpack.log").resolve().open("w", encoding="utf-8") as log:
-        status = run_logged(argv, log, cwd=directory, env=clean_environment(), on_line=said.append)
+    environment = clean_environment()
+    status = run_logged(argv, io.StringIO(), cwd=directory, env=environment, on_line=said.append)
     if status:
         text = "\n".join(said[-10:])
         if says_disk_full(text):

@@ -34,12 +34,12 @@ _READ = (
     f"echo '{_MARK}meminfo'; cat /proc/meminfo; echo '{_MARK}vmstat'; cat /proc/vmstat; "
     f"echo '{_MARK}tainted'; cat /proc/sys/kernel/tainted"
 )
-# What a probe may leave behind by design: swap areas, zram, files in /tmp. The rest
+# What a probe may leave behind by design: swap areas, zram, files, settings. The rest
 # must come back by itself. swapoff brings back what the page tables still want, so
 # that pages of processes that have ended must be gone by then.
 _TIDY = (
     "swapoff -a 2>/dev/null; for z in /sys/block/zram*/reset; do echo 1 > $z; done 2>/dev/null; "
-    "rm -rf /tmp/* /dev/shm/* /tmp/.[!.]*; "
+    "rm -rf /tmp/* /dev/shm/* /tmp/.[!.]*; echo 0 > /proc/sys/vm/nr_hugepages 2>/dev/null; "
 )
 
 
@@ -66,8 +66,8 @@ class Run:
 
 
 def snapshot(guest: Guest, *, tidy: bool = False) -> Snapshot:
-    """Reads counters and taint at rest; ``tidy`` first removes what probes may leave."""
-    line = f"{_TIDY if tidy else ''}{counters.SETTLE}; {_READ}"
+    """Reads counters and taint; ``tidy`` first removes what probes may leave, and settles."""
+    line = f"{_TIDY + counters.SETTLE if tidy else counters.REFRESH}; {_READ}"
     phase = "reading the kernel's counters"
     done = guest.exec(line, timeout=SNAPSHOT_SECONDS, phase=phase)
     parts = dict(part.split("\n", 1) for part in done.stdout.split(_MARK)[1:] if "\n" in part)
