@@ -74,6 +74,7 @@ class Guest:
                 deadline,
                 stdin,
                 stream,
+                lambda: self.process.status() == "running",
             )
         except SshError as error:
             raise self.lost(str(error), phase) from error

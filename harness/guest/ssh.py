@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A probe that prints without end must not fill the host's memory.
 OUTPUT_LIMIT: Final = 8 * 1024 * 1024
+# How often a silent guest is looked at.
+ASK_SECONDS: Final = 1.0
 # Cheapest under TCG: AES and SHA-256 have instructions there, ChaCha20 has not.
 CIPHERS: Final = ("aes128-ctr", "aes256-ctr")
 MACS: Final = ("hmac-sha2-256",)
@@ -101,11 +103,27 @@ class SshConnection:
         deadline: Deadline,
         stdin: bytes = b"",
         stream: Callable[[str, bytes], None] | None = None,
+        alive: Callable[[], bool] = lambda: True,
     ) -> Completed:
         """Runs ``command`` in the guest's shell. Raises SshError when cut in its middle.
 
         ``stream`` gets each piece as it comes: ``"stdout"`` or ``"stderr"``, and bytes.
+        ``alive`` is asked once a second: a machine that stopped does not close its
+        connections.
         """
+        try:
+            return self._exec(command, deadline, stdin, stream, alive)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise SshError(f"the SSH connection broke: {error or type(error).__name__}") from error
+
+    def _exec(
+        self,
+        command: str,
+        deadline: Deadline,
+        stdin: bytes,
+        stream: Callable[[str, bytes], None] | None,
+        alive: Callable[[], bool],
+    ) -> Completed:
         tell = stream or (lambda _channel, _data: None)
         started = time.monotonic()
         channel = self._channel(deadline)
@@ -113,6 +131,7 @@ class SshConnection:
             channel.exec_command(command)
             out, err = bytearray(), bytearray()
             pending = memoryview(stdin)
+            asked = started
             while True:
                 moved = False
                 if pending and channel.send_ready():
@@ -138,6 +157,10 @@ class SshConnection:
                         break
                     if channel.closed or not self._alive():
                         break
+                    if time.monotonic() - asked > ASK_SECONDS:
+                        asked = time.monotonic()
+                        if not alive():
+                            break
                     time.sleep(0.001)
             # paramiko gives -1 where the channel ended without a status (paramiko/channel.py).
             status = channel.recv_exit_status() if channel.exit_status_ready() else -1
