@@ -34,8 +34,8 @@ _PHASES = {"clone": 0.12, "before": 0.45, "push": 0.09, "after": 0.4}
 
 
 def samples(growth: int) -> tuple[Sample, ...]:
-    start = {"MemFree": 1000164, "SUnreclaim": 3152, "AnonPages": 448, "PageTables": 184}
-    end = {**start, "MemFree": 1000164 - 700 - growth, "SUnreclaim": 3152 + growth}
+    start = {"FreeOrCache": 1000164, "SUnreclaim": 3152, "AnonPages": 448, "PageTables": 184}
+    end = {**start, "FreeOrCache": 1000164 - 700 - growth, "SUnreclaim": 3152 + growth}
     return (Sample(0.5, start), Sample(2.5, end))
 
 
@@ -148,7 +148,7 @@ def sample_run() -> Run:
         reasons=(ReasonRecord("fail", "not given back: SUnreclaim: 3152 before, 9900 kB after"),),
         counters=tuple(
             Sample(
-                0.5 + step / 4, {"SUnreclaim": 3152 + 500 * step, "MemFree": 990000 - 510 * step}
+                0.5 + step / 4, {"SUnreclaim": 3152 + 500 * step, "FreeOrCache": 990000 - 510 * step}
             )
             for step in range(14)
         ),

@@ -180,19 +180,19 @@ def test_seconds(value: float | None, text: str) -> None:
 
 def test_growth_bars() -> None:
     (one, two, *_) = good_run().items
-    start = {"SUnreclaim": 100, "MemFree": 9000, "AnonPages": 5}
-    grown = {"SUnreclaim": 100 + 9000, "MemFree": 9000 - 50, "AnonPages": 5}
+    start = {"SUnreclaim": 100, "FreeOrCache": 9000, "AnonPages": 5}
+    grown = {"SUnreclaim": 100 + 9000, "FreeOrCache": 9000 - 50, "AnonPages": 5}
     items = (
         replace(one, counters=(Sample(0, start), Sample(1, grown))),
         replace(two, counters=(Sample(0, start), Sample(1, start))),
     )
     plots = {bars.name: bars for bars in plot.growth(items)}
-    assert set(plots) == {"SUnreclaim", "MemFree"}  # AnonPages did not change
+    assert set(plots) == {"SUnreclaim", "FreeOrCache"}  # AnonPages did not change
     slab = plots["SUnreclaim"]
     assert (slab.least, slab.most) == (0, 9000)
     assert [bar.over for bar in slab.bars] == [True, False]
     assert slab.limit is not None and slab.bars[0].y < slab.limit < slab.zero
-    memory = plots["MemFree"]
+    memory = plots["FreeOrCache"]
     assert [bar.over for bar in memory.bars] == [False, False]
     assert memory.bars[0].y == memory.zero  # it hangs below the line
     assert memory.limit is None  # far beyond the plot
@@ -204,7 +204,7 @@ def test_growth_bars() -> None:
 def test_lines_need_three_samples() -> None:
     (item, *_) = good_run().items
     assert plot.lines(item) == ()
-    values = tuple(Sample(at, {"SUnreclaim": 10 * at, "MemFree": 7}) for at in (0, 1, 4))
+    values = tuple(Sample(at, {"SUnreclaim": 10 * at, "FreeOrCache": 7}) for at in (0, 1, 4))
     (line,) = plot.lines(replace(item, counters=values))
     assert line.name == "SUnreclaim"
     assert line.points == "0.0,80.0 75.0,61.0 300.0,4.0"
