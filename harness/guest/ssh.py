@@ -131,8 +131,16 @@ class SshConnection:
             channel.exec_command(command)
             out, err = bytearray(), bytearray()
             pending = memoryview(stdin)
+            if not stdin:
+                channel.shutdown_write()
             asked = started
             while True:
+                # Asked before the reads: what came before the end is read below in any case.
+                ended = (
+                    (channel.eof_received and channel.exit_status_ready())
+                    or channel.closed
+                    or not self._alive()
+                )
                 moved = False
                 if pending and channel.send_ready():
                     sent = channel.send(pending[:262144].tobytes())
@@ -152,10 +160,7 @@ class SshConnection:
                 if overflow or deadline.passed():
                     return self._completed(command, None, out, err, started, overflow=overflow)
                 if not moved:
-                    # Data that came with the end of the channel has been read above.
-                    if channel.eof_received and channel.exit_status_ready():
-                        break
-                    if channel.closed or not self._alive():
+                    if ended:
                         break
                     if time.monotonic() - asked > ASK_SECONDS:
                         asked = time.monotonic()
