@@ -38,12 +38,12 @@ class Row:
     @property
     def proved(self) -> bool:
         """Whether exactly the named probes failed, among those that ran at all."""
-        return self.ran > 0 and self.failed == self.expected
+        return bool(self.ran and self.expected) and self.failed == self.expected
 
     @property
     def difference(self) -> str:
         """What was not as the recipe says, in words; empty when it was."""
-        words = []
+        words = [] if self.expected else ["the recipe names no probe yet"]
         if missed := self.expected - self.failed:
             words.append(f"should have failed: {', '.join(sorted(missed))}")
         if surplus := self.failed - self.expected:

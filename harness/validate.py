@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -75,15 +76,24 @@ def run(
 
 
 def _child(command: list[str], *, quiet: bool) -> int:
-    """Runs pytest in this terminal; Ctrl-C reaches it, and is waited for."""
+    """Runs pytest in a process group of its own, and waits for it in any case.
+
+    An interruption is passed on once, whether it came from the terminal or from
+    kill(1): a second one would keep pytest from ending its guests.
+    """
     output = subprocess.DEVNULL if quiet else None
-    with subprocess.Popen(command, cwd=repository_root(), stdout=output) as child:
-        while True:
-            try:
-                return child.wait()
-            except KeyboardInterrupt:
-                # The terminal has sent it to the child too, which puts its house in order.
-                continue
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", "--", *command],
+        cwd=repository_root(),
+        stdout=output,
+        process_group=0,
+    ) as child:
+        try:
+            return child.wait()
+        except BaseException:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
 
 
 def worst_status(run: Run) -> int:

@@ -148,7 +148,8 @@ def sample_run() -> Run:
         reasons=(ReasonRecord("fail", "not given back: SUnreclaim: 3152 before, 9900 kB after"),),
         counters=tuple(
             Sample(
-                0.5 + step / 4, {"SUnreclaim": 3152 + 500 * step, "FreeOrCache": 990000 - 510 * step}
+                0.5 + step / 4,
+                {"SUnreclaim": 3152 + 500 * step, "FreeOrCache": 990000 - 510 * step},
             )
             for step in range(14)
         ),

@@ -19,6 +19,7 @@ from harness.kernel.recipe import (
     recipe_path,
 )
 from harness.paths import repository_root
+from harness.probe.source import discover
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,6 +151,7 @@ def test_every_recipe_of_the_repository_loads() -> None:
     root = repository_root()
     names = recipe_names(root)
     assert {"stock", "debug"} <= set(names)
+    probes = {probe.name for probe in discover(root / "guest" / "probes")}
     for name in names:
         path = recipe_path(name, root)
         assert path is not None
@@ -157,4 +159,5 @@ def test_every_recipe_of_the_repository_loads() -> None:
         assert recipe.name == name
         assert name.startswith("known-bad/") == (recipe.known_bad is not None)
         if recipe.known_bad:
-            assert recipe.known_bad.probes, f"{name} names no probe that must fail"
+            unknown = set(recipe.known_bad.probes) - probes
+            assert not unknown, f"{name} names probes that are not there: {unknown}"

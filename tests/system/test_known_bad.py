@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""A known-bad kernel is seen to fail, for its reason and no other.
+
+`mte-harness known-bad` proves whole tables; this is the smallest of them, in the
+project's own tests: a swap-in that restores no tags.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from harness import errors
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+KERNEL = "known-bad/swapin-no-restore"
+
+
+def test_swap_in_without_restore(
+    cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = cli(
+        "validate", KERNEL, "-k", "swap_roundtrip or zero_anon or cow_fork",
+        "--report", str(tmp_path), timeout=1800,
+    )  # fmt: skip
+    assert done.returncode == errors.PROGRAM_FAILED, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    verdicts = {item["name"]: item["status"] for item in report["items"]}
+    assert verdicts == {"swap_roundtrip": "fail", "zero_anon": "pass", "cow_fork": "pass"}
+    broken = next(item for item in report["items"] if item["name"] == "swap_roundtrip")
+    said = "\n".join(line for reason in broken["reasons"] for line in reason["details"])
+    assert "saw 0" in said
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert "swap_roundtrip" in (tmp_path / "junit.xml").read_text()
