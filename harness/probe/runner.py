@@ -32,6 +32,7 @@ SNAPSHOT_SECONDS = 120.0
 _MARK = "=== mte-harness "
 _READ = (
     f"echo '{_MARK}meminfo'; cat /proc/meminfo; echo '{_MARK}vmstat'; cat /proc/vmstat; "
+    f"echo '{_MARK}zoneinfo'; cat /proc/zoneinfo; "
     f"echo '{_MARK}tainted'; cat /proc/sys/kernel/tainted"
 )
 # What a probe may leave behind by design: swap areas, zram, files, settings. The rest
@@ -72,7 +73,10 @@ def snapshot(guest: Guest, *, tidy: bool = False) -> Snapshot:
     done = guest.exec(line, timeout=SNAPSHOT_SECONDS, phase=phase)
     parts = dict(part.split("\n", 1) for part in done.stdout.split(_MARK)[1:] if "\n" in part)
     try:
-        return Snapshot(counters.parse(parts["meminfo"], parts["vmstat"]), int(parts["tainted"]))
+        return Snapshot(
+            counters.parse(parts["meminfo"], parts["vmstat"], parts["zoneinfo"]),
+            int(parts["tainted"]),
+        )
     except (KeyError, ValueError) as error:
         raise guest.lost(
             f"/proc cannot be read: {done.stdout[-200:]}{done.stderr}", phase

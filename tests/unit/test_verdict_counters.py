@@ -90,3 +90,13 @@ def test_tag_storage_is_exact() -> None:
 
 def test_settle_drops_caches_before_it_folds_the_counters() -> None:
     assert SETTLE.index("drop_caches") < SETTLE.index("stat_refresh")
+
+
+def test_pages_on_cpu_lists_are_free() -> None:
+    zoneinfo = (
+        "Node 0, zone      DMA\n  pages free     1000\n  pagesets\n    cpu: 0\n"
+        "              count:    100\n              high:     200\n    cpu: 1\n"
+        "              count:    25\n              high:     200\n"
+    )
+    snapshot = parse("MemFree: 1000 kB\nCached: 50 kB\n", "nr_dirty 0\n", zoneinfo)
+    assert snapshot.meminfo["FreeOrCache"] == 1000 + 50 + 4 * 125
