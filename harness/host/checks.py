@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -55,8 +56,19 @@ def _run(argv: list[str]) -> int:
     both cases it is waited for: it has guests to end.
     """
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    child = subprocess.Popen(argv, cwd=ROOT, env=environment)
+    stop = {signal.SIGTERM, signal.SIGHUP}
+    # Held back until the child is known: one that came in between would orphan it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
+    child = subprocess.Popen(
+        argv,
+        cwd=ROOT,
+        env=environment,
+        preexec_fn=lambda: signal.pthread_sigmask(  # noqa: PLW1509 - no other thread runs here
+            signal.SIG_UNBLOCK, stop
+        ),
+    )
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stop)
         status = child.wait()
     except SystemExit:
         child.terminate()
