@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from harness.machine.spec import MachineSpec
     from harness.progress import Progress
 
-KINDS = ("builds", "downloads", "images", "programs", "templates")
-
 
 class Session:
     """One run of the harness: a cache, a QEMU, and the key pairs of this run."""

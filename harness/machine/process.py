@@ -7,10 +7,10 @@ import contextlib
 import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import tempfile
+import time
 from typing import TYPE_CHECKING, Self, cast
 
 from qemu.qmp import ExecuteError, QMPError
@@ -152,8 +152,7 @@ class QemuProcess:
             if deadline.passed():
                 return False
             # An incoming template takes tens of milliseconds.
-            deadline_step = min(deadline.left(), 0.002)
-            signal.sigtimedwait([], deadline_step)
+            time.sleep(min(deadline.left(), 0.002))
         return True
 
     def ssh_port(self) -> int:
