@@ -45,11 +45,17 @@ static void count_handler(int sig, siginfo_t *info, void *context)
 static void begin(void)
 {
 	struct sigaction sa = { .sa_sigaction = count_handler, .sa_flags = SA_SIGINFO };
+	size_t i;
 
 	mte_need();
 	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	MUST(shared != MAP_FAILED, "mmap");
-	page = good_pages(1);
+	/* Shared: a copy-on-write page would be another page for one of the sides. */
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	MUST(page != MAP_FAILED, "mmap of a shared tagged page");
+	for (i = 0; i < PAGE; i += GRANULE)
+		stg(page + i, GOOD);
+	page = with_tag(page, GOOD);
 	MUST(sigaction(SIGSEGV, &sa, NULL) == 0, "sigaction");
 	mte_mode(TCF_ASYNC);
 	pin(0);		/* the children too: a switch is between these two */

@@ -11,88 +11,75 @@
  */
 #include "thp.h"
 
-#define PAGES	4096UL
+#define PAGES	65536UL		/* a quarter of the guest's memory */
 #define LEN	(PAGES * PAGE)
-#define KEPT	8	/* one page of so many */
-#define TRIES	8
-#define FILLER	(64UL << 20)
+#define LOW	512UL		/* pages that stay at the lower end, tagged */
+#define ANCHOR	128		/* further up, one page of so many frames stays */
 
 static uint64_t before[PAGES], after[PAGES], sorted[PAGES];
 
 static int by_frame(const void *a, const void *b)
 {
-	uint64_t x = *(const uint64_t *)a & PM_PFN_MASK, y = *(const uint64_t *)b & PM_PFN_MASK;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
 }
 
 /*
- * Compaction moves pages up, towards the end of the zone. So of many pages those
- * with the lowest frames stay, and the others make room above.
+ * Compaction moves pages from the lower end of the zone up, into pageblocks that
+ * are in use in part: a free one would be wasted (suitable_migration_target()).
+ * So those of many pages that have the lowest frames stay, and of the others just
+ * enough that each pageblock above has a page in use and room beside it.
  */
-static void keep_lowest(char *p)
+static void spread(char *p)
 {
-	uint64_t limit;
+	uint64_t limit, pfn;
 	size_t i;
 
 	for (i = 0; i < PAGES; i++)
 		*(volatile char *)(p + i * PAGE) = 0;
 	pagemap_read(p, before, PAGES);
-	memcpy(sorted, before, sizeof(sorted));
+	for (i = 0; i < PAGES; i++)
+		sorted[i] = before[i] & PM_PFN_MASK;
 	qsort(sorted, PAGES, sizeof(*sorted), by_frame);
-	limit = sorted[PAGES / KEPT] & PM_PFN_MASK;
+	limit = sorted[LOW];
 	for (i = 0; i < PAGES; i++) {
-		if ((before[i] & PM_PFN_MASK) < limit)
+		pfn = before[i] & PM_PFN_MASK;
+		if (pfn < limit)
 			pattern_set(p + i * PAGE, PAGE, i);
-		else
+		else if (pfn % ANCHOR)
 			MUST(madvise(p + i * PAGE, PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 	}
+	for (i = 0; i < PAGES; i++)
+		if ((before[i] & PM_PFN_MASK) >= limit)
+			before[i] = 0;	/* not tagged: of no further interest */
 }
 
-/* Compacts once; checks every page of p, and returns how many of those kept have moved. */
-static size_t compact(char *p)
+static void small_pages(void)
 {
 	size_t i, moved = 0;
+	char *p, *at;
 
-	pagemap_read(p, before, PAGES);
+	mte_need();
+	p = mte_map(LEN);
+	spread(p);
 	write_file("/sys/devices/system/node/node0/compact", "1");
 	pagemap_read(p, after, PAGES);
 	for (i = 0; i < PAGES; i++) {
-		char *at = p + i * PAGE;
-
-		if (!(before[i] & PM_PRESENT)) {
+		at = p + i * PAGE;
+		if (before[i]) {
+			moved += (before[i] ^ after[i]) & PM_PFN_MASK ? 1 : 0;
+			pattern_check(at, PAGE, i, "compacted");
+			pattern_set(at, PAGE, i + 1);
+			pattern_check(at, PAGE, i + 1, "tagged anew");
+		} else if (!(after[i] & PM_PRESENT) && i % 16 == 0) {
 			stg(at, 0);
 			tags_zero_check(at, PAGE, "fresh page after compaction");
-			continue;
 		}
-		moved += (before[i] ^ after[i]) & PM_PFN_MASK ? 1 : 0;
-		pattern_check(at, PAGE, i, "compacted");
-		pattern_set(at, PAGE, i + 1);
-		pattern_check(at, PAGE, i + 1, "tagged anew");
 	}
-	return moved;
-}
-
-/*
- * Where the page allocator puts the pages is not ours to say: at the upper end
- * of memory nothing has a reason to move. Filling that end pushes the next try
- * further down.
- */
-static void small_pages(void)
-{
-	size_t attempt, moved = 0;
-	char *p;
-
-	mte_need();
-	for (attempt = 0; attempt < TRIES && !moved; attempt++) {
-		p = mte_map(LEN);
-		keep_lowest(p);
-		moved = compact(p);
-		munmap(p, LEN);
-		p = mmap(NULL, FILLER, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		MUST(p != MAP_FAILED, "mmap of %lu bytes", FILLER);
-	}
-	MUST(moved > 0, "compaction moved no page in %d tries", TRIES);
+	MUST(moved > 0, "compaction moved none of %lu pages", LOW);
+	printf("# %zu of %lu pages moved\n", moved, LOW);
+	munmap(p, LEN);
 }
 
 PROBE(
