@@ -19,12 +19,11 @@ from harness.deadline import Deadline
 from harness.guest.rundisk import RunKeys
 from harness.guest.ssh import SshConnection
 from harness.kernel import Kernel, resolve
-from harness.machine.command import Memory, guest_command
-from harness.machine.process import QemuProcess
+from harness.machine.command import Memory
 from harness.machine.spec import machine
 from harness.machine.template import BOOT_SECONDS, Template, wait_ready
 from harness.paths import cache_root, repository_root
-from harness.progress import plain_progress
+from harness.progress import Silent, plain_progress
 from harness.session import Session
 
 if TYPE_CHECKING:
@@ -54,18 +53,13 @@ def cold_boot_time(template: Template) -> float:
     for _ in range(BOOTS):
         with tempfile.TemporaryDirectory(dir=template.directory.parent) as scratch:
             started = time.monotonic()
-            with QemuProcess(
-                lambda descriptors: guest_command(
-                    template.qemu,
-                    template.spec,
-                    image=template.kernel.image,
-                    disk=template.image.disk,
-                    memory=Memory(Path(scratch) / "ram", shared=True),
-                    descriptors=descriptors,
-                ),
-                swap_mib=template.spec.swap_mib,
-                run_disk=keys.disk(),
-                scratch=Path(scratch),
+            with template.board.start(
+                template.kernel,
+                template.image,
+                keys.disk(),
+                Memory(Path(scratch) / "ram", shared=True),
+                Path(scratch),
+                Silent(),
             ) as process:
                 wait_ready(process, template.kernel, BOOT_SECONDS)
                 connection = SshConnection(process.ssh_port(), keys, Deadline.after(60))

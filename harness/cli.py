@@ -18,8 +18,8 @@ from harness import errors, interactive, knownbad, validate
 from harness.errors import HarnessError
 from harness.host import doctor
 from harness.host.child import unwind_on_sigterm
-from harness.machine.spec import MACHINES
 from harness.machine.spec import machine as find_machine
+from harness.machine.spec import machine_names
 from harness.paths import cache_root
 from harness.probe.runner import run_source
 from harness.progress import Progress, TerminalProgress, plain_progress
@@ -45,7 +45,7 @@ Exit status (stable; fit for `git bisect run`):
 kernel_argument = click.argument("kernel")
 machine_option = click.option(
     "--machine",
-    type=click.Choice(sorted(MACHINES)),
+    type=click.Choice(machine_names()),
     default="emulator",
     show_default=True,
     help="Kind of machine.",

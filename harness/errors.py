@@ -135,6 +135,12 @@ class SourceError(HarnessError):
     status = 174
 
 
+class MachineError(HarnessError):
+    """A machine that cannot be: its memory and tag storage do not fit, or QEMU built another."""
+
+    status = 176
+
+
 class KernelError(HarnessError):
     """The kernel under test is at fault, in a phase that has no program."""
 

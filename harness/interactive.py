@@ -42,7 +42,7 @@ def shell(guest: Guest) -> int:
     template = guest.template
     click.echo(
         f"{template.kernel.name} {template.kernel.release} on {template.spec.name}, "
-        f"{template.qemu}; the guest ends with this shell",
+        f"{template.board.qemu}; the guest ends with this shell",
         err=True,
     )
     channel = guest.shell_channel(*shutil.get_terminal_size())

@@ -22,8 +22,8 @@ import pytest
 
 from harness import publish, recording
 from harness.errors import HarnessError
-from harness.machine.spec import MACHINES
 from harness.machine.spec import machine as find_machine
+from harness.machine.spec import machine_names
 from harness.paths import cache_root, repository_root
 from harness.probe.runner import Run, decoded_splats, missing_needs, run_source
 from harness.probe.source import Probe
@@ -65,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "(default: stock)",
     )
     group.addoption(
-        "--machine", default="emulator", choices=sorted(MACHINES), help="kind of machine"
+        "--machine", default="emulator", choices=machine_names(), help="kind of machine"
     )
     group.addoption("--qemu-binary", metavar="PATH", help="a qemu-system-aarch64 of your own")
     group.addoption(

@@ -179,7 +179,7 @@ def _kernel(item: pytest.Item) -> Kernel | None:
 
 def _qemu(item: pytest.Item) -> str:
     template = _template(item)
-    return template.qemu.banner if template else ""
+    return template.board.qemu.banner if template else ""
 
 
 def _status(report: pytest.TestReport, error: BaseException | None) -> Status:

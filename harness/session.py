@@ -12,6 +12,7 @@ from harness.guest.guest import Guest
 from harness.guest.image import GuestImage, obtain_image
 from harness.guest.rundisk import RunKeys
 from harness.kernel import Kernel, resolve
+from harness.machine.board import obtain_board
 from harness.machine.check import check_emulator
 from harness.machine.qemu import Qemu, find_qemu, require_version
 from harness.machine.template import Template, obtain_template
@@ -62,12 +63,14 @@ class Session:
             raise ImageError(
                 f"kernel {kernel.name} has no MTE", "set CONFIG_ARM64_MTE=y and build it again"
             )
+        trees = Store(self.cache, "device-trees", self.progress)
+        board = obtain_board(spec, self.qemu, self.programs, trees)
         store = Store(self.cache, "templates", self.progress)
-        return obtain_template(store, self.qemu, spec, kernel, self.image, self.progress, append)
+        return obtain_template(store, board, kernel, self.image, self.progress, append)
 
     def guest(self, template: Template) -> Guest:
         """A fresh clone."""
-        return Guest(template, self._keys)
+        return Guest(template, self._keys, self.progress)
 
     def prepare(self, argument: str, spec: MachineSpec) -> Template:
         """All steps up to the template."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.guest.console import Console
     from harness.guest.rundisk import RunKeys
     from harness.machine.template import Template
+    from harness.progress import Progress
 
 SSH_SECONDS = 30.0
 EXEC_SECONDS = 60.0
@@ -36,10 +37,10 @@ class Guest:
     ``clone_seconds``: QEMU's start to the vCPUs running.
     """
 
-    def __init__(self, template: Template, keys: RunKeys) -> None:
+    def __init__(self, template: Template, keys: RunKeys, progress: Progress) -> None:
         started = time.monotonic()
         self.template = template
-        self.process = template.start(keys)
+        self.process = template.start(keys, progress)
         self.clone_seconds = time.monotonic() - started
         self._keys = keys
         self._connection: SshConnection | None = None

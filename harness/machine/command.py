@@ -86,9 +86,13 @@ def guest_command(
     memory: Memory,
     descriptors: Descriptors,
     append: str = "",
+    device_tree: Path | None = None,
     incoming: bool = False,
 ) -> list[str]:
-    """The full command line of a guest: cold boot, or waiting for a template."""
+    """The full command line of a guest: cold boot, or waiting for a template.
+
+    ``device_tree`` replaces QEMU's own.
+    """
     command = [
         str(qemu.path),
         "-nodefaults",
@@ -137,6 +141,8 @@ def guest_command(
         "-device",
         "virtio-rng-pci",
     ]
+    if device_tree:
+        command += ["-dtb", str(device_tree)]
     if incoming:
         command += ["-incoming", "defer"]
     return command

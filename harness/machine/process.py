@@ -22,11 +22,12 @@ from harness.guest.console import Console
 from harness.machine.command import Descriptors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
     from harness.deadline import Deadline
+    from harness.machine.ram import Ram
 
 QMP_SECONDS = 60.0
 
@@ -35,7 +36,8 @@ class QemuProcess:
     """QEMU with its three channels. Ends with the block, or with this process.
 
     ``make_command`` gets the descriptors that QEMU will inherit and returns the
-    command line.
+    command line. ``ram`` is inherited too, and closed with the process; QEMU gets
+    ``environment`` beside ours.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class QemuProcess:
         swap_mib: int,
         run_disk: bytes,
         scratch: Path,
+        ram: Ram | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         with contextlib.ExitStack() as stack:
             ours_qmp, theirs_qmp = socket.socketpair()
@@ -72,10 +76,12 @@ class QemuProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=descriptors.all(),
+                pass_fds=(*descriptors.all(), *([ram.fd] if ram else [])),
+                env={**os.environ, **(environment or {})},
                 start_new_session=True,  # Ctrl-C is ours to handle
             )
             self._log = os.dup(log.fileno())
+        self.ram = ram
         self.console = Console(ours_console)
         self._monitor = QEMUMonitorProtocol(ours_qmp)
         self._monitor.settimeout(QMP_SECONDS)
@@ -178,6 +184,8 @@ class QemuProcess:
         with contextlib.suppress(Exception):  # the peer is gone: nothing to report
             self._monitor.close()
         self.console.close()
+        if self.ram is not None:
+            self.ram.close()
         if self._log >= 0:
             os.close(self._log)
             self._log = -1

@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, cast
 from harness.deadline import Deadline
 from harness.errors import BootError, DiskFullError, QemuDiedError
 from harness.guest.rundisk import RunKeys
-from harness.machine.command import Memory, guest_command
-from harness.machine.process import QemuProcess
+from harness.machine.command import Memory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.guest.image import GuestImage
     from harness.kernel import Kernel
+    from harness.machine.board import Board
+    from harness.machine.process import QemuProcess
     from harness.machine.qemu import Qemu
     from harness.machine.spec import MachineSpec
     from harness.progress import Progress
@@ -56,34 +57,32 @@ class Template:
 
     key: str
     directory: Path
-    spec: MachineSpec
-    qemu: Qemu
+    board: Board
     kernel: Kernel
     image: GuestImage
     append: str
     boot_seconds: float
 
     @property
+    def spec(self) -> MachineSpec:
+        """The machine."""
+        return self.board.spec
+
+    @property
     def console(self) -> str:
         """The console text of the template's boot."""
         return (self.directory / "console.log").read_text(errors="replace")
 
-    def start(self, keys: RunKeys) -> QemuProcess:
+    def start(self, keys: RunKeys, progress: Progress) -> QemuProcess:
         """A clone, running. QemuDiedError when QEMU refuses the saved state."""
-        process = QemuProcess(
-            lambda descriptors: guest_command(
-                self.qemu,
-                self.spec,
-                image=self.kernel.image,
-                disk=self.image.disk,
-                memory=Memory(self.directory / "ram", shared=False),
-                descriptors=descriptors,
-                append=self.append,
-                incoming=True,
-            ),
-            swap_mib=self.spec.swap_mib,
-            run_disk=keys.disk(),
-            scratch=self.directory.parent,
+        process = self.board.start(
+            self.kernel,
+            self.image,
+            keys.disk(),
+            Memory(self.directory / "ram", shared=False),
+            self.directory.parent,
+            progress,
+            self.append,
         )
         try:
             _ignore_shared(process)
@@ -177,15 +176,15 @@ def _save(process: QemuProcess, state: Path) -> None:
 
 def obtain_template(
     store: Store,
-    qemu: Qemu,
-    spec: MachineSpec,
+    board: Board,
     kernel: Kernel,
     image: GuestImage,
     progress: Progress,
     append: str = "",
 ) -> Template:
     """The template of this kernel on this machine, booted and saved if it is not there yet."""
-    key = template_key(qemu, spec, kernel, image, append)
+    spec = board.spec
+    key = template_key(board.qemu, spec, kernel, image, append)
 
     def make(directory: Path) -> None:
         progress.step(f"booting {kernel.name} on {spec.name}")
@@ -196,28 +195,25 @@ def obtain_template(
                 "mte-harness clean, or set MTE_HARNESS_CACHE to a larger disk",
             )
         started = time.monotonic()
-        with QemuProcess(
-            lambda descriptors: guest_command(
-                qemu,
-                spec,
-                image=kernel.image,
-                disk=image.disk,
-                memory=Memory(directory / "ram", shared=True),
-                descriptors=descriptors,
-                append=append,
-            ),
-            swap_mib=spec.swap_mib,
-            run_disk=RunKeys.generate().disk(),
-            scratch=directory.parent,
+        with board.start(
+            kernel,
+            image,
+            RunKeys.generate().disk(),
+            Memory(directory / "ram", shared=True),
+            directory.parent,
+            progress,
+            append,
         ) as process:
             wait_ready(process, kernel, BOOT_SECONDS)
             seconds = time.monotonic() - started
             _save(process, directory / "state")
+            if process.ram:
+                process.ram.save(directory / "ram")
             (directory / "console.log").write_text(process.console.text())
         (directory / "meta.json").write_text(
-            json.dumps({"boot_seconds": seconds, "kernel": kernel.name, "qemu": qemu.banner})
+            json.dumps({"boot_seconds": seconds, "kernel": kernel.name, "qemu": board.qemu.banner})
         )
 
     directory = store.obtain(key, make)
     meta = json.loads((directory / "meta.json").read_text())
-    return Template(key, directory, spec, qemu, kernel, image, append, meta["boot_seconds"])
+    return Template(key, directory, board, kernel, image, append, meta["boot_seconds"])

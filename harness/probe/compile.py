@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 COMPILER = "aarch64-linux-gnu-gcc"
+HOST_COMPILER = "gcc"
 CURE = (
-    "Debian: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross, or run scripts/validate"
+    "Debian: apt-get install gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross, or run "
+    "scripts/validate"
 )
 INCLUDE = repository_root() / "guest" / "include"
 # Static: the probe runs in any arm64 guest, whatever its C library. -O1 keeps a
@@ -38,20 +40,22 @@ BARE_FLAGS = (
 
 
 @functools.cache
-def compiler_version() -> str:
-    """The cross compiler's own line. CompilerMissingError when there is none."""
-    if shutil.which(COMPILER) is None:
-        raise CompilerMissingError(f"no {COMPILER} on this host", CURE)
-    result = subprocess.run([COMPILER, "--version"], capture_output=True, text=True, check=True)
+def compiler_version(compiler: str) -> str:
+    """A compiler's own line. CompilerMissingError when there is none."""
+    if shutil.which(compiler) is None:
+        raise CompilerMissingError(f"no {compiler} on this host", CURE)
+    result = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
     return result.stdout.splitlines()[0]
 
 
-def compile_program(store: Store, sources: Sequence[Path], flags: Sequence[str]) -> Path:
+def compile_program(
+    store: Store, sources: Sequence[Path], flags: Sequence[str], compiler: str = COMPILER
+) -> Path:
     """The program built from ``sources``. BuildError with the first compiler error.
 
     Every header beside the sources and in ``guest/include`` counts for the key.
     """
-    digest = hashlib.sha256(repr((compiler_version(), tuple(flags))).encode())
+    digest = hashlib.sha256(repr((compiler_version(compiler), tuple(flags))).encode())
     headers = {h for d in (INCLUDE, *(s.parent for s in sources)) for h in d.glob("*.h")}
     for path in (*sources, *sorted(headers)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -59,7 +63,7 @@ def compile_program(store: Store, sources: Sequence[Path], flags: Sequence[str])
 
     def make(directory: Path) -> None:
         result = subprocess.run(
-            [COMPILER, *flags, "-o", str(directory / name), *map(str, sources)],
+            [compiler, *flags, "-o", str(directory / name), *map(str, sources)],
             capture_output=True,
             text=True,
             check=False,
