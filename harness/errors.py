@@ -141,6 +141,12 @@ class MachineError(HarnessError):
     status = 176
 
 
+class AuditError(HarnessError):
+    """The auditor cannot know: the kernel does not tell where its data are."""
+
+    status = 177
+
+
 class KernelError(HarnessError):
     """The kernel under test is at fault, in a phase that has no program."""
 

@@ -12,7 +12,7 @@ from harness.guest.guest import Guest
 from harness.guest.image import GuestImage, obtain_image
 from harness.guest.rundisk import RunKeys
 from harness.kernel import Kernel, resolve
-from harness.machine.board import obtain_board
+from harness.machine.board import Board, obtain_board
 from harness.machine.check import check_emulator
 from harness.machine.qemu import Qemu, find_qemu, require_version
 from harness.machine.template import Template, obtain_template
@@ -48,8 +48,13 @@ class Session:
     def check(self, spec: MachineSpec) -> None:
         """The emulator check; raises QemuCheckError or QemuTooOldError."""
         # First what is wrong with the tags: it is the better reason.
-        check_emulator(self.qemu, spec, self.programs)
+        check_emulator(self.board(spec), self.programs, self.cache, self.progress)
         require_version(self.qemu)
+
+    def board(self, spec: MachineSpec) -> Board:
+        """The machine, made ready. MachineError for one that cannot be."""
+        trees = Store(self.cache, "device-trees", self.progress)
+        return obtain_board(spec, self.qemu, self.programs, trees)
 
     @functools.cached_property
     def image(self) -> GuestImage:
@@ -63,10 +68,8 @@ class Session:
             raise ImageError(
                 f"kernel {kernel.name} has no MTE", "set CONFIG_ARM64_MTE=y and build it again"
             )
-        trees = Store(self.cache, "device-trees", self.progress)
-        board = obtain_board(spec, self.qemu, self.programs, trees)
         store = Store(self.cache, "templates", self.progress)
-        return obtain_template(store, board, kernel, self.image, self.progress, append)
+        return obtain_template(store, self.board(spec), kernel, self.image, self.progress, append)
 
     def guest(self, template: Template) -> Guest:
         """A fresh clone."""

@@ -21,6 +21,7 @@ typedef unsigned long u64;
 #define TAGGED_EL0	((u8 *)0x48200000)	/* EL0 may read and write */
 #define EL0_CODE	((u8 *)0x48400000)
 #define PLAIN		((u8 *)0x48600000)	/* Normal memory that is not Tagged */
+#define FOUND		((u8 *)0x48800000)	/* never written here: the host may have set tags */
 
 extern struct { u64 esr, far, context[14]; } fault;
 extern u8 el0_load[], el0_store[], el0_end[];
@@ -404,6 +405,7 @@ static void mmu_on(void)
 	map(TAGGED, (u64)TAGGED, ATTR(NORMAL_TAGGED));
 	map(TAGGED_ALIAS, (u64)TAGGED, ATTR(NORMAL_TAGGED));
 	map(TAGGED_EL0, (u64)TAGGED_EL0, ATTR(NORMAL_TAGGED) | EL0_RW);
+	map(FOUND, (u64)FOUND, ATTR(NORMAL_TAGGED));
 	map(EL0_CODE, (u64)EL0_CODE, ATTR(NORMAL) | EL0_RW);
 	level1[0] = 0UL | ATTR(DEVICE) | BLOCK | AF;
 	level1[1] = (u64)level2 | TABLE;
@@ -415,6 +417,22 @@ static void mmu_on(void)
 	/* RES1 bits, M, C, I, ATA0 (42), ATA (43) */
 	write_reg(sctlr_el1, 0x30d00800UL | 1UL | 1UL << 2 | 1UL << 12 | 1UL << 42 | 1UL << 43);
 	asm volatile("msr tco, #0");
+}
+
+/*
+ * Where tags live in DRAM, the host compares the two with what it sees there
+ * (harness/machine/check.py): tags that this program leaves, and tags that it finds.
+ */
+static void show_tags_to_host(void)
+{
+	u64 i;
+
+	for (i = 0; i < 256; i++)
+		stg(TAGGED + i * GRANULE, (i * 7 + 1) & 15);
+	put("# tags found: ");
+	for (i = 0; i < 256; i++)
+		*UART = "0123456789abcdef"[ldg(FOUND + i * GRANULE)];
+	put("\n");
 }
 
 #define CASE(f) { f, #f }
@@ -459,4 +477,5 @@ void main(void)
 		put(cases[i].name);
 		put("\n");
 	}
+	show_tags_to_host();
 }

@@ -8,19 +8,24 @@ import contextlib
 import gzip
 import shlex
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from harness.audit.audit import audit
+from harness.audit.dram import Dram
 from harness.deadline import Deadline
-from harness.errors import GuestLostError, HarnessError, QemuDiedError
+from harness.errors import GuestLostError, HarnessError, QemuDiedError, UsageError
 from harness.guest.ssh import Completed, SshConnection, SshError
+from harness.machine.geometry import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     import paramiko
 
+    from harness.audit.audit import Audit, Expected
     from harness.guest.console import Console
     from harness.guest.rundisk import RunKeys
     from harness.machine.template import Template
@@ -29,6 +34,23 @@ if TYPE_CHECKING:
 SSH_SECONDS = 30.0
 EXEC_SECONDS = 60.0
 WORKDIR = "/tmp"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A page of a process: its frame and /proc/kpageflags entry; None if not in memory."""
+
+    address: int
+    pfn: int | None
+    flags: int | None
+
+    @classmethod
+    def parse(cls, line: str) -> Frame:
+        """From a line of guest/programs/frames.c."""
+        address, pfn, flags = line.split()
+        if pfn == "-":
+            return cls(int(address, 16), None, None)
+        return cls(int(address, 16), int(pfn, 16), int(flags, 16))
 
 
 class Guest:
@@ -49,6 +71,46 @@ class Guest:
     def console(self) -> Console:
         """The clone's console; the template's boot is in ``template.console``."""
         return self.process.console
+
+    @property
+    def dram(self) -> Dram:
+        """Physical memory, seen from the host. UsageError where the tags are not in it."""
+        if self.process.ram is None:
+            raise UsageError(
+                f"on machine {self.template.spec.name} the host cannot see tags",
+                "use --machine dram",
+            )
+        return Dram(self.process.ram, self.template.spec.tags)
+
+    def frames(self, pid: int, address: int, pages: int) -> list[Frame]:
+        """The page frames behind ``pages`` pages of a process, from ``address`` on."""
+        done = self.exec(["frames", str(pid), hex(address), str(pages)], phase="reading pagemap")
+        if done.status != 0:
+            raise UsageError(f"process {pid} of the guest has no pagemap: {done.stdout.strip()}")
+        return [Frame.parse(line) for line in done.stdout.splitlines()]
+
+    def memory(self, pid: int, address: int, length: int) -> bytes:
+        """Memory of a process, read on the host out of DRAM. UsageError if it is not there."""
+        start = address % PAGE
+        parts = []
+        for frame in self.frames(pid, address, (start + length + PAGE - 1) // PAGE):
+            if frame.pfn is None:
+                raise UsageError(f"page {frame.address:#x} of process {pid} is not in memory")
+            parts.append(self.dram.read(frame.pfn * PAGE, PAGE))
+        return b"".join(parts)[start : start + length]
+
+    def audit(self, expected: Expected | None = None) -> Audit:
+        """Whether the guest is consistent at this moment (harness/audit)."""
+        return audit(self, expected)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stops the guest's CPUs meanwhile."""
+        self.process.qmp("stop")
+        try:
+            yield
+        finally:
+            self.process.qmp("cont")
 
     def exec(
         self,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from harness.errors import DiskFullError, HarnessError
 from harness.host import debs
 from harness.paths import repository_root
-from harness.probe.compile import AGENT_FLAGS, compile_program
+from harness.probe.compile import AGENT_FLAGS, PROBE_FLAGS, compile_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,34 +53,43 @@ class GuestImage:
     disk: Path
 
 
-def _key() -> str:
-    guest = repository_root() / "guest"
+GUEST = repository_root() / "guest"
+# Our own programs: source, flags, and where each goes.
+PROGRAMS = (
+    (GUEST / "agent.c", AGENT_FLAGS, "sbin/mte-agent"),
+    (GUEST / "programs" / "frames.c", PROBE_FLAGS, "bin/frames"),
+)
+
+
+def _key(programs: dict[str, Path]) -> str:
     digest = hashlib.sha256(repr((FORMAT, SUITE, PACKAGES, APPLETS, SIZE_MIB)).encode())
-    for name in ("init", "agent.c"):
-        digest.update((guest / name).read_bytes())
+    digest.update((GUEST / "init").read_bytes())
+    for place, program in programs.items():
+        digest.update(f"{place} {program.parent.name}".encode())  # the store's key
     return digest.hexdigest()[:16]
 
 
 def obtain_image(store: Store, programs: Store, downloads: Path, progress: Progress) -> GuestImage:
     """The image, made if it is not there yet. NetworkError, DiskFullError, BuildError."""
 
+    own = {place: compile_program(programs, [source], flags) for source, flags, place in PROGRAMS}
+
     def make(directory: Path) -> None:
         progress.step("making the guest image")
-        agent = compile_program(programs, [repository_root() / "guest" / "agent.c"], AGENT_FLAGS)
         tree = directory / "tree"
         packages = debs.fetch(debs.DebSet(SUITE, "arm64", PACKAGES), downloads, progress)
         debs.unpack(packages, tree)
-        _finish_tree(tree, agent)
+        _finish_tree(tree, own)
         _make_file_system(tree, directory / "root.ext4")
         shutil.rmtree(tree)
         versions = {deb.name: deb.version for deb in packages}
         (directory / "meta.json").write_text(json.dumps(versions, indent=1))
 
-    key = _key()
+    key = _key(own)
     return GuestImage(key, store.obtain(key, make) / "root.ext4")
 
 
-def _finish_tree(tree: Path, agent: Path) -> None:
+def _finish_tree(tree: Path, programs: dict[str, Path]) -> None:
     for name in USELESS:
         shutil.rmtree(tree / name, ignore_errors=True)
     for name in MOUNT_POINTS:
@@ -92,8 +101,9 @@ def _finish_tree(tree: Path, agent: Path) -> None:
     (tree / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (tree / "etc" / "group").write_text("root:x:0:\n")
     (tree / "etc" / "shells").write_text("/bin/sh\n")
-    shutil.copy2(repository_root() / "guest" / "init", tree / "init")
-    shutil.copy2(agent, tree / "sbin" / "mte-agent")
+    shutil.copy2(GUEST / "init", tree / "init")
+    for place, program in programs.items():
+        shutil.copy2(program, tree / place)
 
 
 def _make_file_system(tree: Path, disk: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The emulator check: does this QEMU keep one tag for each granule?
+"""The emulator check: does this QEMU keep one tag for each granule, where the machine has it?
 
 A bare-metal program (``guest/emulator-check``) answers, with no kernel in
 between, so that a wrong answer is the emulator's. It takes 0.2 s and therefore
@@ -8,24 +8,36 @@ runs before every verdict instead of being remembered.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import shlex
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.audit.dram import Dram
 from harness.errors import QemuCheckError
-from harness.machine.qemu import CURE, Qemu
+from harness.machine import tagram
+from harness.machine.command import Memory, memory_backend
+from harness.machine.geometry import PAGE, TAGS
+from harness.machine.qemu import CURE
+from harness.machine.ram import Ram
 from harness.paths import repository_root
 from harness.probe import ktap
 from harness.probe.compile import BARE_FLAGS, compile_program
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from harness.machine.spec import MachineSpec
+    from harness.machine.board import Board
+    from harness.progress import Progress
     from harness.store import Store
 
 SOURCE = repository_root() / "guest" / "emulator-check"
 SECONDS = 60
+# What check.c leaves and looks for: TAGGED and FOUND, as page frames.
+LEFT, FOUND = 0x48000000 // PAGE, 0x48800000 // PAGE
+LEFT_TAGS = bytes((i * 7 + 1) & 15 for i in range(TAGS))
+FOUND_TAGS = bytes((i * 5 + (i >> 4)) & 15 for i in range(TAGS))
 
 
 def build_check(programs: Store) -> Path:
@@ -35,13 +47,56 @@ def build_check(programs: Store) -> Path:
     return compile_program(programs, sources, (*BARE_FLAGS, "-T", str(script)))
 
 
-def check_emulator(qemu: Qemu, spec: MachineSpec, programs: Store) -> ktap.Document:
-    """Proves that ``qemu`` plays MTE right on this machine's CPU, or raises QemuCheckError."""
-    command = [
-        str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", spec.machine, "-cpu", spec.cpu, "-m", "256M",
-        "-kernel", str(build_check(programs)), "-serial", "stdio",
-    ]  # fmt: skip
+def check_emulator(
+    board: Board, programs: Store, scratch: Path, progress: Progress
+) -> ktap.Document:
+    """Proves that the board's QEMU plays MTE right on its CPU and memory, or QemuCheckError.
+
+    Where tags live in DRAM, also that the host finds there the tags that the program
+    set, and the program those that the host wrote.
+    """
+    qemu, spec = board.qemu, board.spec
+    with contextlib.ExitStack() as stack:
+        ram, dram, environment = None, None, {}
+        if board.library:
+            ram = stack.enter_context(Ram(spec.memory, scratch, progress))
+            dram = Dram(ram, spec.tags)
+            environment = tagram.environment(board.library, spec, ram)
+            packed = bytes(
+                low | high << 4 for low, high in zip(FOUND_TAGS[::2], FOUND_TAGS[1::2], strict=True)
+            )
+            dram.write(dram.storage_address(FOUND), packed)
+        command = [
+            str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none",
+            "-cpu", spec.cpu, "-m", f"{spec.memory_mib}M",
+            "-kernel", str(build_check(programs)), "-serial", "stdio",
+        ]  # fmt: skip
+        if ram:
+            command += ["-machine", f"{spec.machine},memory-backend=dram"]
+            command += memory_backend(spec, Memory(Path(ram.path), shared=True))
+        else:
+            command += ["-machine", spec.machine]
+        output, said = _run(command, environment, (ram.fd,) if ram else ())
+        document = ktap.parse(output)
+        wrong = [r.name for r in document.results if r.outcome is not ktap.Outcome.PASS]
+        wrong += document.problems or (() if document.results else ("no result",))
+        if dram and not wrong:
+            wrong += _host_view(dram, output)
+    if wrong:
+        raise QemuCheckError(
+            f"{qemu.banner} ({qemu.path}) fails the emulator check: {wrong[0]}"
+            f"{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}; "
+            "a verdict on it would be worthless",
+            CURE,
+            f"{shlex.join(command)}\n{output}{said}",
+        )
+    return document
+
+
+def _run(
+    command: list[str], environment: dict[str, str], descriptors: tuple[int, ...]
+) -> tuple[str, str]:
+    """What the program printed, and what QEMU said."""
     try:
         result = subprocess.run(
             command,
@@ -49,21 +104,22 @@ def check_emulator(qemu: Qemu, spec: MachineSpec, programs: Store) -> ktap.Docum
             capture_output=True,
             timeout=SECONDS,
             check=False,
+            env={**os.environ, **environment},
+            pass_fds=descriptors,
         )
-        output = result.stdout.decode("utf-8", "replace")
-        said = result.stderr.decode("utf-8", "replace")
     except subprocess.TimeoutExpired as error:
-        output = (error.stdout or b"").decode("utf-8", "replace")
-        said = f"no end within {SECONDS} s"
-    document = ktap.parse(output)
-    wrong = [r.name for r in document.results if r.outcome is not ktap.Outcome.PASS]
-    if wrong or document.problems or not document.results:
-        first = wrong[0] if wrong else (document.problems or ("no result",))[0]
-        raise QemuCheckError(
-            f"{qemu.banner} ({qemu.path}) fails the emulator check: {first}"
-            f"{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}; "
-            "a verdict on it would be worthless",
-            CURE,
-            f"{shlex.join(command)}\n{output}{said}",
-        )
-    return document
+        return (error.stdout or b"").decode("utf-8", "replace"), f"no end within {SECONDS} s"
+    return result.stdout.decode("utf-8", "replace"), result.stderr.decode("utf-8", "replace")
+
+
+def _host_view(dram: Dram, output: str) -> list[str]:
+    """What is wrong with the tags in DRAM, once the program has ended."""
+    wrong = []
+    if dram.tags(LEFT) != LEFT_TAGS:
+        where = dram.storage_address(LEFT)
+        wrong.append(f"tags that the guest set are not in DRAM at {where:#x}")
+    match = re.search(r"^# tags found: ([0-9a-f]+)", output, re.MULTILINE)
+    if match is None or bytes(int(digit, 16) for digit in match[1]) != FOUND_TAGS:
+        where = dram.storage_address(FOUND)
+        wrong.append(f"bytes that the host wrote to DRAM at {where:#x} are no tags to the guest")
+    return wrong

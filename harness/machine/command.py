@@ -57,7 +57,8 @@ def kernel_arguments(spec: MachineSpec, extra: str = "") -> str:
     return " ".join(filter(None, [words, spec.append, extra]))
 
 
-def _memory(spec: MachineSpec, memory: Memory) -> list[str]:
+def memory_backend(spec: MachineSpec, memory: Memory) -> list[str]:
+    """DRAM as an object called ``dram``."""
     backend = f"memory-backend-file,id=dram,size={spec.memory_mib}M,mem-path={memory.path}"
     if memory.shared:
         backend += ",share=on"
@@ -107,7 +108,7 @@ def guest_command(
         str(spec.cpus),
         "-m",
         f"{spec.memory_mib}M",
-        *_memory(spec, memory),
+        *memory_backend(spec, memory),
         "-kernel",
         str(image),
         "-append",

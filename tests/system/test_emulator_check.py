@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import errors
-from harness.errors import QemuCheckError
+from harness.errors import MachineError, QemuCheckError
 from harness.host.debs import qemu_7_2
+from harness.machine import tagram
 from harness.machine.check import check_emulator
 from harness.machine.qemu import find_qemu
+from harness.machine.spec import machine as find_machine
 from harness.progress import plain_progress
 from harness.store import Store
 
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from harness.machine.board import Board
+    from harness.machine.ram import Ram
     from harness.machine.spec import MachineSpec
+    from harness.probe.ktap import Document
     from harness.session import Session
 
 
@@ -31,15 +36,21 @@ def old_qemu(harness_session: Session) -> Path:
     return qemu_7_2(store, harness_session.cache / "downloads", plain_progress())
 
 
-def test_this_qemu_is_right(machine: MachineSpec, harness_session: Session) -> None:
-    document = check_emulator(harness_session.qemu, machine, harness_session.programs)
+def run_check(session: Session, board: Board) -> Document:
+    return check_emulator(board, session.programs, session.cache, session.progress)
+
+
+@pytest.mark.parametrize("name", ["emulator", "dram", "dram-two-regions/unaware"])
+def test_this_qemu_is_right(name: str, harness_session: Session) -> None:
+    document = run_check(harness_session, harness_session.board(find_machine(name)))
     assert document.passed
     assert len(document.results) >= 13
 
 
 def test_qemu_7_2_is_wrong(old_qemu: Path, machine: MachineSpec, harness_session: Session) -> None:
+    board = dataclasses.replace(harness_session.board(machine), qemu=find_qemu(str(old_qemu)))
     with pytest.raises(QemuCheckError) as caught:
-        check_emulator(find_qemu(str(old_qemu)), machine, harness_session.programs)
+        run_check(harness_session, board)
     assert "QEMU 7.2" in caught.value.cause
     assert "one_tag_per_granule" in caught.value.cause
     assert "bookworm-backports" in caught.value.cure
@@ -57,4 +68,26 @@ def test_verdict_is_refused(
 def test_machine_without_mte_is_refused(machine: MachineSpec, harness_session: Session) -> None:
     without = dataclasses.replace(machine, machine="virt,gic-version=3")
     with pytest.raises(QemuCheckError, match=r"Bail out|no FEAT_MTE2|no result|plan"):
-        check_emulator(harness_session.qemu, without, harness_session.programs)
+        run_check(harness_session, harness_session.board(without))
+
+
+@pytest.mark.parametrize("shift", [0, 4096])
+def test_tags_elsewhere_are_seen(
+    shift: int, harness_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QEMU is made to keep its tags where it likes, or a page further on in DRAM."""
+    board = harness_session.board(find_machine("dram"))
+    right = tagram.environment
+
+    def wrong(library: Path, spec: MachineSpec, ram: Ram) -> dict[str, str]:
+        (region,) = spec.tags
+        moved = dataclasses.replace(region, storage=region.storage + shift)
+        return right(library, dataclasses.replace(spec, tags=(moved,)), ram) if shift else {}
+
+    monkeypatch.setattr(tagram, "environment", wrong)
+    with pytest.raises(QemuCheckError, match="the guest set are not in DRAM at 0x78400000 and 1"):
+        run_check(harness_session, board)
+    # Nor does a guest start there: this is seen before its first instruction.
+    template = harness_session.template(harness_session.kernel("stock"), board.spec)
+    with pytest.raises(MachineError, match="0 of 1 regions are in place"):
+        harness_session.guest(template)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Tags in DRAM: seen from the host, audited, and corrupted by a kernel that nobody told.
+
+The last is the reason for the machine. It is a permanent test: should a kernel that
+reuses tag storage without knowing ever look clean here, nothing that this machine says
+of any kernel would be worth a thing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from harness.audit.audit import Audit, Expected, Kind
+from harness.audit.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
+from harness.errors import UsageError
+from harness.machine.geometry import PAGE
+from harness.machine.spec import machine as find_machine
+from harness.paths import repository_root
+from harness.probe.compile import PROBE_FLAGS, compile_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from harness.guest.guest import Guest
+    from harness.session import Session
+
+PROGRAMS = repository_root() / "tests" / "system" / "programs"
+TAGS = bytes((i * 7 + 3) & 15 for i in range(256))
+
+
+@pytest.fixture
+def start(harness_session: Session) -> Iterator[Callable[[str], Guest]]:
+    """A clone of ``stock`` on the machine of that name."""
+    guests: list[Guest] = []
+
+    def clone(name: str) -> Guest:
+        guests.append(harness_session.guest(harness_session.prepare("stock", find_machine(name))))
+        return guests[-1]
+
+    yield clone
+    for guest in guests:
+        guest.close()
+
+
+def tagged_page(guest: Guest, session: Session) -> tuple[int, int, int]:
+    """Process, address and frame of a page whose tags are ``TAGS``."""
+    program = compile_program(session.programs, [PROGRAMS / "tagged_page.c"], PROBE_FLAGS)
+    guest.push(program, "tagged_page")
+    done = guest.exec("./tagged_page > out 2>&1 & until [ -s out ]; do sleep 0.02; done; cat out")
+    pid, address = (int(word, 0) for word in done.stdout.split())
+    (frame,) = guest.frames(pid, address, 1)
+    assert frame.pfn is not None
+    return pid, address, frame.pfn
+
+
+@pytest.mark.parametrize("name", ["dram", "dram-two-regions/carveout"])
+def test_host_and_guest_see_the_same_tags(
+    name: str, start: Callable[[str], Guest], harness_session: Session
+) -> None:
+    guest = start(name)
+    pid, address, pfn = tagged_page(guest, harness_session)
+    assert guest.dram.tags(pfn) == TAGS
+    assert guest.memory(pid, address, PAGE) == b"\x5a" * PAGE
+    guest.dram.write(guest.dram.storage_address(pfn), b"\x21\x43")
+    done = guest.exec(f"kill -USR1 {pid}; while kill -0 {pid} 2>/dev/null; do :; done; cat out")
+    assert done.stdout.splitlines()[1] == "1234" + TAGS.hex()[1::2][4:]
+
+
+def test_a_clone_has_dram_of_its_own(
+    start: Callable[[str], Guest], harness_session: Session
+) -> None:
+    one, two = start("dram"), start("dram")
+    _, _, pfn = tagged_page(one, harness_session)
+    assert one.dram.tags(pfn) == TAGS
+    assert two.dram.tags(pfn) != TAGS
+
+
+def test_the_emulator_has_no_view(start: Callable[[str], Guest]) -> None:
+    with pytest.raises(UsageError, match="cannot see tags"):
+        _ = start("emulator").dram
+
+
+def expect(pfn: int) -> Expected:
+    packed = bytes(low | high << 4 for low, high in zip(TAGS[::2], TAGS[1::2], strict=True))
+    return Expected(np.array([pfn]), np.frombuffer(packed, np.uint8)[None, :])
+
+
+def test_auditor_compares_tags(start: Callable[[str], Guest], harness_session: Session) -> None:
+    guest = start("dram")
+    _, _, pfn = tagged_page(guest, harness_session)
+    assert guest.audit(expect(pfn)).text().endswith("consistent")
+    guest.dram.write(guest.dram.storage_address(pfn) + 5, b"\xff")
+    audit = guest.audit(expect(pfn))
+    assert [(f.kind, f.pfn) for f in audit.findings] == [(Kind.TAGS_WRONG, pfn)]
+    assert "first at offset 0xa0: expected 0x9, saw 0xf" in audit.text()
+
+
+def test_auditor_misses_the_flag_of_an_untagged_page(
+    start: Callable[[str], Guest], harness_session: Session
+) -> None:
+    guest = start("dram")
+    _, _, pfn = tagged_page(guest, harness_session)
+    free = next(x for x in reversed(guest.dram.frames) if x not in {pfn})
+    assert [f.kind for f in guest.audit(expect(free)).findings][:1] == [Kind.NOT_TAGGED]
+
+
+def under_pressure(guest: Guest, session: Session) -> tuple[Held, Audit]:
+    held = hold_pressure(guest, session.programs, seed=1, seconds=4)
+    return held, guest.audit(held.expected())
+
+
+def few(frames: Iterable[int]) -> list[str]:
+    """The first of many frames: pytest would take minutes to compare all."""
+    return [hex(pfn) for pfn in sorted(frames)[:8]]
+
+
+@pytest.mark.parametrize("name", ["dram", "dram-two-regions/carveout"])
+def test_a_kernel_that_keeps_off_is_consistent(
+    name: str, start: Callable[[str], Guest], harness_session: Session
+) -> None:
+    guest = start(name)
+    held, audit = under_pressure(guest, harness_session)
+    assert not held.damaged
+    assert few(held.frames(WRONG_TAGS) | held.frames(WRONG_DATA)) == []
+    assert few(held.frames() & guest.dram.storage_frames()) == []
+    text = audit.text()
+    assert "consistent" in text
+    assert (audit.tagged >= audit.expected, audit.expected > 10_000) == (True, True), text
+
+
+def test_a_kernel_that_nobody_told_corrupts(
+    start: Callable[[str], Guest], harness_session: Session
+) -> None:
+    guest = start("dram/unaware")
+    held, audit = under_pressure(guest, harness_session)
+    print(held.output, audit.text(), sep="\n")
+    wrong_tags, wrong_data = held.frames(WRONG_TAGS), held.frames(WRONG_DATA)
+    assert few(wrong_tags), "no tag was destroyed by data"
+    assert few(wrong_data), "no data were destroyed by tags"
+    # Two witnesses: the program with LDG, the host in DRAM.
+    assert few(audit.frames(Kind.TAGS_WRONG) ^ wrong_tags) == []
+    # Where a page's storage is another page of the program, the auditor knows that page
+    # to be in use, and one of the two must have lost.
+    ours = held.frames()
+    storage = {pfn: guest.dram.storage_address(pfn) // PAGE for pfn in held.frames(TAGGED)}
+    pairs = {(pfn, holder) for pfn, holder in storage.items() if holder in ours}
+    assert len(pairs) > 0
+    in_use = audit.frames(Kind.STORAGE_IN_USE)
+    assert few(pfn for pfn, _ in pairs if pfn not in in_use) == []
+    assert few(p for p, h in pairs if p not in wrong_tags and h not in wrong_data) == []
+    # And nobody else: data are only wrong in tag storage.
+    assert few(wrong_data - guest.dram.storage_frames()) == []
