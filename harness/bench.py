@@ -25,6 +25,7 @@ from harness.machine.template import BOOT_SECONDS, Template, wait_ready
 from harness.paths import cache_root, repository_root
 from harness.progress import Silent, plain_progress
 from harness.session import Session
+from harness.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +111,7 @@ def build_times() -> tuple[float, float, float]:
 def main(*, builds: bool) -> None:
     """Prints a table of the harness's own speeds on this machine."""
     session = Session(cache_root(), plain_progress())
-    template = session.prepare("stock", machine("emulator"))
+    template = session.prepare(Target("stock", machine("emulator")))
     running, answered = clone_times(session, template)
     cold = cold_boot_time(template)
     rows = [

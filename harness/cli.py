@@ -18,13 +18,13 @@ from harness import errors, interactive, knownbad, validate
 from harness.errors import HarnessError
 from harness.host import doctor
 from harness.host.child import unwind_on_sigterm
-from harness.machine.spec import machine as find_machine
 from harness.machine.spec import machine_names
 from harness.paths import cache_root
 from harness.probe.runner import run_source
 from harness.progress import Progress, TerminalProgress, plain_progress
 from harness.session import Session
 from harness.session import clean as clean_cache
+from harness.target import parse_target
 from harness.verdict.verdict import Status
 
 if TYPE_CHECKING:
@@ -42,13 +42,11 @@ Exit status (stable; fit for `git bisect run`):
   160 and up: this host, or the words of the command, are at fault (README.md)
 """
 
-kernel_argument = click.argument("kernel")
+kernel_argument = click.argument("kernel", metavar="KERNEL[@MACHINE]")
 machine_option = click.option(
     "--machine",
     type=click.Choice(machine_names()),
-    default="emulator",
-    show_default=True,
-    help="Kind of machine.",
+    help="Kind of machine, unless KERNEL@MACHINE says it (default: the recipe's, or emulator).",
 )
 qemu_option = click.option(
     "--qemu-binary", metavar="PATH", help="A qemu-system-aarch64 of your own."
@@ -103,11 +101,11 @@ def build_command(kernel: str) -> int:
 @kernel_argument
 @machine_option
 @qemu_option
-def shell_command(kernel: str, machine: str, qemu_binary: str | None) -> int:
+def shell_command(kernel: str, machine: str | None, qemu_binary: str | None) -> int:
     """Opens an interactive root shell in a fresh guest of KERNEL."""
     with _progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        template = session.prepare(kernel, find_machine(machine))
+        template = session.prepare(parse_target(kernel, machine))
     with session.guest(template) as guest:
         return interactive.shell(guest)
 
@@ -125,7 +123,7 @@ def run_command(
     kernel: str,
     program: Path,
     arguments: tuple[str, ...],
-    machine: str,
+    machine: str | None,
     qemu_binary: str | None,
     timeout: float,
 ) -> int:
@@ -136,7 +134,7 @@ def run_command(
     """
     with _progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        template = session.prepare(kernel, find_machine(machine))
+        template = session.prepare(parse_target(kernel, machine))
 
     def stream(channel: str, data: bytes) -> None:
         out = sys.stdout.buffer if channel == "stdout" else sys.stderr.buffer
@@ -161,7 +159,7 @@ def run_command(
 
 
 @cli.command("validate")
-@click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
+@click.argument("kernels", nargs=-1, metavar="[KERNEL[@MACHINE]]...")
 @machine_option
 @qemu_option
 @click.option("--report", type=click.Path(path_type=Path), help="Where to write the report.")
@@ -176,7 +174,7 @@ def run_command(
 )
 def validate_command(
     kernels: tuple[str, ...],
-    machine: str,
+    machine: str | None,
     qemu_binary: str | None,
     report: Path | None,
     expression: str | None,
@@ -185,7 +183,7 @@ def validate_command(
     """Runs the validation suite on each KERNEL (default: stock) and writes the report."""
     with _progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        plan = validate.prepare(session, kernels or ("stock",), find_machine(machine))
+        plan = validate.prepare(session, kernels or ("stock",), machine)
     return validate.run(
         plan, report=report, expression=expression, workers=workers, qemu_binary=qemu_binary
     )
@@ -197,15 +195,14 @@ def validate_command(
 @click.option("--rotate", type=click.IntRange(1), help="Only that many, others each day.")
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=2, show_default=True)
 def known_bad_command(
-    names: tuple[str, ...], machine: str, rotate: int | None, workers: int
+    names: tuple[str, ...], machine: str | None, rotate: int | None, workers: int
 ) -> int:
     """Proves that the suite can fail: each known-bad kernel fails exactly its named probes."""
-    spec = find_machine(machine)
     rows = []
     for recipe in knownbad.recipes(names, rotate):
         with _progress() as progress:
             session = Session(cache_root(), progress)
-            row = knownbad.prove(session, recipe, spec, workers)
+            row = knownbad.prove(session, recipe, machine, workers)
         rows.append(row)
         word = "proved" if row.proved else "NOT PROVED"
         click.echo(

@@ -19,7 +19,6 @@ from harness.report import json_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.machine.spec import MachineSpec
     from harness.session import Session
 
 PREFIX = "known-bad/"
@@ -71,7 +70,7 @@ def recipes(names: Sequence[str], rotate: int | None) -> tuple[Recipe, ...]:
     return tuple(found)
 
 
-def prove(session: Session, recipe: Recipe, machine: MachineSpec, workers: int) -> Row:
+def prove(session: Session, recipe: Recipe, machine: str | None, workers: int) -> Row:
     """Runs every probe on one known-bad kernel."""
     plan = validate.prepare(session, [recipe.name], machine)
     with tempfile.TemporaryDirectory(prefix="mte-known-bad-") as directory:

@@ -22,13 +22,13 @@ import pytest
 
 from harness import publish, recording
 from harness.errors import HarnessError
-from harness.machine.spec import machine as find_machine
 from harness.machine.spec import machine_names
 from harness.paths import cache_root, repository_root
 from harness.probe.runner import Run, decoded_splats, missing_needs, run_source
 from harness.probe.source import Probe
 from harness.progress import Silent, plain_progress
 from harness.session import Session
+from harness.target import Target, parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -42,7 +42,15 @@ VALIDATION = repository_root() / "tests" / "validation"
 DEFAULT_SECONDS = 60.0
 SESSION = pytest.StashKey[Session]()
 KEPT = pytest.StashKey["list[Guest]"]()
-NEEDS_QEMU = ("harness_session", "kernel", "template", "guest", "guest_module", "guest_session")
+NEEDS_QEMU = (
+    "harness_session",
+    "target",
+    "kernel",
+    "template",
+    "guest",
+    "guest_module",
+    "guest_session",
+)
 
 
 class VerdictError(AssertionError):
@@ -60,12 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--kernel",
         action="append",
-        metavar="KERNEL",
+        metavar="KERNEL[@MACHINE]",
         help="recipe, kernel source directory or Image; more than once runs all tests on each "
         "(default: stock)",
     )
     group.addoption(
-        "--machine", default="emulator", choices=machine_names(), help="kind of machine"
+        "--machine", choices=machine_names(), help="kind of machine, where --kernel does not say"
     )
     group.addoption("--qemu-binary", metavar="PATH", help="a qemu-system-aarch64 of your own")
     group.addoption(
@@ -112,10 +120,10 @@ def _needs_guest(item: pytest.Item) -> bool:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One run of each test for each ``--kernel``."""
-    if "kernel" in metafunc.fixturenames:
+    if "target" in metafunc.fixturenames:
         kernels = metafunc.config.getoption("--kernel") or ["stock"]
         names = [recording.short_name(kernel) for kernel in kernels]
-        metafunc.parametrize("kernel", kernels, ids=names, indirect=True, scope="session")
+        metafunc.parametrize("target", kernels, ids=names, indirect=True, scope="session")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -170,15 +178,21 @@ def harness_session(request: pytest.FixtureRequest) -> Session:
 
 
 @pytest.fixture(scope="session")
-def machine(request: pytest.FixtureRequest) -> MachineSpec:
-    """The machine of ``--machine``."""
-    return find_machine(request.config.getoption("--machine"))
+def target(request: pytest.FixtureRequest) -> Target:
+    """One of ``--kernel``, with its machine."""
+    return parse_target(request.param, request.config.getoption("--machine"))
 
 
 @pytest.fixture(scope="session")
-def kernel(request: pytest.FixtureRequest, harness_session: Session) -> Kernel:
+def machine(target: Target) -> MachineSpec:
+    """The machine that the kernel runs on."""
+    return target.machine
+
+
+@pytest.fixture(scope="session")
+def kernel(target: Target, harness_session: Session) -> Kernel:
     """A kernel of ``--kernel``, built."""
-    return harness_session.kernel(request.param)
+    return harness_session.kernel(target.kernel)
 
 
 @pytest.fixture(scope="session")

@@ -62,15 +62,17 @@ def _host() -> dict[str, str]:
     }
 
 
-def _machine(spec: MachineSpec) -> dict[str, str]:
-    return {
-        "name": spec.name,
-        "about": spec.description,
-        "memory": f"{spec.memory_mib} MiB",
-        "cpus": str(spec.cpus),
-        "cpu": spec.cpu,
-        "qemu machine": spec.machine,
-    }
+def _machine(specs: list[MachineSpec]) -> dict[str, str]:
+    """Each machine's description by its name, and what they all have."""
+    facts = {spec.name: spec.description for spec in specs}
+    for spec in specs[:1]:
+        facts |= {
+            "memory": f"{spec.memory_mib} MiB",
+            "cpus": str(spec.cpus),
+            "cpu": spec.cpu,
+            "qemu machine": spec.machine,
+        }
+    return facts
 
 
 def close_report(config: pytest.Config) -> None:
@@ -91,7 +93,7 @@ def close_report(config: pytest.Config) -> None:
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         host=_host(),
         qemu=qemu,
-        machine=_machine(machine(config.getoption("--machine"))),
+        machine=_machine([machine(name) for name in sorted({i.machine for i in items}) if name]),
         kernels=recording.kernels(directory, items),
         items=items,
         errors=errors,

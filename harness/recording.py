@@ -125,11 +125,10 @@ def repeat_command(item: pytest.Item) -> str:
     words = [".venv/bin/pytest", "--qemu"]
     config = item.config
     callspec = getattr(item, "callspec", None)
-    if callspec is not None and "kernel" in callspec.params:
-        words += ["--kernel", str(callspec.params["kernel"])]
+    if callspec is not None and "target" in callspec.params:
+        words += ["--kernel", str(callspec.params["target"])]
     for option in ("--machine", "--qemu-binary"):
-        value = config.getoption(option)
-        if value and value != "emulator":
+        if value := config.getoption(option):
             words += [option, value]
     return shlex.join([*words, item.nodeid])
 
@@ -218,7 +217,7 @@ def _record(item: pytest.Item, seen: list[tuple[pytest.TestReport, BaseException
         name=probe.name if probe else item.name.split("[")[0],
         area=probe.area if probe else Path(item.path).stem.removeprefix("test_"),
         kernel=kernel.name if kernel else "",
-        machine=item.config.getoption("--machine"),
+        machine=template.spec.name if (template := _template(item)) else "",
         seconds=sum(report.duration for report, _ in seen),
         phases=run.phases if run else {},
         about=probe.prose if probe else (getattr(item, "obj", None).__doc__ or ""),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from harness.machine.spec import MachineSpec
     from harness.progress import Progress
+    from harness.target import Target
 
 
 class Session:
@@ -75,10 +76,10 @@ class Session:
         """A fresh clone."""
         return Guest(template, self._keys, self.progress)
 
-    def prepare(self, argument: str, spec: MachineSpec) -> Template:
+    def prepare(self, target: Target) -> Template:
         """All steps up to the template."""
-        self.check(spec)
-        return self.template(self.kernel(argument), spec)
+        self.check(target.machine)
+        return self.template(self.kernel(target.kernel), target.machine)
 
 
 def clean(cache: Path, what: str | None) -> tuple[Path, ...]:

@@ -17,13 +17,13 @@ from harness.paths import repository_root
 from harness.plugin import VALIDATION
 from harness.publish import REPORT
 from harness.report import json_file
+from harness.target import parse_target
 from harness.verdict.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from harness.machine.spec import MachineSpec
     from harness.machine.template import Template
     from harness.report.record import Run
     from harness.session import Session
@@ -34,13 +34,13 @@ class Plan:
     """Kernels whose guests are saved and ready to be cloned."""
 
     arguments: tuple[str, ...]
-    machine: MachineSpec
+    machine: str | None
     templates: tuple[Template, ...]
 
 
-def prepare(session: Session, kernels: Sequence[str], machine: MachineSpec) -> Plan:
+def prepare(session: Session, kernels: Sequence[str], machine: str | None) -> Plan:
     """Builds and boots what is missing, so that the tests find it. Errors of each step."""
-    templates = tuple(session.prepare(kernel, machine) for kernel in kernels)
+    templates = tuple(session.prepare(parse_target(kernel, machine)) for kernel in kernels)
     return Plan(tuple(kernels), machine, templates)
 
 
@@ -59,7 +59,9 @@ def run(
     """
     directory = (report or repository_root() / "reports" / time.strftime("%Y%m%d-%H%M%S")).resolve()
     command = [sys.executable, "-m", "pytest", "--qemu", "--report", str(directory)]
-    command += ["--machine", plan.machine.name, "-p", "no:cacheprovider", "-q", "--no-header"]
+    command += ["-p", "no:cacheprovider", "-q", "--no-header"]
+    if plan.machine:
+        command += ["--machine", plan.machine]
     for kernel in plan.arguments:
         command += ["--kernel", kernel]
     if qemu_binary:

@@ -7,6 +7,7 @@ fragments = ["base", "mte"]   # kernel-configs/fragments/<x>.config; "./x.config
 optional = ["CONFIG_ZBUD"]    # symbols asked for that this tree may not know
 patches = "patches/series"    # lists `git format-patch` files, one a line
 mbox = "series.mbox"          # or one mbox
+machine = "dram/tag-storage"  # where it runs, unless the command says otherwise
 
 [base]                        # exactly one of
 debian = "linux-source-6.12"  #   a Debian package that holds /usr/src/<name>.tar.xz
@@ -27,12 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecipeError
+from harness.machine.spec import machine_names
 
 RECIPES = "kernel-configs"
 FRAGMENTS = "fragments"
 FILE = "kernel.toml"
 
-TOP_KEYS = {"description", "inherits", "fragments", "optional", "patches", "mbox"}
+TOP_KEYS = {"description", "inherits", "fragments", "optional", "patches", "mbox", "machine"}
 BASE_KEYS = {"debian", "git", "revision", "directory"}
 KNOWN_BAD_KEYS = {"breaks", "probes"}
 
@@ -86,6 +88,7 @@ class Recipe:
     optional: frozenset[str]
     patches: tuple[Path, ...]
     own_patches: Path | None
+    machine: str | None
     known_bad: KnownBad | None
 
 
@@ -147,6 +150,7 @@ def _load(path: Path, root: Path, heirs: tuple[Path, ...]) -> Recipe:
         optional=optional | (parent.optional if parent else frozenset()),
         patches=(*(parent.patches if parent else ()), *patches),
         own_patches=patches[0] if patches else None,
+        machine=_machine(toml, top) or (parent.machine if parent else None),
         known_bad=_known_bad(toml) if "known_bad" in top else None,
     )
 
@@ -193,6 +197,17 @@ def _patches(toml: _Toml, top: dict[str, Any]) -> list[Path]:
     if len(found) > 1:
         raise toml.error("mbox", "patches and mbox exclude each other")
     return found
+
+
+def _machine(toml: _Toml, top: dict[str, Any]) -> str | None:
+    if "machine" not in top:
+        return None
+    name = toml.text(top, "machine")
+    if name not in machine_names():
+        raise toml.error(
+            "machine", f"there is no machine {name!r}", f"one of: {', '.join(machine_names())}"
+        )
+    return name
 
 
 def _known_bad(toml: _Toml) -> KnownBad:

@@ -17,9 +17,9 @@ import pytest
 from harness.paths import repository_root
 from harness.probe.runner import run_source
 from harness.probe.source import Probe, discover
+from harness.target import parse_target
 
 if TYPE_CHECKING:
-    from harness.machine.spec import MachineSpec
     from harness.machine.template import Template
     from harness.session import Session
 
@@ -32,9 +32,9 @@ PARAMETER = "/sys/module/kernel/parameters/mte_mutant"
 
 
 @pytest.fixture(scope="session")
-def mutants(harness_session: Session, machine: MachineSpec) -> Template:
+def mutants(request: pytest.FixtureRequest, harness_session: Session) -> Template:
     """The saved guest of the kernel that holds them all."""
-    return harness_session.prepare("mutants", machine)
+    return harness_session.prepare(parse_target("mutants", request.config.getoption("--machine")))
 
 
 def reason(session: Session, template: Template, number: int, probe: Probe) -> str | None:

@@ -17,9 +17,9 @@ from harness.audit.audit import Audit, Expected, Kind
 from harness.audit.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
 from harness.errors import UsageError
 from harness.machine.geometry import PAGE
-from harness.machine.spec import machine as find_machine
 from harness.paths import repository_root
 from harness.probe.compile import PROBE_FLAGS, compile_program
+from harness.target import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,7 @@ def start(harness_session: Session) -> Iterator[Callable[[str], Guest]]:
     guests: list[Guest] = []
 
     def clone(name: str) -> Guest:
-        guests.append(harness_session.guest(harness_session.prepare("stock", find_machine(name))))
+        guests.append(harness_session.guest(harness_session.prepare(parse_target("stock", name))))
         return guests[-1]
 
     yield clone
