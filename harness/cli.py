@@ -15,9 +15,13 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from harness import errors, interactive, knownbad, validate
+from harness.audit.view import describe_page
 from harness.errors import HarnessError
+from harness.guest.frames import read_frames
+from harness.guest.handle import Attached
 from harness.host import doctor
 from harness.host.child import unwind_on_sigterm
+from harness.machine.geometry import PAGE
 from harness.machine.spec import machine_names
 from harness.paths import cache_root
 from harness.probe.runner import run_source
@@ -106,8 +110,8 @@ def shell_command(kernel: str, machine: str | None, qemu_binary: str | None) -> 
     with _progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
         template = session.prepare(parse_target(kernel, machine))
-    with session.guest(template) as guest:
-        return interactive.shell(guest)
+    with session.guest(template) as guest, guest.reachable(cache_root() / "guests") as handle:
+        return interactive.shell(guest, handle)
 
 
 @cli.command("run", context_settings={"ignore_unknown_options": True})
@@ -212,6 +216,29 @@ def known_bad_command(
     proved = sum(row.proved for row in rows)
     click.echo(f"{proved} of {len(rows)} known-bad kernels proved")
     return errors.OK if proved == len(rows) else errors.PROGRAM_FAILED
+
+
+@cli.command("tags")
+@click.argument("guest", type=int)
+@click.argument("pid", type=int)
+@click.argument("address", type=lambda text: int(text, 16))
+def tags_command(guest: int, pid: int, address: int) -> int:
+    """Shows tags and data of a page in a running guest, as DRAM has them.
+
+    GUEST is the number that `mte-harness shell` printed (on a dram machine); PID is a
+    process in it, and ADDRESS a pointer of that process, in hexadecimal.
+    """
+    attached = Attached(cache_root() / "guests", guest)
+    try:
+        start = address & (1 << 56) - 1
+        (frame,) = read_frames(attached.exec, pid, start - start % PAGE, 1)
+        if frame.pfn is None:
+            raise errors.UsageError(f"page {frame.address:#x} of {pid} is not in memory")
+        for line in describe_page(attached.dram, frame, address):
+            click.echo(line)
+    finally:
+        attached.close()
+    return errors.OK
 
 
 @cli.command("clean")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import paramiko
 
     from harness.guest.guest import Guest
+    from harness.guest.handle import Handle
 
 
 @contextlib.contextmanager
@@ -37,12 +38,12 @@ def _raw_terminal() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def shell(guest: Guest) -> int:
+def shell(guest: Guest, handle: Handle) -> int:
     """Connects this terminal to a shell in ``guest``; returns the shell's exit status."""
     template = guest.template
     click.echo(
         f"{template.kernel.name} {template.kernel.release} on {template.spec.name}, "
-        f"{template.board.qemu}; the guest ends with this shell",
+        f"{template.board.qemu}; guest {handle.pid} ends with this shell",
         err=True,
     )
     channel = guest.shell_channel(*shutil.get_terminal_size())

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +41,7 @@ VALIDATION = repository_root() / "tests" / "validation"
 DEFAULT_SECONDS = 60.0
 SESSION = pytest.StashKey[Session]()
 KEPT = pytest.StashKey["list[Guest]"]()
+REACHABLE = pytest.StashKey[contextlib.ExitStack]()
 NEEDS_QEMU = (
     "harness_session",
     "target",
@@ -98,6 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
         cache_root(), Silent() if worker else plain_progress(), config.getoption("--qemu-binary")
     )
     config.stash[KEPT] = []
+    config.stash[REACHABLE] = contextlib.ExitStack()
     if not worker:
         config.pluginmanager.register(recording.CaseReporter(config), "mte-harness-cases")
     if config.getoption("--report") is not None and not worker:
@@ -156,9 +157,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     config = terminalreporter.config
     publish.summary(terminalreporter)
     for guest in config.stash.get(KEPT, []):
-        directory = Path(tempfile.mkdtemp(prefix="mte-guest-"))
-        command = guest.ssh_command(directory / "key", directory / "known_hosts")
-        terminalreporter.write_line(f"guest kept: {shlex.join(command)}")
+        handle = config.stash[REACHABLE].enter_context(guest.reachable(cache_root() / "guests"))
+        terminalreporter.write_line(f"guest {handle.pid} kept: {shlex.join(handle.ssh_command())}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -167,6 +167,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if guests and sys.stdin.isatty():
         with contextlib.suppress(KeyboardInterrupt):
             input("Enter ends the kept guests. ")
+    if REACHABLE in config.stash:
+        config.stash[REACHABLE].close()
     for guest in guests:
         guest.close()
 

@@ -8,7 +8,6 @@ import contextlib
 import gzip
 import shlex
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -16,8 +15,9 @@ from harness.audit.audit import audit
 from harness.audit.dram import Dram
 from harness.deadline import Deadline
 from harness.errors import GuestLostError, HarnessError, QemuDiedError, UsageError
+from harness.guest.frames import read_frames, read_memory
+from harness.guest.handle import Handle, open_handle
 from harness.guest.ssh import Completed, SshConnection, SshError
-from harness.machine.geometry import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from harness.audit.audit import Audit, Expected
     from harness.guest.console import Console
+    from harness.guest.frames import Frame
     from harness.guest.rundisk import RunKeys
     from harness.machine.template import Template
     from harness.progress import Progress
@@ -34,23 +35,6 @@ if TYPE_CHECKING:
 SSH_SECONDS = 30.0
 EXEC_SECONDS = 60.0
 WORKDIR = "/tmp"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A page of a process: its frame and /proc/kpageflags entry; None if not in memory."""
-
-    address: int
-    pfn: int | None
-    flags: int | None
-
-    @classmethod
-    def parse(cls, line: str) -> Frame:
-        """From a line of guest/programs/frames.c."""
-        address, pfn, flags = line.split()
-        if pfn == "-":
-            return cls(int(address, 16), None, None)
-        return cls(int(address, 16), int(pfn, 16), int(flags, 16))
 
 
 class Guest:
@@ -84,20 +68,11 @@ class Guest:
 
     def frames(self, pid: int, address: int, pages: int) -> list[Frame]:
         """The page frames behind ``pages`` pages of a process, from ``address`` on."""
-        done = self.exec(["frames", str(pid), hex(address), str(pages)], phase="reading pagemap")
-        if done.status != 0:
-            raise UsageError(f"process {pid} of the guest has no pagemap: {done.stdout.strip()}")
-        return [Frame.parse(line) for line in done.stdout.splitlines()]
+        return read_frames(self.exec, pid, address, pages)
 
     def memory(self, pid: int, address: int, length: int) -> bytes:
         """Memory of a process, read on the host out of DRAM. UsageError if it is not there."""
-        start = address % PAGE
-        parts = []
-        for frame in self.frames(pid, address, (start + length + PAGE - 1) // PAGE):
-            if frame.pfn is None:
-                raise UsageError(f"page {frame.address:#x} of process {pid} is not in memory")
-            parts.append(self.dram.read(frame.pfn * PAGE, PAGE))
-        return b"".join(parts)[start : start + length]
+        return read_memory(self.exec, self.dram, pid, address, length)
 
     def audit(self, expected: Expected | None = None) -> Audit:
         """Whether the guest is consistent at this moment (harness/audit)."""
@@ -224,17 +199,11 @@ class Guest:
             ),
         )
 
-    def ssh_command(self, key_file: Path, known_hosts: Path) -> list[str]:
-        """An OpenSSH command for a person; writes the two files it names."""
-        port = self.process.ssh_port()
-        key_file.touch(mode=0o600)
-        key_file.write_text(self._keys.user_private_text())
-        known_hosts.write_text(f"[127.0.0.1]:{port} {self._keys.host_public_text()}\n")
-        return [
-            "ssh", "-p", str(port), "-i", str(key_file),
-            "-o", f"UserKnownHostsFile={known_hosts}", "-o", "LogLevel=ERROR",
-            "root@127.0.0.1",
-        ]  # fmt: skip
+    @contextlib.contextmanager
+    def reachable(self, guests: Path) -> Iterator[Handle]:
+        """Meanwhile other processes of this user find the guest below ``guests``."""
+        with open_handle(guests, self.process, self.template, self._keys) as handle:
+            yield handle
 
     def close(self) -> None:
         """Ends the clone."""

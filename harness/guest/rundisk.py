@@ -37,6 +37,16 @@ class RunKeys:
         """Two fresh pairs."""
         return cls(ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate())
 
+    def secrets(self) -> tuple[str, str]:
+        """The private halves, in hex: what ``from_secrets`` takes."""
+        return self.user.private_bytes_raw().hex(), self.host.private_bytes_raw().hex()
+
+    @classmethod
+    def from_secrets(cls, user: str, host: str) -> RunKeys:
+        """The pairs of another process of ours."""
+        load = ed25519.Ed25519PrivateKey.from_private_bytes
+        return cls(load(bytes.fromhex(user)), load(bytes.fromhex(host)))
+
     @staticmethod
     def _public(key: ed25519.Ed25519PrivateKey) -> bytes:
         return key.public_key().public_bytes(

@@ -48,7 +48,7 @@ class Board:
         a name that begins as a copy of a saved guest's: its tags are in it, so that it can
         be no private mapping.
         """
-        ram = Ram(self.spec.memory, scratch, progress) if self.library else None
+        ram = Ram.create(self.spec.memory, scratch, progress) if self.library else None
         try:
             if ram and not memory.shared:
                 ram.load(memory.path)

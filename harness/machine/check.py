@@ -59,7 +59,7 @@ def check_emulator(
     with contextlib.ExitStack() as stack:
         ram, dram, environment = None, None, {}
         if board.library:
-            ram = stack.enter_context(Ram(spec.memory, scratch, progress))
+            ram = stack.enter_context(Ram.create(spec.memory, scratch, progress))
             dram = Dram(ram, spec.tags)
             environment = tagram.environment(board.library, spec, ram)
             packed = bytes(

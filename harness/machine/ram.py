@@ -33,23 +33,28 @@ def _available() -> int:
 class Ram:
     """``size`` bytes of DRAM; ``view`` is a shared, writable mapping of all of it.
 
-    It is memory (a memfd), or an unnamed file in ``scratch`` where there is too little:
-    either way nothing is left behind, whatever ends this process.
+    Takes over the descriptor ``fd``.
     """
 
-    def __init__(self, size: int, scratch: Path, progress: Progress) -> None:
+    def __init__(self, fd: int, size: int) -> None:
+        self.fd = fd
         self.size = size
-        if _available() >= size + SPARE:
-            self.fd = os.memfd_create("mte-dram")
-        else:
-            progress.step(f"little memory is free: the guest's DRAM is a file in {scratch}")
-            self.fd = os.open(scratch, os.O_TMPFILE | os.O_RDWR, 0o600)
         try:
-            os.truncate(self.fd, size)
-            self.view = mmap.mmap(self.fd, size)
+            os.truncate(fd, size)
+            self.view = mmap.mmap(fd, size)
         except BaseException:
-            os.close(self.fd)
+            os.close(fd)
             raise
+
+    @classmethod
+    def create(cls, size: int, scratch: Path, progress: Progress) -> Self:
+        """New, zeroed DRAM: memory (a memfd), or an unnamed file in ``scratch`` where there
+        is too little. Either way nothing is left behind, whatever ends this process.
+        """
+        if _available() >= size + SPARE:
+            return cls(os.memfd_create("mte-dram"), size)
+        progress.step(f"little memory is free: the guest's DRAM is a file in {scratch}")
+        return cls(os.open(scratch, os.O_TMPFILE | os.O_RDWR, 0o600), size)
 
     @property
     def path(self) -> str:

@@ -17,11 +17,12 @@ from harness.audit.audit import Audit, Expected, Kind
 from harness.audit.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
 from harness.errors import UsageError
 from harness.machine.geometry import PAGE
-from harness.paths import repository_root
+from harness.paths import cache_root, repository_root
 from harness.probe.compile import PROBE_FLAGS, compile_program
 from harness.target import parse_target
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterable, Iterator
 
     from harness.guest.guest import Guest
@@ -67,6 +68,28 @@ def test_host_and_guest_see_the_same_tags(
     guest.dram.write(guest.dram.storage_address(pfn), b"\x21\x43")
     done = guest.exec(f"kill -USR1 {pid}; while kill -0 {pid} 2>/dev/null; do :; done; cat out")
     assert done.stdout.splitlines()[1] == "1234" + TAGS.hex()[1::2][4:]
+
+
+def test_a_person_sees_tags(
+    start: Callable[[str], Guest],
+    harness_session: Session,
+    cli: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    guest = start("dram")
+    pid, address, pfn = tagged_page(guest, harness_session)
+    guests = cache_root() / "guests"
+    with guest.reachable(guests) as handle:
+        done = cli("tags", str(handle.pid), str(pid), hex(address + 0x28 + (5 << 56)))
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert lines[0].startswith(f"page {address:#x}: frame {pfn:#x}, tags at 0x78")
+        assert "mte_tagged" in lines[1]
+        assert "pointer has tag 5, its granule 1: a checked access faults" in lines[2]
+        assert "> 0x020   1   5a5a5a5a 5a5a5a5a 5a5a5a5a 5a5a5a5a  |ZZZZZZZZZZZZZZZZ|" in lines
+        gone = cli("tags", "1", str(pid), hex(address))
+        assert gone.returncode == UsageError.status
+        assert str(handle.pid) in gone.stderr
+    assert not handle.directory.exists()
 
 
 def test_a_clone_has_dram_of_its_own(

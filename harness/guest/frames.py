@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""From a process's addresses to page frames, by the guest's own page tables."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.machine.geometry import PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.audit.dram import Dram
+    from harness.guest.ssh import Completed
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A page of a process: its frame and /proc/kpageflags entry; None if not in memory."""
+
+    address: int
+    pfn: int | None
+    flags: int | None
+
+    @classmethod
+    def parse(cls, line: str) -> Frame:
+        """From a line of guest/programs/frames.c."""
+        address, pfn, flags = line.split()
+        if pfn == "-":
+            return cls(int(address, 16), None, None)
+        return cls(int(address, 16), int(pfn, 16), int(flags, 16))
+
+
+def read_frames(run: Callable[[str], Completed], pid: int, address: int, pages: int) -> list[Frame]:
+    """The frames behind ``pages`` pages of a process, from ``address`` on.
+
+    ``run`` runs a line in the guest. UsageError without such a process.
+    """
+    done = run(shlex.join(["frames", str(pid), hex(address), str(pages)]))
+    if done.status != 0:
+        raise UsageError(f"process {pid} of the guest has no pagemap: {done.stdout.strip()}")
+    return [Frame.parse(line) for line in done.stdout.splitlines()]
+
+
+def read_memory(
+    run: Callable[[str], Completed], dram: Dram, pid: int, address: int, length: int
+) -> bytes:
+    """Memory of a process, read on the host out of DRAM. UsageError if it is not there."""
+    start = address % PAGE
+    parts = []
+    for frame in read_frames(run, pid, address, (start + length + PAGE - 1) // PAGE):
+        if frame.pfn is None:
+            raise UsageError(f"page {frame.address:#x} of process {pid} is not in memory")
+        parts.append(dram.read(frame.pfn * PAGE, PAGE))
+    return b"".join(parts)[start : start + length]
