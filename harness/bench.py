@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.audit.pressure import hold_pressure
 from harness.deadline import Deadline
 from harness.guest.rundisk import RunKeys
 from harness.guest.ssh import SshConnection
 from harness.kernel import Kernel, resolve
 from harness.machine.command import Memory
+from harness.machine.geometry import PAGE
 from harness.machine.spec import machine
 from harness.machine.template import BOOT_SECONDS, Template, wait_ready
 from harness.paths import cache_root, repository_root
@@ -68,6 +70,16 @@ def cold_boot_time(template: Template) -> float:
                 times.append(time.monotonic() - started)
                 connection.close()
     return statistics.median(times)
+
+
+def audit_time(session: Session, template: Template) -> tuple[float, float, int]:
+    """Seconds for an audit with known tags, of them paused, and how many pages are tagged."""
+    with session.guest(template) as guest:
+        expected = hold_pressure(guest, session.programs, seed=1, seconds=2).expected()
+        guest.audit(expected)  # learns the page flags, once for a kernel
+        started = time.monotonic()
+        audit = guest.audit(expected)
+        return time.monotonic() - started, audit.seconds, audit.tagged
 
 
 @contextmanager
@@ -119,6 +131,13 @@ def main(*, builds: bool) -> None:
         ("clone to first exec answered", f"{answered:.2f} s"),
         ("cold boot to first exec answered", f"{cold:.2f} s"),
         ("clone / cold boot, to first exec", f"{answered / cold:.2f}"),
+    ]
+    dram = session.prepare(Target("stock", machine("dram")))
+    dram_running, _ = clone_times(session, dram)
+    audited, paused, tagged = audit_time(session, dram)
+    rows += [
+        ("clone running on dram", f"{dram_running:.2f} s"),
+        (f"audit, {tagged * PAGE >> 20} MiB tagged", f"{audited:.2f} s, {paused:.2f} s paused"),
     ]
     if builds:
         nothing, unchanged, one_file = build_times()

@@ -94,7 +94,7 @@ static void ktap_fail(const char *file, int line, const char *fmt, ...)
 #define CHECK(cond, fmt, ...) ({						\
 	bool ktap_ok = !!(cond);						\
 	if (!ktap_ok)								\
-		ktap_fail(__FILE__, __LINE__, fmt " [" #cond "]", ##__VA_ARGS__);	\
+		ktap_fail(__FILE__, __LINE__, fmt " [%s]", ##__VA_ARGS__, #cond); \
 	ktap_ok; })
 
 #define CHECK_EQ(got, want, fmt, ...) ({					\
@@ -109,8 +109,8 @@ static void ktap_fail(const char *file, int line, const char *fmt, ...)
 #define MUST(cond, fmt, ...) do {						\
 	if (!(cond)) {								\
 		int ktap_errno = errno;						\
-		ktap_fail(__FILE__, __LINE__, fmt " [" #cond "; errno %d %s]",	\
-			  ##__VA_ARGS__, ktap_errno, strerror(ktap_errno));	\
+		ktap_fail(__FILE__, __LINE__, fmt " [%s; errno %d %s]",		\
+			  ##__VA_ARGS__, #cond, ktap_errno, strerror(ktap_errno)); \
 		_exit(111);							\
 	} } while (0)
 
