@@ -3,7 +3,7 @@
  * probe: pressure
  * area: pressure
  * needs: CONFIG_ARM64_MTE CONFIG_SWAP CONFIG_COMPACTION CONFIG_PROC_PAGE_MONITOR
- * timeout: 90
+ * timeout: 200
  *
  * Memory full of tagged and untagged data, in changing proportion, in several
  * processes, keeps every byte and every tag: over fork and copy-on-write, mprotect,
@@ -496,7 +496,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	/* The last check of all memory, swapped or not, takes its time; to hold has no end. */
-	cases[0].seconds = hold ? 1 << 20 : seconds + 60;
+	/* To fill memory and to check it at the end takes its time; to hold has no end. */
+	cases[0].seconds = hold ? 1 << 20 : seconds + 150;
 	return probe_main(1, argv, cases, 1);
 }

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from harness.audit.audit import Audit, Expected, Kind
+from harness.audit.flagbits import KPF_ARCH_2
 from harness.audit.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
 from harness.errors import UsageError
 from harness.machine.geometry import PAGE
@@ -46,12 +47,16 @@ def start(harness_session: Session) -> Iterator[Callable[[str], Guest]]:
         guest.close()
 
 
+def leave(guest: Guest, session: Session, name: str) -> list[int]:
+    """Starts one of ``programs/`` and leaves it running; the numbers that it printed."""
+    guest.push(compile_program(session.programs, [PROGRAMS / f"{name}.c"], PROBE_FLAGS), name)
+    done = guest.exec(f"./{name} > out 2>&1 & until [ -s out ]; do sleep 0.02; done; cat out")
+    return [int(word, 0) for word in done.stdout.split()]
+
+
 def tagged_page(guest: Guest, session: Session) -> tuple[int, int, int]:
     """Process, address and frame of a page whose tags are ``TAGS``."""
-    program = compile_program(session.programs, [PROGRAMS / "tagged_page.c"], PROBE_FLAGS)
-    guest.push(program, "tagged_page")
-    done = guest.exec("./tagged_page > out 2>&1 & until [ -s out ]; do sleep 0.02; done; cat out")
-    pid, address = (int(word, 0) for word in done.stdout.split())
+    pid, address = leave(guest, session, "tagged_page")
     (frame,) = guest.frames(pid, address, 1)
     assert frame.pfn is not None
     return pid, address, frame.pfn
@@ -133,6 +138,23 @@ def test_auditor_misses_the_flag_of_an_untagged_page(
 def under_pressure(guest: Guest, session: Session) -> tuple[Held, Audit]:
     held = hold_pressure(guest, session.programs, seed=1, seconds=4)
     return held, guest.audit(held.expected())
+
+
+def test_auditor_sees_the_pages_of_a_huge_page(
+    start: Callable[[str], Guest], harness_session: Session
+) -> None:
+    """/proc/kpageflags does not: it has the head's flags for each of them."""
+    guest = start("dram")
+    pid, address, which = leave(guest, harness_session, "partly_tagged")
+    frames = guest.frames(pid, address, which + 1)
+    pfns = [frame.pfn for frame in frames if frame.pfn is not None]
+    assert pfns == list(range(pfns[0], pfns[0] + which + 1)), "no huge page"
+    assert not any((frame.flags or 0) >> KPF_ARCH_2 & 1 for frame in frames)
+    storage = np.zeros((which + 1, 128), np.uint8)
+    storage[which, 1] = 9 << 4
+    audit = guest.audit(Expected(np.array(pfns), storage))
+    assert audit.frames(Kind.NOT_TAGGED) == set(pfns[:which])
+    assert not audit.frames(Kind.TAGS_WRONG)
 
 
 def few(frames: Iterable[int]) -> list[str]:
