@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 ROOT = repository_root()
 PROBES = {probe.name: probe for probe in discover(ROOT / "guest" / "probes")}
-TABLE: list[dict[str, Any]] = tomllib.loads(
-    (ROOT / "kernel-configs" / "mutants" / "mutants.toml").read_text()
-)["mutant"]
+TABLE: list[dict[str, Any]] = [
+    mutant
+    for mutant in tomllib.loads((ROOT / "kernel-configs" / "mutants" / "mutants.toml").read_text())[
+        "mutant"
+    ]
+    if "equivalent" not in mutant
+]
 PARAMETER = "/sys/module/kernel/parameters/mte_mutant"
 
 
