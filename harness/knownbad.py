@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The table of known-bad kernels: each must fail exactly the probes that its recipe names."""
+"""The table of known-bad kernels: each must fail the probes that its recipe names, and no others.
+
+Where a kernel shows what an earlier owner left in a page, it is chance which probes
+come by such a page: the recipe names them as well, as those that sometimes fail.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +34,18 @@ class Row:
 
     recipe: Recipe
     expected: frozenset[str]
+    sometimes: frozenset[str]
     failed: frozenset[str]
     ran: int
     seconds: float
 
     @property
     def proved(self) -> bool:
-        """Whether exactly the named probes failed, among those that ran at all."""
-        return bool(self.ran and self.expected) and self.failed == self.expected
+        """Whether all probes failed that must, and none that must not, of those that ran."""
+        return (
+            bool(self.ran and self.expected)
+            and self.expected <= self.failed <= self.expected | self.sometimes
+        )
 
     @property
     def difference(self) -> str:
@@ -45,7 +53,7 @@ class Row:
         words = [] if self.expected else ["the recipe names no probe yet"]
         if missed := self.expected - self.failed:
             words.append(f"should have failed: {', '.join(sorted(missed))}")
-        if surplus := self.failed - self.expected:
+        if surplus := self.failed - self.expected - self.sometimes:
             words.append(f"failed as well: {', '.join(sorted(surplus))}")
         return "; ".join(words) or ("" if self.ran else "no probe ran")
 
@@ -87,6 +95,7 @@ def prove(session: Session, recipe: Recipe, machine: str | None, workers: int) -
     return Row(
         recipe,
         frozenset(recipe.known_bad.probes),
+        frozenset(recipe.known_bad.sometimes),
         frozenset(item.name for item in run.items if not item.good),
         len(run.items),
         run.seconds,

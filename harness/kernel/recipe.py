@@ -16,7 +16,8 @@ directory = "path"            #   relative to kernel.toml
 
 [known_bad]                   # kernel-configs/known-bad/ only
 breaks = "what the patch breaks"
-probes = ["swap_disk"]        # the probes that must fail, and no others
+probes = ["swap_disk"]        # the probes that must fail
+sometimes = ["ksm_merge"]     # those that may: what they see of it is chance. And no others
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ FILE = "kernel.toml"
 
 TOP_KEYS = {"description", "inherits", "fragments", "optional", "patches", "mbox", "machine"}
 BASE_KEYS = {"debian", "git", "revision", "directory"}
-KNOWN_BAD_KEYS = {"breaks", "probes"}
+KNOWN_BAD_KEYS = {"breaks", "probes", "sometimes"}
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ Base = DebianBase | GitBase | DirectoryBase
 
 @dataclass(frozen=True)
 class KnownBad:
-    """What a recipe breaks on purpose, and the probes that must notice."""
+    """What a recipe breaks on purpose, the probes that must notice, and those that may."""
 
     breaks: str
     probes: tuple[str, ...]
+    sometimes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,9 @@ def _machine(toml: _Toml, top: dict[str, Any]) -> str | None:
 
 def _known_bad(toml: _Toml) -> KnownBad:
     table = toml.table(toml.values["known_bad"], KNOWN_BAD_KEYS, "known_bad")
-    return KnownBad(toml.text(table, "breaks"), toml.texts(table, "probes"))
+    return KnownBad(
+        toml.text(table, "breaks"), toml.texts(table, "probes"), toml.texts(table, "sometimes")
+    )
 
 
 class _Toml:
