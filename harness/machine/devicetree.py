@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.machine.spec import MachineSpec
     from harness.store import Store
 
-FORMAT = 1
+BLOB = "machine.dtb"
 COMPATIBLE = "arm,mte-tag-storage"
 
 
@@ -33,17 +33,26 @@ def obtain_device_tree(store: Store, qemu: Qemu, spec: MachineSpec) -> Path | No
     """The device tree blob of this machine; None where QEMU's own serves."""
     if not spec.tags or spec.describe is Description.UNAWARE:
         return None
-    key = hashlib.sha256(repr((FORMAT, qemu.identity, spec.key())).encode()).hexdigest()[:16]
+    # QEMU puts new random seeds into each dump; a template's guest has to keep its own.
+    dump = store.obtain(
+        _key(repr((qemu.identity, spec.key())).encode()),
+        lambda directory: _dump(qemu, spec, directory / BLOB),
+    )
+    tree = fdt.parse_dtb((dump / BLOB).read_bytes())
+    describe(tree, spec)
+    blob = tree.to_dtb(version=17)
 
     def make(directory: Path) -> None:
-        tree = fdt.parse_dtb(_dump(qemu, spec, directory / "qemu.dtb"))
-        describe(tree, spec)
-        (directory / "machine.dtb").write_bytes(tree.to_dtb(version=17))
+        (directory / BLOB).write_bytes(blob)
 
-    return store.obtain(key, make) / "machine.dtb"
+    return store.obtain(_key(blob), make) / BLOB
 
 
-def _dump(qemu: Qemu, spec: MachineSpec, path: Path) -> bytes:
+def _key(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _dump(qemu: Qemu, spec: MachineSpec, path: Path) -> None:
     command = [
         str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none",
         "-machine", f"{spec.machine},dumpdtb={path}", "-cpu", spec.cpu,
@@ -52,7 +61,6 @@ def _dump(qemu: Qemu, spec: MachineSpec, path: Path) -> bytes:
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if result.returncode != 0 or not path.exists():
         raise MachineError(f"{qemu.path} gives no device tree: {result.stderr.strip()}")
-    return path.read_bytes()
 
 
 def describe(tree: fdt.FDT, spec: MachineSpec) -> None:

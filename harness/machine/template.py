@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from harness.kernel import Kernel
     from harness.machine.board import Board
     from harness.machine.process import QemuProcess
-    from harness.machine.qemu import Qemu
     from harness.machine.spec import MachineSpec
     from harness.progress import Progress
     from harness.store import Store
@@ -149,11 +148,12 @@ def wait_ready(process: QemuProcess, kernel: Kernel, seconds: float) -> None:
             raise _boot_failure(process, kernel, f"silent for {seconds:.0f} s (hang)")
 
 
-def template_key(
-    qemu: Qemu, spec: MachineSpec, kernel: Kernel, image: GuestImage, append: str
-) -> str:
+def template_key(board: Board, kernel: Kernel, image: GuestImage, append: str) -> str:
     """Sixteen hex digits over all that the saved guest depends on."""
-    words = (FORMAT, qemu.identity, qemu.banner, spec.key(), kernel.key, image.key, append)
+    qemu, tree = board.qemu, board.device_tree
+    told = tree.read_bytes() if tree else b""
+    machine = (qemu.identity, qemu.banner, board.spec.key(), told)
+    words = (FORMAT, *machine, kernel.key, image.key, append)
     return hashlib.sha256(repr(words).encode()).hexdigest()[:16]
 
 
@@ -184,7 +184,7 @@ def obtain_template(
 ) -> Template:
     """The template of this kernel on this machine, booted and saved if it is not there yet."""
     spec = board.spec
-    key = template_key(board.qemu, spec, kernel, image, append)
+    key = template_key(board, kernel, image, append)
 
     def make(directory: Path) -> None:
         progress.step(f"booting {kernel.name} on {spec.name}")
