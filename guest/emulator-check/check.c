@@ -21,7 +21,6 @@ typedef unsigned long u64;
 #define TAGGED_EL0	((u8 *)0x48200000)	/* EL0 may read and write */
 #define EL0_CODE	((u8 *)0x48400000)
 #define PLAIN		((u8 *)0x48600000)	/* Normal memory that is not Tagged */
-#define FOUND		((u8 *)0x48800000)	/* never written here: the host may have set tags */
 
 extern struct { u64 esr, far, context[14]; } fault;
 extern u8 el0_load[], el0_store[], el0_end[];
@@ -378,6 +377,11 @@ static void nothing_is_checked_with_tco_or_untagged_memory(void)
 	check_tags(TCF_NONE, TCF_NONE);
 }
 
+/* All over DRAM: pages that this program tags, and pages that only the host may have. */
+#define PLACES	3
+static u8 *const left[PLACES] = { (u8 *)0x4c000000, (u8 *)0x55000000, (u8 *)0x7e000000 };
+static u8 *const found[PLACES] = { (u8 *)0x4c200000, (u8 *)0x55200000, (u8 *)0x7e200000 };
+
 /* --- set-up ----------------------------------------------------------------- */
 
 static u64 level1[512] __attribute__((aligned(4096)));
@@ -405,7 +409,10 @@ static void mmu_on(void)
 	map(TAGGED, (u64)TAGGED, ATTR(NORMAL_TAGGED));
 	map(TAGGED_ALIAS, (u64)TAGGED, ATTR(NORMAL_TAGGED));
 	map(TAGGED_EL0, (u64)TAGGED_EL0, ATTR(NORMAL_TAGGED) | EL0_RW);
-	map(FOUND, (u64)FOUND, ATTR(NORMAL_TAGGED));
+	for (i = 0; i < PLACES; i++) {
+		map(left[i], (u64)left[i], ATTR(NORMAL_TAGGED));
+		map(found[i], (u64)found[i], ATTR(NORMAL_TAGGED));
+	}
 	map(EL0_CODE, (u64)EL0_CODE, ATTR(NORMAL) | EL0_RW);
 	level1[0] = 0UL | ATTR(DEVICE) | BLOCK | AF;
 	level1[1] = (u64)level2 | TABLE;
@@ -425,14 +432,18 @@ static void mmu_on(void)
  */
 static void show_tags_to_host(void)
 {
-	u64 i;
+	u64 i, place;
 
-	for (i = 0; i < 256; i++)
-		stg(TAGGED + i * GRANULE, (i * 7 + 1) & 15);
-	put("# tags found: ");
-	for (i = 0; i < 256; i++)
-		*UART = "0123456789abcdef"[ldg(FOUND + i * GRANULE)];
-	put("\n");
+	for (place = 0; place < PLACES; place++) {
+		for (i = 0; i < 256; i++)
+			stg(left[place] + i * GRANULE, (i * 7 + place) & 15);
+		put("# tags found at ");
+		put_hex((u64)found[place]);
+		put(": ");
+		for (i = 0; i < 256; i++)
+			*UART = "0123456789abcdef"[ldg(found[place] + i * GRANULE)];
+		put("\n");
+	}
 }
 
 #define CASE(f) { f, #f }

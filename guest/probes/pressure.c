@@ -19,6 +19,7 @@
  */
 #define _GNU_SOURCE
 #include <getopt.h>
+#include <sys/personality.h>
 
 #include "swap.h"
 
@@ -113,6 +114,17 @@ static uint64_t storage_of(uint64_t pfn)
 	return 0;
 }
 
+/* The first frame whose tags are in this one, if it is tag storage; else 0. */
+static uint64_t stored_in(uint64_t pfn)
+{
+	int i;
+
+	for (i = 0; i < region_count; i++)
+		if (pfn * PAGE - regions[i].storage < regions[i].size / 32)
+			return (regions[i].base + (pfn * PAGE - regions[i].storage) * 32) / PAGE;
+	return 0;
+}
+
 /* Counts a wrong page, and tells of the first few. */
 static void tell(int kind, const void *page, uint32_t generation, const char *what,
 		 unsigned int count, unsigned int where, uint64_t want, uint64_t got)
@@ -122,10 +134,11 @@ static void tell(int kind, const void *page, uint32_t generation, const char *wh
 	__atomic_fetch_add(kind == WRONG_TAGS ? &all->wrong_tags : &all->wrong_data, 1,
 			   __ATOMIC_SEQ_CST);
 	if (__atomic_fetch_add(&all->told[kind == WRONG_DATA], 1, __ATOMIC_SEQ_CST) < TOLD)
-		ktap_note("wrong %s: process %d page %p generation %u frame %#llx, tags at %#llx; "
-			  "%u wrong, first at %#x: expected %#llx, saw %#llx",
-			  what, getpid(), page, generation, (unsigned long long)pfn,
-			  (unsigned long long)storage_of(pfn), count, where,
+		ktap_note("wrong %s: process %d page %p generation %u frame %#llx (tags at %#llx, "
+			  "holds those of 32 frames from %#llx); %u wrong, first at %#x: "
+			  "expected %#llx, saw %#llx", what, getpid(), page, generation,
+			  (unsigned long long)pfn, (unsigned long long)storage_of(pfn),
+			  (unsigned long long)stored_in(pfn), count, where,
 			  (unsigned long long)want, (unsigned long long)got);
 }
 
@@ -401,6 +414,18 @@ static void work(void)
 		pause();
 }
 
+/* Whether no worker has ended; leaves its status for waitpid(). */
+static bool still_working(const pid_t *workers)
+{
+	siginfo_t info = { 0 };
+	int i;
+
+	for (i = 0; i < WORKERS; i++)
+		if (waitid(P_PID, workers[i], &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid)
+			return false;
+	return true;
+}
+
 static void under_pressure(void)
 {
 	pid_t workers[WORKERS];
@@ -428,13 +453,15 @@ static void under_pressure(void)
 			_exit(0);
 		}
 	}
-	while (all->full < WORKERS && waitpid(-1, &status, WNOHANG) == 0)
+	/* A worker that ends early has failed; the others must not wait for it. */
+	while (all->full < WORKERS && still_working(workers))
 		usleep(10000);
-	for (start = now(); now() - start < seconds;)
+	for (start = now(); now() - start < seconds && still_working(workers);)
 		usleep(10000);
 	all->stop = 1;
-	while (hold && all->held < WORKERS)
+	while (hold && all->held < WORKERS && still_working(workers))
 		usleep(10000);
+	MUST(!hold || all->held == WORKERS, "a worker ended early: nothing to hold");
 	if (hold) {
 		ktap_note("hold %d %#lx %u", getpid(), (unsigned long)table, all->records);
 		pause();
@@ -475,6 +502,11 @@ int main(int argc, char **argv)
 	struct probe_case cases[] = { { "under_pressure", under_pressure, 0 } };
 	int option;
 
+	/* Data and tags come of the addresses: with a seed they are the same each time. */
+	if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE)) {
+		personality(ADDR_NO_RANDOMIZE);
+		execv("/proc/self/exe", argv);
+	}
 	while ((option = getopt_long(argc, argv, "l", options, NULL)) != -1) {
 		switch (option) {
 		case 'r':

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import enum
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,17 +18,17 @@ import numpy as np
 from harness.audit.dram import unpack
 from harness.audit.flagbits import KPF_ARCH_2, KPF_RESERVED, Samples
 from harness.audit.vmcore import Pages, Vmcoreinfo
+from harness.errors import AuditError
 from harness.machine.geometry import GRANULE, PAGE
 from harness.machine.spec import Description
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
 
     from harness.audit.dram import Dram
     from harness.guest.guest import Guest
-    from harness.machine.spec import MachineSpec
+
+    Frames = npt.NDArray[np.int64]
 
 KPF = {"tagged": KPF_ARCH_2, "reserved": KPF_RESERVED}
 # By kernel key: a build has its page flags for good.
@@ -37,89 +36,119 @@ _BITS: dict[str, dict[str, int]] = {}
 
 
 class Kind(enum.StrEnum):
-    """What can be wrong with a page."""
+    """What can be wrong with a page, or not be known."""
 
-    STORAGE_IN_USE = "storage in use for data"
-    STORAGE_TAGGED = "a page of the tag storage is tagged"
-    TAGS_WRONG = "tags are not those that were set"
-    NOT_TAGGED = "the kernel does not have the page as tagged"
+    STORAGE_IN_USE = "its storage is in use for data"
+    STORAGE_TAGGED = "it is tag storage, and tagged"
+    TAGS_WRONG = "its tags are not those that were set"
+    NOT_TAGGED = "the kernel does not have it as tagged"
+    UNKNOWN = "whether its storage is free cannot be told"
 
 
 @dataclass(frozen=True)
 class Expected:
     """Tags that a program has set: ``pfns`` of shape (n,), ``storage`` of shape (n, 128)."""
 
-    pfns: npt.NDArray[np.int64]
+    pfns: Frames
     storage: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One page that is wrong; ``storage`` is the physical address of its tags."""
+class Snapshot:
+    """What was copied from a paused guest; ``seen`` are the storage bytes of ``expected``."""
 
-    kind: Kind
-    pfn: int
-    storage: int
-    detail: str
-
-    def __str__(self) -> str:
-        """One line."""
-        return f"frame {self.pfn:#x} (tags at {self.storage:#x}): {self.kind.value}: {self.detail}"
-
-
-@dataclass(frozen=True)
-class Audit:
-    """``tagged`` pages were looked at; ``seconds`` is how long the guest was paused."""
-
-    tagged: int
-    expected: int
-    findings: tuple[Finding, ...]
+    pages: Pages
+    bits: dict[str, int]
+    expected: Expected | None
+    seen: npt.NDArray[np.uint8] | None
     seconds: float
-    by_kind: Counter[Kind] = field(default_factory=Counter)
+
+
+class Audit:
+    """What a snapshot shows. ``seconds`` is how long the guest was paused for it."""
+
+    def __init__(self, dram: Dram, describe: Description, snapshot: Snapshot) -> None:
+        self._dram = dram
+        self._snapshot = snapshot
+        self.seconds = snapshot.seconds
+        self.expected = len(snapshot.expected.pfns) if snapshot.expected else 0
+        tagged = snapshot.pages.flag(snapshot.bits["tagged"])
+        self.tagged = int(tagged.sum())
+        in_use, unknown = _storage(dram, describe, snapshot, tagged)
+        own = np.array(sorted(dram.storage_frames()))
+        found = {
+            Kind.STORAGE_IN_USE: in_use,
+            Kind.STORAGE_TAGGED: own[tagged[own - snapshot.pages.first]],
+            Kind.UNKNOWN: unknown,
+            **_compare(snapshot, tagged),
+        }
+        self._found: dict[Kind, Frames] = {kind: pfns for kind, pfns in found.items() if len(pfns)}
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.findings
+        """Whether nothing is wrong, as far as it can be known."""
+        return not self._found.keys() - {Kind.UNKNOWN}
 
     def frames(self, kind: Kind) -> frozenset[int]:
-        """The page frames with a finding of that kind."""
-        return frozenset(f.pfn for f in self.findings if f.kind is kind)
+        """The page frames that this is said of."""
+        return frozenset(self._found.get(kind, np.array([], np.int64)).tolist())
 
-    def text(self, limit: int = 20) -> str:
-        """What was found, for a person."""
-        head = f"{self.tagged} tagged pages, {self.expected} with known tags: "
+    def text(self, limit: int = 8) -> str:
+        """What was found, with the first ``limit`` pages of each kind, for a person."""
+        lines = [f"{self.tagged} tagged pages, {self.expected} with known tags"]
+        for kind, pfns in self._found.items():
+            lines.append(f"{len(pfns)} pages: {kind.value}")
+            lines.extend(f"  {self._detail(kind, int(pfn))}" for pfn in pfns[:limit])
         if self.clean:
-            return head + "consistent"
-        kinds = ", ".join(f"{count} x {kind.value}" for kind, count in self.by_kind.items())
-        lines = [head + kinds, *map(str, self.findings[:limit])]
-        if len(self.findings) > limit:
-            lines.append(f"and {len(self.findings) - limit} more")
+            lines.append("consistent")
         return "\n".join(lines)
+
+    def _detail(self, kind: Kind, pfn: int) -> str:
+        at = self._dram.storage_address(pfn)
+        where = f"frame {pfn:#x}, tags at {at:#x}"
+        if kind in (Kind.STORAGE_IN_USE, Kind.UNKNOWN):
+            block = _block(self._dram, at // PAGE)
+            used = "; ".join(f"{x:#x} is {self._snapshot.pages.describe(x)}" for x in block)
+            return f"{where}: {used}"
+        if kind is Kind.TAGS_WRONG:
+            return f"{where}: {self._difference(pfn)}"
+        return where
+
+    def _difference(self, pfn: int) -> str:
+        expected, seen = self._snapshot.expected, self._snapshot.seen
+        assert expected is not None
+        assert seen is not None
+        row = int(np.flatnonzero(expected.pfns == pfn)[0])
+        want, got = unpack(expected.storage[row]), unpack(seen[row])
+        wrong = np.flatnonzero(want != got)
+        first = int(wrong[0])
+        return (
+            f"{len(wrong)} of {len(want)} granules, the first at offset {first * GRANULE:#x}: "
+            f"expected {int(want[first]):#x}, saw {int(got[first]):#x}"
+        )
 
 
 def audit(guest: Guest, expected: Expected | None = None) -> Audit:
-    """Audits ``guest`` as it is now. It is paused meanwhile, for tens of milliseconds.
+    """Audits ``guest``, which must be running. It is paused for tens of milliseconds.
 
     Raises UsageError where tags are not in DRAM, and AuditError where the kernel does
-    not tell what has to be known.
+    not tell what has to be known, or its own structures are damaged.
     """
-    dram = guest.dram
+    dram, describe = guest.dram, guest.template.spec.describe
+    if describe not in (Description.CARVEOUT, Description.UNAWARE):
+        raise AuditError(
+            f"how a kernel holds tag storage on {guest.template.spec.name} is not known",
+            "audit on dram/carveout or dram/unaware",
+        )
     place = guest.exec("cat /sys/kernel/vmcoreinfo", phase="reading vmcoreinfo").stdout
     info = Vmcoreinfo.read(dram, place)
     bits = _flag_bits(guest, dram, info)
-    started = time.monotonic()
     with guest.paused():
-        pages = Pages(dram, info)
-        findings = tuple(_judge(dram, guest.template.spec, pages, bits, expected))
-    flagged = _has(pages, bits["tagged"])
-    return Audit(
-        int(flagged.sum()),
-        len(expected.pfns) if expected else 0,
-        findings,
-        time.monotonic() - started,
-        Counter(f.kind for f in findings),
-    )
+        started = time.monotonic()
+        pages = Pages.read(dram, info)
+        seen = dram.tags_of(expected.pfns) if expected else None
+        seconds = time.monotonic() - started
+    return Audit(dram, describe, Snapshot(pages, bits, expected, seen, seconds))
 
 
 def _flag_bits(guest: Guest, dram: Dram, info: Vmcoreinfo) -> dict[str, int]:
@@ -127,52 +156,53 @@ def _flag_bits(guest: Guest, dram: Dram, info: Vmcoreinfo) -> dict[str, int]:
     if key not in _BITS:
         samples = Samples(guest)
         try:
-            _BITS[key] = samples.bits(Pages(dram, info), KPF)
+            with guest.paused():
+                pages = Pages.read(dram, info)
+            _BITS[key] = samples.bits(pages, KPF)
         finally:
             samples.close()
     return _BITS[key]
 
 
-def _has(pages: Pages, bit: int) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = (pages.flags >> np.uint64(bit)) & np.uint64(1) == 1
-    return found
+def _block(dram: Dram, frame: int) -> range:
+    """The frames of the storage block that ``frame`` is in."""
+    region = next(r for r in dram.regions if r.storage <= frame * PAGE < r.storage_end)
+    pages = region.block_size // PAGE
+    start = frame - (frame - region.storage // PAGE) % pages
+    return range(start, start + pages)
 
 
-def _judge(
-    dram: Dram, spec: MachineSpec, pages: Pages, bits: dict[str, int], expected: Expected | None
-) -> Iterator[Finding]:
-    tagged = _has(pages, bits["tagged"])
-    unused = pages.free()
-    if spec.describe is not Description.UNAWARE:
-        # Reserved because the device tree says so; else by the kernel, early, for itself.
-        unused |= _has(pages, bits["reserved"])
+def _storage(
+    dram: Dram, describe: Description, snapshot: Snapshot, tagged: npt.NDArray[np.bool_]
+) -> tuple[Frames, Frames]:
+    """The tagged pages whose storage block is in use, and those of which it is not known."""
+    pages = snapshot.pages
+    free, unowned = pages.buddy(), pages.unowned()
+    if describe is Description.CARVEOUT:
+        # Reserved (no-map) because the device tree says so, and only there.
+        free |= pages.flag(snapshot.bits["reserved"])
+    state = np.zeros(len(free), np.int8)  # 0: not in use, 1: not known, 2: in use
+    for pfn in dram.storage_frames():
+        at = pfn - pages.first
+        if not free[at]:
+            state[at] = 2 if not unowned[at] else 0 if pages.listed(pfn) else 1
+    worst = state.copy()
+    for region in dram.regions:
+        rows = slice(region.storage // PAGE - pages.first, region.storage_end // PAGE - pages.first)
+        blocks = state[rows].reshape(-1, region.block_size // PAGE)
+        worst[rows] = np.repeat(blocks.max(axis=1), region.block_size // PAGE)
     pfns = np.flatnonzero(tagged) + pages.first
-    storage = dram.storage_addresses(pfns)
-    holders = storage // PAGE
-    bad = ~unused[holders - pages.first]
-    for pfn, at in zip(pfns[bad], storage[bad], strict=True):
-        yield Finding(Kind.STORAGE_IN_USE, int(pfn), int(at), pages.describe(int(at) // PAGE))
-    own = np.array(sorted(dram.storage_frames()))
-    for pfn in own[tagged[own - pages.first]]:
-        at = dram.storage_address(int(pfn))
-        yield Finding(Kind.STORAGE_TAGGED, int(pfn), at, "PG_mte_tagged is set")
-    if expected is not None:
-        yield from _compare(dram, tagged[expected.pfns - pages.first], expected)
+    found = worst[dram.storage_addresses(pfns) // PAGE - pages.first]
+    return pfns[found == 2], pfns[found == 1]
 
 
-def _compare(dram: Dram, tagged: npt.NDArray[np.bool_], expected: Expected) -> Iterator[Finding]:
-    storage = dram.storage_addresses(expected.pfns)
-    for pfn, at in zip(expected.pfns[~tagged], storage[~tagged], strict=True):
-        yield Finding(Kind.NOT_TAGGED, int(pfn), int(at), "PG_mte_tagged is clear")
-    seen = dram.tags_of(expected.pfns)
-    for row in np.flatnonzero((seen != expected.storage).any(axis=1)):
-        want, got = unpack(expected.storage[row]), unpack(seen[row])
-        wrong = np.flatnonzero(want != got)
-        first = int(wrong[0])
-        yield Finding(
-            Kind.TAGS_WRONG,
-            int(expected.pfns[row]),
-            int(storage[row]),
-            f"{len(wrong)} of {len(want)} granules; the first at offset {first * GRANULE:#x}: "
-            f"expected {int(want[first]):#x}, saw {int(got[first]):#x}",
-        )
+def _compare(snapshot: Snapshot, tagged: npt.NDArray[np.bool_]) -> dict[Kind, Frames]:
+    """What is wrong with the pages whose tags are known."""
+    expected, seen = snapshot.expected, snapshot.seen
+    if expected is None or seen is None:
+        return {}
+    wrong = (seen != expected.storage).any(axis=1)
+    return {
+        Kind.NOT_TAGGED: expected.pfns[~tagged[expected.pfns - snapshot.pages.first]],
+        Kind.TAGS_WRONG: expected.pfns[wrong],
+    }

@@ -69,9 +69,9 @@ class Dram:
 
     def tags_of(self, pfns: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """The storage bytes of many page frames: shape (n, 128)."""
+        wanted = (self.storage_addresses(pfns) - DRAM) // PAGE_STORAGE
         rows = np.frombuffer(self._ram.view, np.uint8).reshape(-1, PAGE_STORAGE)
-        # A copy: a view would keep the mapping from being closed.
-        found: npt.NDArray[np.uint8] = rows[(self.storage_addresses(pfns) - DRAM) // PAGE_STORAGE]
+        found: npt.NDArray[np.uint8] = rows[wanted]  # a copy: a view would keep the mapping open
         return found
 
     def storage_addresses(self, pfns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

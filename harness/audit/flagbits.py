@@ -62,6 +62,7 @@ class Samples:
         )
         pid, *lines = done.stdout.splitlines()
         if not lines or lines[-1] != "done":
+            self._guest.exec(f"kill {pid} 2>/dev/null", phase="ending the page samples")
             raise AuditError(f"the guest's page flags cannot be read: {done.stdout[-200:]}")
         self._pid = int(pid)
         table = np.array([[int(word, 16) for word in line.split()] for line in lines[:-1]])
@@ -70,7 +71,7 @@ class Samples:
 
     def bits(self, pages: Pages, wanted: dict[str, int]) -> dict[str, int]:
         """For each name in ``wanted`` (a KPF bit), the bit of page->flags."""
-        flags = pages.flags[self.pfns - pages.first]
+        flags = pages.array["flags"][self.pfns - pages.first]
         return {name: find_bit(flags, self.stable, kpf) for name, kpf in wanted.items()}
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.audit.audit import Expected
-from harness.errors import GuestLostError, HarnessError
+from harness.errors import HarnessError
 from harness.machine.geometry import TAGS
 from harness.paths import repository_root
 from harness.probe.compile import PROBE_FLAGS, compile_program
@@ -87,7 +87,7 @@ class Held:
 def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> Held:
     """Runs the program for ``seconds`` and reads its table out of DRAM, once it holds.
 
-    Raises HarnessError when it ends instead, and GuestLostError with the guest.
+    Raises HarnessError when it ends instead, with what it said.
     """
     guest.push(compile_program(programs, [SOURCE], PROBE_FLAGS), SOURCE.stem)
     regions = " ".join(
@@ -102,9 +102,9 @@ def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> 
     )
     match = re.search(r"^# hold (\d+) (0x[0-9a-f]+) (\d+)$", done.stdout, re.MULTILINE)
     if match is None:
-        if done.status is None:
-            raise GuestLostError(f"no end of the pressure program\n{done.stdout}")
-        raise HarnessError(f"the pressure program ended: {done.stdout}{done.stderr}")
+        said = guest.exec(f"cat {OUTPUT}").stdout
+        how = "ended" if done.status == 0 else f"does not hold after {done.seconds:.0f} s"
+        raise HarnessError(f"the pressure program {how}", f"pressure --seed {seed} --hold", said)
     pid, address, count = int(match[1]), int(match[2], 16), int(match[3])
     records = np.frombuffer(guest.memory(pid, address, count * RECORD.itemsize), RECORD)
     good = records["check"] == (

@@ -36,9 +36,10 @@ def describe_page(dram: Dram, frame: Frame, pointer: int) -> Iterator[str]:
         f"page {frame.address:#x}: frame {frame.pfn:#x}, "
         f"tags at {dram.storage_address(frame.pfn):#x}"
     )
-    yield f"kpageflags: {', '.join(names)}"
+    head = " (of the huge page's head)" if frame.flags >> 16 & 1 else ""
+    yield f"kpageflags{head}: {', '.join(names)}"
     at, own = pointer % PAGE // GRANULE, pointer >> 56 & 15
-    if own != tags[at]:
+    if frame.flags >> 41 & 1 and own != tags[at]:
         yield f"the pointer has tag {own:x}, its granule {tags[at]:x}: a checked access faults"
     yield "offset  tag  data"
     before, skipped = None, False

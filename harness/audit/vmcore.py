@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.errors import AuditError
+from harness.errors import AuditError, UsageError
 from harness.machine.geometry import PAGE
 
 if TYPE_CHECKING:
@@ -27,9 +27,19 @@ if TYPE_CHECKING:
 
     from harness.audit.dram import Dram
 
-FIELDS = {"flags": "<u8", "compound_head": "<u8", "mapping": "<u8", "private": "<u8",
-          "_mapcount": "<u4", "_refcount": "<i4"}  # fmt: skip
+# Fields of struct page: format, the name in vmcoreinfo, and bytes on from there.
+FIELDS = {
+    "flags": ("<u8", "flags", 0),
+    "compound_head": ("<u8", "compound_head", 0),
+    "lru_next": ("<u8", "lru", 0),
+    "lru_prev": ("<u8", "lru", 8),
+    "mapping": ("<u8", "mapping", 0),
+    "private": ("<u8", "private", 0),
+    "_mapcount": ("<u4", "_mapcount", 0),
+    "_refcount": ("<i4", "_refcount", 0),
+}
 CURE = "build the kernel with CONFIG_CRASH_DUMP, as recipe stock does"
+DAMAGED = "the guest's own memory is damaged: look at it with guest.dram"
 # Descriptors, Arm ARM (DDI 0487) D8.3.
 _VALID, _TABLE, _ADDRESS = 1, 2, 0x0000_FFFF_FFFF_F000
 _LEVEL_BITS = 9
@@ -47,8 +57,11 @@ class Vmcoreinfo:
         match = re.fullmatch(r"(0x[0-9a-f]+) ([0-9a-f]+)\s*", place)
         if match is None:
             raise AuditError("the kernel has no /sys/kernel/vmcoreinfo", CURE)
-        note = dram.read(int(match[1], 16), int(match[2], 16))
-        name_size, size, _ = struct.unpack_from("<III", note)  # Elf64_Nhdr, elf(5)
+        try:
+            note = dram.read(int(match[1], 16), int(match[2], 16))
+            name_size, size, _ = struct.unpack_from("<III", note)  # Elf64_Nhdr, elf(5)
+        except (UsageError, struct.error):
+            raise AuditError(f"vmcoreinfo is not at {place}", DAMAGED) from None
         start = 12 + (name_size + 3) // 4 * 4
         text = note[start : start + size].decode("ascii", "replace")
         return cls(dict(line.split("=", 1) for line in text.splitlines() if "=" in line))
@@ -56,10 +69,11 @@ class Vmcoreinfo:
     def number(self, key: str) -> int:
         """A number, whatever its base: ``SYMBOL(…)`` and ``NUMBER(0x…)`` are hexadecimal."""
         try:
-            text = self.lines[key]
+            return int(self.lines[key], 16 if key.startswith("SYMBOL") else 0)
         except KeyError:
             raise AuditError(f"vmcoreinfo has no {key}", CURE) from None
-        return int(text, 16 if key.startswith("SYMBOL") else 0)
+        except ValueError:
+            raise AuditError(f"vmcoreinfo: {key}={self.lines[key]}", DAMAGED) from None
 
 
 class Translation:
@@ -69,7 +83,10 @@ class Translation:
         self._dram = dram
         bits = info.number("NUMBER(VA_BITS)")
         if info.number("PAGESIZE") != PAGE or (bits - 12) % _LEVEL_BITS:
-            raise AuditError(f"page tables of {bits} bits are not understood", "use 4 KiB pages")
+            raise AuditError(
+                f"page tables of {bits} bits are not understood",
+                "set CONFIG_ARM64_4K_PAGES, and CONFIG_ARM64_VA_BITS_48 or 39",
+            )
         self._levels = (bits - 12) // _LEVEL_BITS
         self._table = info.number("SYMBOL(swapper_pg_dir)") - info.number("NUMBER(kimage_voffset)")
 
@@ -98,44 +115,102 @@ class Translation:
             length -= piece
 
 
+@dataclass(frozen=True)
+class Marks:
+    """How a kernel marks pages: ``buddy`` is _mapcount of a free block's first page, ``head``
+    a mask of page->flags, ``orders`` how many there are, ``list_offset`` that of page->lru.
+    """
+
+    buddy: int
+    head: int
+    orders: int
+    list_offset: int
+
+
+def page_type(offsets: list[int], size: int) -> np.dtype[np.void]:
+    """struct page with the fields of ``FIELDS`` at ``offsets``, ``size`` bytes long."""
+    formats = [form for form, _, _ in FIELDS.values()]
+    return np.dtype(
+        {"names": list(FIELDS), "formats": formats, "offsets": offsets, "itemsize": size}
+    )
+
+
 class Pages:
-    """struct page of the frames ``first`` to ``first + n - 1``: arrays, one entry a frame."""
+    """struct page of every frame of DRAM: arrays, one entry a frame, from frame ``first`` on.
 
-    def __init__(self, dram: Dram, info: Vmcoreinfo) -> None:
-        size = info.number("SIZE(page)")
-        frames = dram.frames
-        self.first = frames.start
-        start = info.number("SYMBOL(vmemmap)") + self.first * size
-        raw = b"".join(Translation(dram, info).read(start, len(frames) * size))
-        self._array = np.frombuffer(
-            raw,
-            np.dtype(
-                {
-                    "names": list(FIELDS),
-                    "formats": list(FIELDS.values()),
-                    "offsets": [info.number(f"OFFSET(page.{name})") for name in FIELDS],
-                    "itemsize": size,
-                }
-            ),
+    ``array`` has the fields of ``FIELDS``; ``base`` is the address of its first struct page.
+    """
+
+    def __init__(self, array: npt.NDArray[np.void], first: int, base: int, marks: Marks) -> None:
+        self.array = array
+        self.first = first
+        self._base = base
+        self._marks = marks
+
+    @classmethod
+    def read(cls, dram: Dram, info: Vmcoreinfo) -> Pages:
+        """A copy out of DRAM, of tens of MiB. The guest has to be paused."""
+        size, frames = info.number("SIZE(page)"), dram.frames
+        base = info.number("SYMBOL(vmemmap)") + frames.start * size
+        offsets = [info.number(f"OFFSET(page.{name})") + on for _, name, on in FIELDS.values()]
+        raw = b"".join(Translation(dram, info).read(base, len(frames) * size))
+        marks = Marks(
+            buddy=info.number("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)") & 0xFFFFFFFF,
+            head=info.number("NUMBER(PG_head_mask)"),
+            orders=info.number("LENGTH(zone.free_area)"),
+            list_offset=info.number("OFFSET(page.lru)"),
         )
-        self._buddy = info.number("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)") & 0xFFFFFFFF
-        self._head = info.number("NUMBER(PG_head_mask)")
+        return cls(np.frombuffer(raw, page_type(offsets, size)), frames.start, base, marks)
 
-    @property
-    def flags(self) -> npt.NDArray[np.uint64]:
-        """page->flags, as they are for each page."""
-        flags: npt.NDArray[np.uint64] = self._array["flags"]
-        return flags
+    def flag(self, bit: int) -> npt.NDArray[np.bool_]:
+        """Whether each page has that bit of page->flags."""
+        found: npt.NDArray[np.bool_] = self.array["flags"] >> np.uint64(bit) & np.uint64(1) == 1
+        return found
 
-    @property
-    def tail(self) -> npt.NDArray[np.bool_]:
-        """Whether each page is a tail page of a compound one (bit 0 of compound_head)."""
-        tail: npt.NDArray[np.bool_] = self._array["compound_head"] & 1 == 1
-        return tail
+    def buddy(self) -> npt.NDArray[np.bool_]:
+        """Whether each page is in a free block of the buddy allocator.
+
+        A block has its mark and its order on its first page (mm/page_alloc.c,
+        set_buddy_order). AuditError where an order is impossible.
+        """
+        free = np.zeros(len(self.array), bool)
+        heads = np.flatnonzero(self.array["_mapcount"] == self._marks.buddy)
+        orders = self.array["private"][heads]
+        if (orders >= self._marks.orders).any():
+            raise AuditError(f"a free block has order {int(orders.max())}", DAMAGED)
+        for order in np.unique(orders):
+            blocks = heads[orders == order][:, None] + np.arange(1 << int(order))
+            free[blocks[blocks < len(free)]] = True
+        return free
+
+    def unowned(self) -> npt.NDArray[np.bool_]:
+        """Whether each page has no reference and is nobody's tail, outside the buddy.
+
+        It is free in a CPU's list, or the tail of an allocation without __GFP_COMP, or
+        frozen for a moment (mm/page_alloc.c): only the first can be told (``listed``).
+        """
+        found: npt.NDArray[np.bool_] = (
+            (self.array["_refcount"] == 0)
+            & (self.array["_mapcount"] == 0xFFFFFFFF)
+            & (self.array["compound_head"] & np.uint64(1) == 0)
+            & (self.array["flags"] & np.uint64(self._marks.head) == 0)
+        )
+        return found
+
+    def listed(self, pfn: int) -> bool:
+        """Whether an unowned page is linked, both ways, to another such page in a list."""
+        size, offset = self.array.itemsize, self._marks.list_offset
+        own = self._base + (pfn - self.first) * size + offset
+        row = self.array[pfn - self.first]
+        for there, back in (("lru_next", "lru_prev"), ("lru_prev", "lru_next")):
+            at = int(row[there]) - offset - self._base
+            if at % size == 0 and 0 <= at // size < len(self.array):
+                return int(self.array[at // size][back]) == own
+        return False
 
     def describe(self, pfn: int) -> str:
         """What a frame is used for, as far as its struct page tells."""
-        page = self._array[pfn - self.first]
+        page = self.array[pfn - self.first]
         if page["compound_head"] & 1:
             kind = "tail of a compound page"
         elif page["_mapcount"] >> 24 & 0x80 and page["_mapcount"] != 0xFFFFFFFF:
@@ -144,28 +219,4 @@ class Pages:
             kind = "of the kernel's"
         else:
             kind = "anonymous" if page["mapping"] & 1 else "of a file"  # PAGE_MAPPING_ANON
-        return (
-            f"its storage is in frame {pfn:#x}, {kind}, "
-            f"refcount {int(page['_refcount'])}, flags {int(page['flags']):#x}"
-        )
-
-    def free(self) -> npt.NDArray[np.bool_]:
-        """Whether each page is free: in the buddy allocator, or in a CPU's list.
-
-        A free block has its mark and its order on its first page (mm/page_alloc.c,
-        set_buddy_order); a page of a CPU's list has no reference and no type.
-        """
-        mapcount = self._array["_mapcount"]
-        free: npt.NDArray[np.bool_] = (
-            (self._array["_refcount"] == 0)
-            & (mapcount == 0xFFFFFFFF)
-            & ~self.tail
-            & (self.flags & self._head == 0)
-        )
-        heads = np.flatnonzero(mapcount == self._buddy)
-        orders = self._array["private"][heads].astype(np.int64)
-        for order in np.unique(orders):
-            starts = heads[orders == order]
-            blocks = starts[:, None] + np.arange(1 << int(order))
-            free[blocks[blocks < len(free)]] = True
-        return free
+        return f"{kind}, refcount {int(page['_refcount'])}, flags {int(page['flags']):#x}"

@@ -65,8 +65,9 @@ def open_handle(
         "secrets": keys.secrets(),
         "machine": template.spec.name,
         "kernel": template.kernel.name,
-        "ram": process.ram.fd if process.ram else None,
+        "ram": [process.ram.fd, *process.ram.inode] if process.ram else None,
     }
+    shutil.rmtree(handle.directory, ignore_errors=True)  # of an earlier process of this number
     handle.directory.mkdir(mode=0o700)
     try:
         host = f"[127.0.0.1]:{handle.port} {keys.host_public_text()}\n"
@@ -77,6 +78,21 @@ def open_handle(
         yield handle
     finally:
         shutil.rmtree(handle.directory, ignore_errors=True)
+
+
+def _open_ram(pid: int, size: int, fd: int, device: int, inode: int) -> Ram:
+    """The DRAM of QEMU ``pid``, which inherited our descriptor under the same number."""
+    gone = UsageError(f"guest {pid} is gone", "`mte-harness shell` starts one")
+    try:
+        ours = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDWR)
+    except OSError:
+        raise gone from None
+    # Process numbers come again: this may be somebody else's file.
+    info = os.fstat(ours)
+    if (info.st_dev, info.st_ino, info.st_size) != (device, inode, size):
+        os.close(ours)
+        raise gone
+    return Ram(ours, size)
 
 
 class Attached:
@@ -97,13 +113,13 @@ class Attached:
             raise UsageError(
                 f"on machine {self.spec.name} the host cannot see tags", "use --machine dram"
             )
+        self._ram = _open_ram(pid, self.spec.memory, *facts["ram"])
         try:
-            # QEMU inherited our descriptor under the same number.
-            self._ram = Ram(os.open(f"/proc/{pid}/fd/{facts['ram']}", os.O_RDWR), self.spec.memory)
             self._connection = SshConnection(
                 facts["port"], RunKeys.from_secrets(*facts["secrets"]), Deadline.after(SECONDS)
             )
-        except (OSError, SshError) as error:
+        except SshError as error:
+            self._ram.close()
             raise GuestLostError(f"guest {pid} does not answer: {error}") from error
         self.dram = Dram(self._ram, self.spec.tags)
 

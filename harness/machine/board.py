@@ -42,7 +42,7 @@ class Board:
         progress: Progress,
         append: str = "",
     ) -> QemuProcess:
-        """QEMU, paused before its first instruction if ``memory`` is a saved guest's.
+        """QEMU, running, or waiting for its state if ``memory`` is a saved guest's.
 
         DRAM is ``memory`` itself where the tags are outside. Otherwise it is a file without
         a name that begins as a copy of a saved guest's: its tags are in it, so that it can
@@ -63,6 +63,7 @@ class Board:
                     append=append,
                     device_tree=self.device_tree,
                     incoming=not memory.shared,
+                    stopped=ram is not None and memory.shared,
                 ),
                 swap_mib=self.spec.swap_mib,
                 run_disk=run_disk,
@@ -79,6 +80,8 @@ class Board:
         try:
             if ram:
                 tagram.verify(process, self.spec, ram)
+                if memory.shared:
+                    process.qmp("cont")
         except BaseException:
             process.close()
             raise

@@ -34,10 +34,9 @@ if TYPE_CHECKING:
 
 SOURCE = repository_root() / "guest" / "emulator-check"
 SECONDS = 60
-# What check.c leaves and looks for: TAGGED and FOUND, as page frames.
-LEFT, FOUND = 0x48000000 // PAGE, 0x48800000 // PAGE
-LEFT_TAGS = bytes((i * 7 + 1) & 15 for i in range(TAGS))
-FOUND_TAGS = bytes((i * 5 + (i >> 4)) & 15 for i in range(TAGS))
+# left[] and found[] of check.c: the page frames that it tags, and that it looks at.
+LEFT = tuple(address // PAGE for address in (0x4C000000, 0x55000000, 0x7E000000))
+FOUND = tuple(address // PAGE for address in (0x4C200000, 0x55200000, 0x7E200000))
 
 
 def build_check(programs: Store) -> Path:
@@ -62,10 +61,10 @@ def check_emulator(
             ram = stack.enter_context(Ram.create(spec.memory, scratch, progress))
             dram = Dram(ram, spec.tags)
             environment = tagram.environment(board.library, spec, ram)
-            packed = bytes(
-                low | high << 4 for low, high in zip(FOUND_TAGS[::2], FOUND_TAGS[1::2], strict=True)
-            )
-            dram.write(dram.storage_address(FOUND), packed)
+            for place, pfn in enumerate(FOUND):
+                tags = _found_tags(place)
+                packed = bytes(a | b << 4 for a, b in zip(tags[::2], tags[1::2], strict=True))
+                dram.write(dram.storage_address(pfn), packed)
         command = [
             str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none",
             "-cpu", spec.cpu, "-m", f"{spec.memory_mib}M",
@@ -115,11 +114,20 @@ def _run(
 def _host_view(dram: Dram, output: str) -> list[str]:
     """What is wrong with the tags in DRAM, once the program has ended."""
     wrong = []
-    if dram.tags(LEFT) != LEFT_TAGS:
-        where = dram.storage_address(LEFT)
-        wrong.append(f"tags that the guest set are not in DRAM at {where:#x}")
-    match = re.search(r"^# tags found: ([0-9a-f]+)", output, re.MULTILINE)
-    if match is None or bytes(int(digit, 16) for digit in match[1]) != FOUND_TAGS:
-        where = dram.storage_address(FOUND)
-        wrong.append(f"bytes that the host wrote to DRAM at {where:#x} are no tags to the guest")
+    for place, pfn in enumerate(LEFT):
+        if dram.tags(pfn) != bytes((i * 7 + place) & 15 for i in range(TAGS)):
+            where = dram.storage_address(pfn)
+            wrong.append(f"tags that the guest set are not in DRAM at {where:#x}")
+    for place, pfn in enumerate(FOUND):
+        pattern = rf"^# tags found at {pfn * PAGE:#x}: ([0-9a-f]+)"
+        match = re.search(pattern, output, re.MULTILINE)
+        if match is None or bytes(int(x, 16) for x in match[1]) != _found_tags(place):
+            where = dram.storage_address(pfn)
+            wrong.append(
+                f"bytes that the host wrote to DRAM at {where:#x} are no tags to the guest"
+            )
     return wrong
+
+
+def _found_tags(place: int) -> bytes:
+    return bytes((i * 5 + (i >> 4) + place) & 15 for i in range(TAGS))

@@ -89,10 +89,11 @@ def guest_command(
     append: str = "",
     device_tree: Path | None = None,
     incoming: bool = False,
+    stopped: bool = False,
 ) -> list[str]:
     """The full command line of a guest: cold boot, or waiting for a template.
 
-    ``device_tree`` replaces QEMU's own.
+    ``device_tree`` replaces QEMU's own. ``stopped``: it waits for QMP's ``cont``.
     """
     command = [
         str(qemu.path),
@@ -144,6 +145,8 @@ def guest_command(
     ]
     if device_tree:
         command += ["-dtb", str(device_tree)]
+    if stopped:
+        command.append("-S")
     if incoming:
         command += ["-incoming", "defer"]
     return command

@@ -9,6 +9,7 @@ therefore described a second time, in a node of another name; memblock merges th
 from __future__ import annotations
 
 import hashlib
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -58,9 +59,13 @@ def _dump(qemu: Qemu, spec: MachineSpec, path: Path) -> None:
         "-machine", f"{spec.machine},dumpdtb={path}", "-cpu", spec.cpu,
         "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M",
     ]  # fmt: skip
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if result.returncode != 0 or not path.exists():
-        raise MachineError(f"{qemu.path} gives no device tree: {result.stderr.strip()}")
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        said = result.stderr.strip()
+    except subprocess.TimeoutExpired:
+        said = "no end within 60 s"
+    if not path.exists():
+        raise MachineError(f"{qemu.path} gives no device tree: {said}", shlex.join(command))
 
 
 def describe(tree: fdt.FDT, spec: MachineSpec) -> None:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
 from typing import TYPE_CHECKING, Self
 
-from harness.errors import DiskFullError
+from harness.errors import ArtifactError, DiskFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +34,13 @@ def _available() -> int:
 class Ram:
     """``size`` bytes of DRAM; ``view`` is a shared, writable mapping of all of it.
 
-    Takes over the descriptor ``fd``.
+    Takes over the descriptor ``fd`` of a file of that size.
     """
 
     def __init__(self, fd: int, size: int) -> None:
         self.fd = fd
         self.size = size
         try:
-            os.truncate(fd, size)
             self.view = mmap.mmap(fd, size)
         except BaseException:
             os.close(fd)
@@ -52,9 +52,16 @@ class Ram:
         is too little. Either way nothing is left behind, whatever ends this process.
         """
         if _available() >= size + SPARE:
-            return cls(os.memfd_create("mte-dram"), size)
-        progress.step(f"little memory is free: the guest's DRAM is a file in {scratch}")
-        return cls(os.open(scratch, os.O_TMPFILE | os.O_RDWR, 0o600), size)
+            fd = os.memfd_create("mte-dram")
+        else:
+            progress.step(f"little memory is free: the guest's DRAM is a file in {scratch}")
+            fd = os.open(scratch, os.O_TMPFILE | os.O_RDWR, 0o600)
+        try:
+            os.truncate(fd, size)
+        except BaseException:
+            os.close(fd)
+            raise
+        return cls(fd, size)
 
     @property
     def path(self) -> str:
@@ -68,15 +75,20 @@ class Ram:
         return info.st_dev, info.st_ino
 
     def load(self, path: Path) -> None:
-        """Fills DRAM from a saved file; its holes stay zero."""
+        """Fills DRAM from a saved file; its holes stay zero. ArtifactError if it is damaged."""
         source = os.open(path, os.O_RDONLY)
         try:
+            if os.fstat(source).st_size != self.size:
+                raise _damaged(path)
             with memoryview(self.view) as view:
                 for start, end in _extents(source, self.size):
                     at = start
                     while at < end:
                         with view[at:end] as part:
-                            at += os.preadv(source, [part], at)
+                            count = os.preadv(source, [part], at)
+                        if count == 0:  # it shrank meanwhile
+                            raise _damaged(path)
+                        at += count
         finally:
             os.close(source)
 
@@ -104,7 +116,9 @@ class Ram:
     def close(self) -> None:
         """Frees it, once QEMU has ended; more than once is fine."""
         if self.fd >= 0:
-            self.view.close()
+            # What an exception's traceback still refers to is unmapped with it.
+            with contextlib.suppress(BufferError):
+                self.view.close()
             os.close(self.fd)
             self.fd = -1
 
@@ -120,6 +134,13 @@ class Ram:
     ) -> None:
         """Frees it."""
         self.close()
+
+
+def _damaged(path: Path) -> ArtifactError:
+    return ArtifactError(
+        f"the saved guest {path} is truncated",
+        f"remove the entry, it is made again: mte-harness clean templates/{path.parent.name}",
+    )
 
 
 def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:

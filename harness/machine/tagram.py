@@ -39,6 +39,10 @@ def build_library(programs: Store) -> Path:
 
 def environment(library: Path, spec: MachineSpec, ram: Ram) -> dict[str, str]:
     """What QEMU's environment needs so that its tags go to ``ram``."""
+    if re.search(r"[\s:]", str(library)):  # ld.so(8): they separate the libraries of LD_PRELOAD
+        raise MachineError(
+            f"the cache's path has a space or a colon: {library}", "set MTE_HARNESS_CACHE"
+        )
     parts = [f"{region.storage - DRAM}+{region.storage_size}" for region in spec.tags]
     return {"LD_PRELOAD": str(library), "MTE_TAG_RAM": f"{ram.fd}:{','.join(parts)}"}
 
@@ -90,7 +94,7 @@ def verify(process: QemuProcess, spec: MachineSpec, ram: Ram) -> None:
     if size != spec.memory // RATIO:
         raise MachineError(f"QEMU's tag block has {size} bytes", CURE, blocks)
     found = set(_mappings(maps, ram.inode))
-    wanted = {_Mapping(*part) for part in _wanted(spec, address)}
+    wanted = set(_wanted(spec, address))
     whole = [m for m in found - wanted if (m.end - m.start, m.offset) == (spec.memory, 0)]
     if not wanted <= found or len(found) != len(wanted) + 1 or len(whole) != 1:
         raise MachineError(
@@ -102,8 +106,14 @@ def verify(process: QemuProcess, spec: MachineSpec, ram: Ram) -> None:
         )
 
 
-def _wanted(spec: MachineSpec, address: int) -> Iterator[tuple[int, int, int]]:
-    """Start, end and file offset of each part of the tag block."""
+def _wanted(spec: MachineSpec, address: int) -> list[_Mapping]:
+    """The parts of the tag block, as the host's kernel lists them: neighbours are one."""
+    parts: list[_Mapping] = []
     for region in spec.tags:
-        yield address, address + region.storage_size, region.storage - DRAM
+        part = _Mapping(address, address + region.storage_size, region.storage - DRAM)
+        if parts and part.offset == parts[-1].offset + parts[-1].end - parts[-1].start:
+            last = parts.pop()
+            part = _Mapping(last.start, part.end, last.offset)
+        parts.append(part)
         address += region.storage_size
+    return parts

@@ -18,6 +18,7 @@ from harness.paths import repository_root
 from harness.probe.runner import run_source
 from harness.probe.source import Probe, discover
 from harness.target import parse_target
+from harness.verdict.verdict import Status, Verdict
 
 if TYPE_CHECKING:
     from harness.machine.template import Template
@@ -41,21 +42,36 @@ def mutants(request: pytest.FixtureRequest, harness_session: Session) -> Templat
     return harness_session.prepare(parse_target("mutants", request.config.getoption("--machine")))
 
 
-def reason(session: Session, template: Template, number: int, probe: Probe) -> str | None:
-    """Why ``probe`` fails on mutant ``number``, in one line; None when it passes."""
+# A probe that could not run, or ran out of time on a busy host, has not caught anything.
+CAUGHT = {Status.FAIL, Status.SPLAT, Status.LOST}
+
+
+def verdict(session: Session, template: Template, number: int, probe: Probe) -> Verdict:
+    """The verdict of ``probe`` on a clone with mutant ``number``; 0 is none."""
     with session.guest(template) as guest:
         done = guest.exec(f"echo {number} > {PARAMETER} && cat {PARAMETER}")
         assert done.stdout.strip() == str(number), done
-        run = run_source(
+        return run_source(
             guest, probe.path, (), session.programs, seconds=probe.timeout, speaks_ktap=True
-        )
-    return None if run.verdict.status.good else run.verdict.title
+        ).verdict
+
+
+def reason(session: Session, template: Template, number: int, probe: Probe) -> str | None:
+    """Why ``probe`` fails on mutant ``number``, in one line; None when it does not."""
+    found = verdict(session, template, number, probe)
+    return found.title if found.status in CAUGHT else None
 
 
 def others(area: str, tried: str | None) -> list[Probe]:
     """All probes but one; the mutant's own area and the quick ones first."""
     rest = [probe for probe in PROBES.values() if probe.name != tried]
     return sorted(rest, key=lambda probe: (probe.area != area, probe.timeout, probe.name))
+
+
+@pytest.mark.parametrize("probe", sorted({m["caught_by"] for m in TABLE if "caught_by" in m}))
+def test_passes_without_a_mutant(probe: str, harness_session: Session, mutants: Template) -> None:
+    found = verdict(harness_session, mutants, 0, PROBES[probe])
+    assert found.status is Status.PASS, found.text()
 
 
 @pytest.mark.parametrize("mutant", TABLE, ids=lambda m: f"{m['number']}-{m['name']}")

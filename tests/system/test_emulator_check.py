@@ -85,7 +85,7 @@ def test_tags_elsewhere_are_seen(
         return right(library, dataclasses.replace(spec, tags=(moved,)), ram) if shift else {}
 
     monkeypatch.setattr(tagram, "environment", wrong)
-    with pytest.raises(QemuCheckError, match="the guest set are not in DRAM at 0x78400000 and 1"):
+    with pytest.raises(QemuCheckError, match="the guest set are not in DRAM at 0x78600000 and 5"):
         run_check(harness_session, board)
     # Nor does a guest start there: this is seen before its first instruction.
     template = harness_session.template(harness_session.kernel("stock"), board.spec)

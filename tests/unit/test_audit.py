@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""The auditor on page arrays made by hand: each kind of use, and of what cannot be known."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from harness.audit.audit import Audit, Expected, Kind, Snapshot
+from harness.audit.dram import Dram
+from harness.audit.vmcore import FIELDS, Marks, Pages, Vmcoreinfo, page_type
+from harness.errors import AuditError
+from harness.machine.geometry import DRAM, MIB, PAGE
+from harness.machine.ram import Ram
+from harness.machine.spec import ONE_REGION, Description
+from harness.progress import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FIRST = DRAM // PAGE
+FRAMES = 1024 * MIB // PAGE
+STORAGE = 0x78000000 // PAGE
+BASE = 0xFFFFFDFFC0000000
+TAGGED, RESERVED, HEAD = 23, 13, 6
+BITS = {"tagged": TAGGED, "reserved": RESERVED}
+BUDDY = 0xF0000000
+MARKS = Marks(buddy=BUDDY, head=1 << HEAD, orders=11, list_offset=8)
+# Frame 5 of DRAM has its tags in the first frame of storage, frame 40 in the second.
+ONE, TWO = FIRST + 5, FIRST + 40
+
+
+@pytest.fixture(scope="module")
+def dram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dram]:
+    with Ram.create(1024 * MIB, tmp_path_factory.mktemp("ram"), Silent()) as ram:
+        yield Dram(ram, ONE_REGION)
+
+
+class Guest:
+    """struct page of 1 GiB, all of it in use by the kernel; frames are PFNs."""
+
+    def __init__(self) -> None:
+        kind = page_type([0, 8, 8, 16, 24, 40, 48, 52], 64)
+        assert list(FIELDS) == list(kind.names or ())
+        self.array = np.zeros(FRAMES, kind)
+        self.array["_refcount"] = 1
+        self.array["_mapcount"] = 0xFFFFFFFF
+
+    def set(self, pfn: int, **fields: Any) -> None:
+        for name, value in fields.items():
+            self.array[name][pfn - FIRST] = value
+
+    def free(self, pfn: int, order: int) -> None:
+        for at in range(pfn, pfn + (1 << order)):
+            self.set(at, _refcount=0)
+        self.set(pfn, _mapcount=BUDDY, private=order)
+
+    def pages(self) -> Pages:
+        return Pages(self.array, FIRST, BASE, MARKS)
+
+    def audit(self, dram: Dram, describe: Description = Description.UNAWARE, **known: Any) -> Audit:
+        seen = known.pop("seen", None)
+        expected = Expected(**known) if known else None
+        return Audit(dram, describe, Snapshot(self.pages(), BITS, expected, seen, 0.0))
+
+
+@pytest.fixture
+def memory() -> Guest:
+    made = Guest()
+    made.set(ONE, flags=1 << TAGGED)
+    made.set(TWO, flags=1 << TAGGED)
+    return made
+
+
+def test_storage_of_the_kernel(memory: Guest, dram: Dram) -> None:
+    memory.free(STORAGE, 0)
+    audit = memory.audit(dram)
+    assert audit.frames(Kind.STORAGE_IN_USE) == {TWO}
+    assert not audit.clean
+    assert (
+        "frame 0x40028, tags at 0x78001400: 0x78001 is of the kernel's, refcount 1" in audit.text()
+    )
+    memory.free(STORAGE + 1, 0)
+    assert memory.audit(dram).clean
+    assert memory.audit(dram).text() == "2 tagged pages, 0 with known tags\nconsistent"
+
+
+def test_a_free_block_counts_as_a_whole(memory: Guest, dram: Dram) -> None:
+    memory.free(STORAGE, 10)
+    assert memory.audit(dram).clean
+    memory.set(STORAGE, private=0)
+    assert memory.audit(dram).frames(Kind.UNKNOWN) == {TWO}
+
+
+def test_impossible_order(memory: Guest, dram: Dram) -> None:
+    memory.free(STORAGE, 0)
+    memory.set(STORAGE, private=2**63)
+    with pytest.raises(AuditError, match="a free block has order 9223372036854775808"):
+        memory.audit(dram)
+
+
+def test_free_in_a_list_of_a_cpu(memory: Guest, dram: Dram) -> None:
+    memory.free(STORAGE, 0)
+    other = STORAGE + 700
+    for pfn, neighbour in ((STORAGE + 1, other), (other, STORAGE + 1)):
+        at = BASE + (neighbour - FIRST) * 64 + 8
+        memory.set(pfn, _refcount=0, lru_next=at, lru_prev=at)
+    assert memory.audit(dram).clean
+    memory.set(other, lru_prev=0)  # a link that nobody returns is old
+    audit = memory.audit(dram)
+    assert audit.frames(Kind.UNKNOWN) == {TWO}
+    assert audit.clean
+    assert "cannot be told" in audit.text()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        {"_refcount": 2, "mapping": 0xFFFF000000000001},
+        {"_refcount": 0, "compound_head": BASE + 1},
+        {"_refcount": 0, "flags": 1 << HEAD},
+        {"_refcount": 0, "_mapcount": 0xF5000000},
+        {"_refcount": 1, "flags": 1 << RESERVED},
+    ],
+    ids=["anonymous", "tail", "head", "typed", "reserved early"],
+)
+def test_in_use(use: dict[str, int], memory: Guest, dram: Dram) -> None:
+    memory.free(STORAGE, 0)
+    memory.set(STORAGE + 1, **use)
+    assert memory.audit(dram).frames(Kind.STORAGE_IN_USE) == {TWO}
+
+
+def test_carveout_is_reserved(memory: Guest, dram: Dram) -> None:
+    memory.set(STORAGE, flags=1 << RESERVED)
+    audit = memory.audit(dram, Description.CARVEOUT)
+    assert audit.frames(Kind.STORAGE_IN_USE) == {TWO}
+    memory.set(STORAGE + 1, flags=1 << RESERVED)
+    assert memory.audit(dram, Description.CARVEOUT).clean
+
+
+def test_storage_that_is_tagged(memory: Guest, dram: Dram) -> None:
+    memory.free(STORAGE, 10)
+    memory.set(STORAGE + 3, flags=1 << TAGGED)
+    audit = memory.audit(dram)
+    assert audit.frames(Kind.STORAGE_TAGGED) == {STORAGE + 3}
+    assert not audit.clean
+
+
+def test_a_block_is_one(memory: Guest, tmp_path: Path) -> None:
+    memory.free(STORAGE, 0)
+    memory.free(STORAGE + 1, 0)
+    memory.set(STORAGE + 2, _refcount=1)
+    blocks = tuple(dataclasses.replace(region, block_size=8192) for region in ONE_REGION)
+    with Ram.create(1024 * MIB, tmp_path, Silent()) as ram:
+        dram = Dram(ram, blocks)
+        assert memory.audit(dram).clean
+        memory.set(STORAGE + 1, _mapcount=0xFFFFFFFF, _refcount=1)
+        assert memory.audit(dram).frames(Kind.STORAGE_IN_USE) == {ONE, TWO}
+
+
+def test_known_tags(memory: Guest, dram: Dram) -> None:
+    memory.free(STORAGE, 10)
+    pfns = np.array([ONE, TWO, TWO + 1])
+    storage = np.zeros((3, 128), np.uint8)
+    seen = storage.copy()
+    seen[1, 2] = 0x30
+    audit = memory.audit(dram, pfns=pfns, storage=storage, seen=seen)
+    assert audit.frames(Kind.TAGS_WRONG) == {TWO}
+    assert audit.frames(Kind.NOT_TAGGED) == {TWO + 1}
+    assert "1 of 256 granules, the first at offset 0x50: expected 0x0, saw 0x3" in audit.text()
+
+
+def test_vmcoreinfo(dram: Dram) -> None:
+    with pytest.raises(AuditError, match=r"no /sys/kernel/vmcoreinfo \(build the kernel with"):
+        Vmcoreinfo.read(dram, "")
+    with pytest.raises(AuditError, match="is damaged"):
+        Vmcoreinfo.read(dram, "0x123 1024\n")
+    note = b"\x0b\0\0\0\x30\0\0\0\0\0\0\0VMCOREINFO\0\0PAGESIZE=4096\nSYMBOL(vmemmap)=ff10\nX=y\n"
+    dram.write(0x41000000, note)
+    info = Vmcoreinfo.read(dram, "0x0000000041000000 400\n")
+    assert (info.number("PAGESIZE"), info.number("SYMBOL(vmemmap)")) == (4096, 0xFF10)
+    with pytest.raises(AuditError, match="vmcoreinfo has no SIZE"):
+        info.number("SIZE(page)")
+    with pytest.raises(AuditError, match="X=y"):
+        info.number("X")
