@@ -17,7 +17,7 @@ from rich.table import Table
 from harness import errors, interactive, knownbad, validate
 from harness.audit.view import describe_page
 from harness.errors import HarnessError
-from harness.guest.frames import read_frames
+from harness.guest.frames import settled
 from harness.guest.handle import Attached
 from harness.host import doctor
 from harness.host.child import unwind_on_sigterm
@@ -231,11 +231,14 @@ def tags_command(guest: int, pid: int, address: int) -> int:
     attached = Attached(cache_root() / "guests", guest)
     try:
         start = address & (1 << 56) - 1
-        (frame,) = read_frames(attached.exec, pid, start - start % PAGE, 1)
-        if frame.pfn is None:
-            raise errors.UsageError(f"page {frame.address:#x} of {pid} is not in memory")
-        for line in describe_page(attached.dram, frame, address):
-            click.echo(line)
+        _, lines = settled(
+            attached.exec,
+            pid,
+            start - start % PAGE,
+            1,
+            lambda frames: list(describe_page(attached.dram, frames[0], pid, address)),
+        )
+        click.echo("\n".join(lines))
     finally:
         attached.close()
     return errors.OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.guest.frames import present
 from harness.machine.geometry import GRANULE, PAGE
 
 if TYPE_CHECKING:
@@ -22,24 +23,21 @@ FLAGS = {
 }  # fmt: skip
 
 
-def describe_page(dram: Dram, frame: Frame, pointer: int) -> Iterator[str]:
+def describe_page(dram: Dram, frame: Frame, pid: int, pointer: int) -> Iterator[str]:
     """Lines: where the page and its tags are, then tag and data of each granule.
 
     Granules in a row that look the same are given once. ``pointer`` is what the person
-    asked for: its granule is marked, and its own tag compared.
+    asked for: its granule is marked, and its own tag compared. UsageError where the page
+    is not in memory.
     """
-    assert frame.pfn is not None
-    assert frame.flags is not None
-    data, tags = dram.read(frame.pfn * PAGE, PAGE), dram.tags(frame.pfn)
-    names = [name for bit, name in FLAGS.items() if frame.flags >> bit & 1]
-    yield (
-        f"page {frame.address:#x}: frame {frame.pfn:#x}, "
-        f"tags at {dram.storage_address(frame.pfn):#x}"
-    )
-    head = " (of the huge page's head)" if frame.flags >> 16 & 1 else ""
+    pfn, flags = present(frame, pid), frame.flags or 0
+    data, tags = dram.read(pfn * PAGE, PAGE), dram.tags(pfn)
+    names = [name for bit, name in FLAGS.items() if flags >> bit & 1]
+    yield f"page {frame.address:#x}: frame {pfn:#x}, tags at {dram.storage_address(pfn):#x}"
+    head = " (of the huge page's head)" if flags >> 16 & 1 else ""
     yield f"kpageflags{head}: {', '.join(names)}"
     at, own = pointer % PAGE // GRANULE, pointer >> 56 & 15
-    if frame.flags >> 41 & 1 and own != tags[at]:
+    if flags >> 41 & 1 and own != tags[at]:
         yield f"the pointer has tag {own:x}, its granule {tags[at]:x}: a checked access faults"
     yield "offset  tag  data"
     before, skipped = None, False

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import UsageError
 from harness.machine.geometry import PAGE
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from harness.audit.dram import Dram
     from harness.guest.ssh import Completed
+
+
+T = TypeVar("T")
+TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,39 @@ def read_memory(
 ) -> bytes:
     """Memory of a process, read on the host out of DRAM. UsageError if it is not there."""
     start = address % PAGE
-    parts = []
-    for frame in read_frames(run, pid, address, (start + length + PAGE - 1) // PAGE):
-        if frame.pfn is None:
-            raise UsageError(f"page {frame.address:#x} of process {pid} is not in memory")
-        parts.append(dram.read(frame.pfn * PAGE, PAGE))
-    return b"".join(parts)[start : start + length]
+    pages = (start + length + PAGE - 1) // PAGE
+
+    def look(frames: list[Frame]) -> bytes:
+        return b"".join(dram.read(present(frame, pid) * PAGE, PAGE) for frame in frames)
+
+    _, data = settled(run, pid, address, pages, look)
+    return data[start : start + length]
+
+
+def present(frame: Frame, pid: int) -> int:
+    """The page frame number. UsageError where the page is not in memory."""
+    if frame.pfn is None:
+        raise UsageError(f"page {frame.address:#x} of process {pid} is not in memory")
+    return frame.pfn
+
+
+def settled(
+    run: Callable[[str], Completed],
+    pid: int,
+    address: int,
+    pages: int,
+    look: Callable[[list[Frame]], T],
+) -> tuple[list[Frame], T]:
+    """Frames, and what ``look`` saw in them while the pages were still there.
+
+    The guest runs meanwhile, and may move a page between the two. UsageError if it
+    does so time and again.
+    """
+    frames = read_frames(run, pid, address, pages)
+    for _ in range(TRIES):
+        seen = look(frames)
+        now = read_frames(run, pid, address, pages)
+        if [frame.pfn for frame in now] == [frame.pfn for frame in frames]:
+            return frames, seen
+        frames = now
+    raise UsageError(f"the pages of process {pid} at {address:#x} do not stay in place")
