@@ -1,9 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""What all tests need of their process."""
+"""What all tests need: their process as they expect it, and the command."""
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.paths import repository_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMAND = str(Path(sys.executable).parent / "mte-harness")
 
 
 def pytest_configure() -> None:
@@ -11,3 +25,22 @@ def pytest_configure() -> None:
     # that (sh(1), "Asynchronous Lists"): tests of Ctrl-C would wait for nothing.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``mte-harness`` as a user does."""
+
+    def run(*words: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            cwd=repository_root(),
+            env={**os.environ, **env},
+        )
+
+    return run

@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.paths import repository_root
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 COMMAND = str(Path(sys.executable).parent / "mte-harness")
 
@@ -48,22 +45,3 @@ def nothing_left_behind() -> Iterator[None]:
     before = emulators()
     yield
     assert emulators() <= before
-
-
-@pytest.fixture
-def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs ``mte-harness`` as a user does."""
-
-    def run(*words: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-            cwd=repository_root(),
-            env={**os.environ, **env},
-        )
-
-    return run

@@ -15,7 +15,8 @@ import pytest
 
 from harness import errors
 from harness.paths import repository_root
-from tests.system.conftest import COMMAND, emulators
+from tests.conftest import COMMAND
+from tests.system.conftest import emulators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
