@@ -12,6 +12,7 @@ import pytest
 
 from harness.errors import BootError, GuestLostError, HarnessError
 from harness.probe.ktap import Outcome
+from harness.probe.source import Probe
 from harness.report import json_file
 from harness.report.record import (
     Item,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from harness.kernel import Kernel
     from harness.machine.template import Template
     from harness.probe.runner import Run
-    from harness.probe.source import Probe
 
 RUN = pytest.StashKey["Run"]()
 FAILED = pytest.StashKey[bool]()
@@ -195,7 +195,8 @@ def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
 
 def _record(item: pytest.Item, seen: list[tuple[pytest.TestReport, BaseException | None]]) -> Item:
     run = item.stash.get(RUN, None)
-    probe = cast("Probe | None", getattr(item, "callspec", None) and _funcarg(item, "probe"))
+    found = _funcarg(item, "probe")  # a test file of somebody else's may mean another thing
+    probe = found if isinstance(found, Probe) else None
     order = list(Status)
     worst, error = min(seen, key=lambda pair: order.index(_status(*pair)))
     status = _status(worst, error)
