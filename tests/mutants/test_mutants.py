@@ -42,6 +42,8 @@ def mutants(request: pytest.FixtureRequest, harness_session: Session) -> Templat
     return harness_session.prepare(parse_target("mutants", request.config.getoption("--machine")))
 
 
+# Of some mutants it is chance what one run sees: which CPU a thread wakes on, say.
+TRIES = 3
 # A probe that could not run, or ran out of time on a busy host, has not caught anything.
 CAUGHT = {Status.FAIL, Status.SPLAT, Status.LOST}
 
@@ -77,8 +79,9 @@ def test_passes_without_a_mutant(probe: str, harness_session: Session, mutants: 
 @pytest.mark.parametrize("mutant", TABLE, ids=lambda m: f"{m['number']}-{m['name']}")
 def test_caught(mutant: dict[str, Any], harness_session: Session, mutants: Template) -> None:
     number, named = mutant["number"], mutant.get("caught_by")
-    if named and reason(harness_session, mutants, number, PROBES[named]):
-        return
+    for _ in range(TRIES if named else 0):
+        if reason(harness_session, mutants, number, PROBES[named]):
+            return
     for probe in others(mutant["area"], named):
         why = reason(harness_session, mutants, number, probe)
         if why:
