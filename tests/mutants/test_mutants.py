@@ -80,7 +80,7 @@ def test_passes_without_a_mutant(probe: str, harness_session: Session, mutants: 
 def test_caught(mutant: dict[str, Any], harness_session: Session, mutants: Template) -> None:
     number, named = mutant["number"], mutant.get("caught_by")
     for _ in range(TRIES if named else 0):
-        if reason(harness_session, mutants, number, PROBES[named]):
+        if reason(harness_session, mutants, number, PROBES[str(named)]):
             return
     for probe in others(mutant["area"], named):
         why = reason(harness_session, mutants, number, probe)
