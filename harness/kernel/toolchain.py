@@ -37,10 +37,11 @@ PROGRAMS = {
 _FOREIGN = {
     "ARCH", "AS", "CC", "CFLAGS", "CPATH", "CPP", "CPPFLAGS", "CROSS_COMPILE", "C_INCLUDE_PATH",
     "HOSTCC", "HOSTCFLAGS", "HOSTLDFLAGS", "INSTALL_HDR_PATH", "KAFLAGS", "KCFLAGS", "KCPPFLAGS",
-    "LD", "LDFLAGS", "LLVM", "LOCALVERSION", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "O", "OUTPUT",
-    "V", "W",
+    "LANG", "LANGUAGE", "LD", "LDFLAGS", "LLVM", "LOCALVERSION", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
+    "O", "OUTPUT", "V", "W",
 }  # fmt: skip
-_FOREIGN_PREFIXES = ("KBUILD_", "KCONFIG_", "CCACHE_", "GIT_")
+# LC_ and LANG: ccache has them in its hash, and a nightly job runs without them.
+_FOREIGN_PREFIXES = ("KBUILD_", "KCONFIG_", "CCACHE_", "GIT_", "LC_")
 
 
 @dataclass(frozen=True)

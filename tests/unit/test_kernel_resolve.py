@@ -24,6 +24,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.kernel import Kernel, build, resolve, source, toolchain
+from harness.kernel.toolchain import build_environment
 from harness.progress import Silent
 
 FAKE = Path(__file__).parent / "fakelinux"
@@ -354,6 +355,14 @@ def test_words_of_the_environment_do_not_reach_the_build(
     for name, value in {"KCFLAGS": "-nonsense", "ARCH": "x86", "MAKEFLAGS": "-n"}.items():
         monkeypatch.setenv(name, value)
     assert world.resolve("stock").image.read_bytes() == key
+
+
+def test_ccache_sees_one_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hashes these (ccache(1)): a shell and a nightly job shall share their objects."""
+    for name in ("LANG", "LANGUAGE", "LC_CTYPE", "LC_ALL"):
+        monkeypatch.setenv(name, "de_DE.UTF-8")
+    seen = build_environment(tmp_path)
+    assert {n: v for n, v in seen.items() if n.startswith(("LANG", "LC_"))} == {"LC_ALL": "C"}
 
 
 def test_word_that_names_nothing(world: World) -> None:
