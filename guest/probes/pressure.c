@@ -130,16 +130,19 @@ static void tell(int kind, const void *page, uint32_t generation, const char *wh
 		 unsigned int count, unsigned int where, uint64_t want, uint64_t got)
 {
 	uint64_t entry = pagemap(page), pfn = entry & PM_PRESENT ? entry & PM_PFN_MASK : 0;
+	char holds[64] = "";
+
+	if (stored_in(pfn))
+		snprintf(holds, sizeof(holds), ", holds the tags of 32 frames from %#llx",
+			 (unsigned long long)stored_in(pfn));
 
 	__atomic_fetch_add(kind == WRONG_TAGS ? &all->wrong_tags : &all->wrong_data, 1,
 			   __ATOMIC_SEQ_CST);
 	if (__atomic_fetch_add(&all->told[kind == WRONG_DATA], 1, __ATOMIC_SEQ_CST) < TOLD)
-		ktap_note("wrong %s: process %d page %p generation %u frame %#llx (tags at %#llx, "
-			  "holds those of 32 frames from %#llx); %u wrong, first at %#x: "
-			  "expected %#llx, saw %#llx", what, getpid(), page, generation,
-			  (unsigned long long)pfn, (unsigned long long)storage_of(pfn),
-			  (unsigned long long)stored_in(pfn), count, where,
-			  (unsigned long long)want, (unsigned long long)got);
+		ktap_note("wrong %s: process %d page %p generation %u frame %#llx (tags at %#llx%s); "
+			  "%u wrong, first at %#x: expected %#llx, saw %#llx", what, getpid(), page,
+			  generation, (unsigned long long)pfn, (unsigned long long)storage_of(pfn),
+			  holds, count, where, (unsigned long long)want, (unsigned long long)got);
 }
 
 /* The flags WRONG_... of a page, with each counted and told. */
