@@ -439,8 +439,8 @@ static void under_pressure(void)
 	swap_disk();
 	all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	MUST(all != MAP_FAILED, "mmap");
-	/* More than there is, so that every frame is used, and something is always in swap. */
-	budget = meminfo_kb("MemAvailable") / (PAGE / 1024) * 108 / 100 / WORKERS;
+	/* All of it: with the children and page tables something is always in swap, but little. */
+	budget = meminfo_kb("MemAvailable") / (PAGE / 1024) * 98 / 100 / WORKERS;
 	if (hold) {
 		write_file("/proc/sys/vm/compact_unevictable_allowed", "0");
 		table_size = (budget + SLOT_PAGES) * WORKERS;
