@@ -35,6 +35,7 @@ class Session:
         self.progress = progress
         self.programs = Store(cache, "programs", progress)
         self._qemu_binary = qemu_binary
+        self._boards: dict[MachineSpec, Board] = {}
         self._keys = RunKeys.generate()
 
     @functools.cached_property
@@ -54,8 +55,10 @@ class Session:
 
     def board(self, spec: MachineSpec) -> Board:
         """The machine, made ready. MachineError for one that cannot be."""
-        trees = Store(self.cache, "device-trees", self.progress)
-        return obtain_board(spec, self.qemu, self.programs, trees)
+        if spec not in self._boards:
+            trees = Store(self.cache, "device-trees", self.progress)
+            self._boards[spec] = obtain_board(spec, self.qemu, self.programs, trees)
+        return self._boards[spec]
 
     @functools.cached_property
     def image(self) -> GuestImage:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.errors import UsageError
-from harness.machine.geometry import DRAM, PAGE, PAGE_STORAGE, RATIO, storage_of
+from harness.machine.geometry import DRAM, PAGE, PAGE_STORAGE, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,7 @@ class Dram:
         found = np.full(pfns.shape, -1, np.int64)
         for region in self.regions:
             inside = (pfns * PAGE >= region.base) & (pfns * PAGE < region.end)
-            found[inside] = region.storage + (pfns[inside] * PAGE - region.base) // RATIO
+            found[inside] = region.storage_of(pfns[inside] * PAGE)
         if (found < 0).any():
             raise UsageError(f"{int(pfns[found < 0][0]):#x} is not the frame of a tagged page")
         return found

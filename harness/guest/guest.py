@@ -9,10 +9,11 @@ import gzip
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from harness.audit.audit import audit
 from harness.audit.dram import Dram
+from harness.closing import Closing
 from harness.deadline import Deadline
 from harness.errors import GuestLostError, HarnessError, QemuDiedError, UsageError
 from harness.guest.frames import read_frames, read_memory
@@ -21,7 +22,6 @@ from harness.guest.ssh import Completed, SshConnection, SshError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
 
     import paramiko
 
@@ -37,7 +37,7 @@ EXEC_SECONDS = 60.0
 WORKDIR = "/tmp"
 
 
-class Guest:
+class Guest(Closing):
     """A clone of a template. Use it as a context manager; the clone ends with the block.
 
     ``clone_seconds``: QEMU's start to the vCPUs running.
@@ -211,16 +211,3 @@ class Guest:
             with contextlib.suppress(Exception):  # a dead peer cannot be told good-bye
                 self._connection.close()
         self.process.close()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Ends the clone."""
-        self.close()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harness.deadline import Deadline
     from harness.guest.rundisk import RunKeys
 
+# What paramiko raises when the other side is gone, or is not what it should be.
+BROKEN: Final = (OSError, EOFError, paramiko.SSHException)
 # A probe that prints without end must not fill the host's memory.
 OUTPUT_LIMIT: Final = 8 * 1024 * 1024
 # How often a silent guest is looked at.
@@ -60,7 +62,7 @@ class SshConnection:
         while not deadline.passed():
             try:
                 self._transport = self._connect(port, keys, deadline)
-            except (OSError, EOFError, paramiko.SSHException) as error:
+            except BROKEN as error:
                 last = error
                 time.sleep(0.02)
             else:
@@ -94,7 +96,7 @@ class SshConnection:
             raise SshError("the SSH connection is cut")
         try:
             return self._transport.open_session(timeout=max(1.0, deadline.left()))
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except BROKEN as error:
             raise SshError(f"no new SSH channel: {error}") from error
 
     def exec(
@@ -113,7 +115,7 @@ class SshConnection:
         """
         try:
             return self._exec(command, deadline, stdin, stream, alive)
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except BROKEN as error:
             raise SshError(f"the SSH connection broke: {error or type(error).__name__}") from error
 
     def _exec(

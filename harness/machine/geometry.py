@@ -9,12 +9,17 @@ linear in the data's address (QEMU, target/arm/tcg/mte_helper.c allocation_tag_m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.errors import MachineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+Addresses = TypeVar("Addresses", int, "npt.NDArray[np.int64]")
 
 MIB = 1024 * 1024
 PAGE = 4096
@@ -57,6 +62,10 @@ class TagRegion:
         """The first address after the tag storage."""
         return self.storage + self.storage_size
 
+    def storage_of(self, address: Addresses) -> Addresses:
+        """Where the tags of an address of this region are; of many addresses, for an array."""
+        return self.storage + (address - self.base) // RATIO
+
 
 def storage_of(regions: Sequence[TagRegion], address: int) -> int:
     """The physical address of the byte that holds the tag of ``address``.
@@ -65,7 +74,7 @@ def storage_of(regions: Sequence[TagRegion], address: int) -> int:
     """
     for region in regions:
         if region.base <= address < region.end:
-            return region.storage + (address - region.base) // RATIO
+            return region.storage_of(address)
     raise MachineError(f"{address:#x} is not in tagged memory")
 
 

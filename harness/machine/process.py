@@ -11,11 +11,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 from qemu.qmp import ExecuteError, QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
+from harness.closing import Closing
 from harness.errors import HarnessError, QemuDiedError
 from harness.guest import rundisk
 from harness.guest.console import Console
@@ -24,7 +25,6 @@ from harness.machine.command import Descriptors
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from harness.deadline import Deadline
     from harness.machine.ram import Ram
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 QMP_SECONDS = 60.0
 
 
-class QemuProcess:
+class QemuProcess(Closing):
     """QEMU with its three channels. Ends with the block, or with this process.
 
     ``make_command`` gets the descriptors that QEMU will inherit and returns the
@@ -189,16 +189,3 @@ class QemuProcess:
         if self._log >= 0:
             os.close(self._log)
             self._log = -1
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Ends QEMU."""
-        self.close()

@@ -9,12 +9,12 @@ import mmap
 import os
 from typing import TYPE_CHECKING, Self
 
+from harness.closing import Closing
 from harness.errors import ArtifactError, DiskFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from harness.progress import Progress
 
@@ -31,7 +31,7 @@ def _available() -> int:
     return 0
 
 
-class Ram:
+class Ram(Closing):
     """``size`` bytes of DRAM; ``view`` is a shared, writable mapping of all of it.
 
     Takes over the descriptor ``fd`` of a file of that size.
@@ -121,19 +121,6 @@ class Ram:
                 self.view.close()
             os.close(self.fd)
             self.fd = -1
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Frees it."""
-        self.close()
 
 
 def _damaged(path: Path) -> ArtifactError:
