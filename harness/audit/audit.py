@@ -4,11 +4,17 @@
 For each page that the kernel has as tagged: is its tag storage really not in use for
 data? Is no page of the tag storage tagged itself? And for pages whose tags are known
 from the program that set them: are those the bytes in DRAM?
+
+Of a kernel that reuses tag storage more is asked (arch/arm64/mm/mte_tag_storage.c of
+kernel-configs/tag-storage): the storage of a tagged page is not merely unused but
+reserved, the page has the flag that says it holds it, and no storage is reserved that
+no page holds.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.audit.dram import unpack
-from harness.audit.flagbits import KPF_ARCH_2, KPF_RESERVED, Samples
+from harness.audit.flagbits import KPF_ARCH_2, KPF_ARCH_4, KPF_RESERVED, Samples
 from harness.audit.vmcore import Pages, Vmcoreinfo
 from harness.errors import AuditError
 from harness.machine.geometry import GRANULE, PAGE
@@ -31,8 +37,9 @@ if TYPE_CHECKING:
     Frames = npt.NDArray[np.int64]
 
 KPF = {"tagged": KPF_ARCH_2, "reserved": KPF_RESERVED}
-# By kernel key: a build has its page flags for good.
-_BITS: dict[str, dict[str, int]] = {}
+KPF_REUSE = {**KPF, "holds": KPF_ARCH_4}
+# By kernel key, and whether it reuses tag storage: a build has its page flags for good.
+_BITS: dict[tuple[str, bool], dict[str, int]] = {}
 
 
 class Kind(enum.StrEnum):
@@ -42,6 +49,8 @@ class Kind(enum.StrEnum):
     STORAGE_TAGGED = "it is tag storage, and tagged"
     TAGS_WRONG = "its tags are not those that were set"
     NOT_TAGGED = "the kernel does not have it as tagged"
+    HOLDS_NOTHING = "it does not hold its storage"
+    LEAKED = "it is tag storage, reserved for no page"
     UNKNOWN = "whether its storage is free cannot be told"
 
 
@@ -55,7 +64,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was copied from a paused guest; ``seen`` are the storage bytes of ``expected``."""
+    """What was copied from a paused guest; ``seen`` are the storage bytes of ``expected``.
+
+    ``bits`` are those of page->flags; a kernel that reuses tag storage has "holds".
+    """
 
     pages: Pages
     bits: dict[str, int]
@@ -80,6 +92,7 @@ class Audit:
             Kind.STORAGE_IN_USE: in_use,
             Kind.STORAGE_TAGGED: own[tagged[own - snapshot.pages.first]],
             Kind.UNKNOWN: unknown,
+            **_references(dram, snapshot, tagged),
             **_compare(snapshot, tagged),
         }
         self._found: dict[Kind, Frames] = {kind: pfns for kind, pfns in found.items() if len(pfns)}
@@ -135,10 +148,10 @@ def audit(guest: Guest, expected: Expected | None = None) -> Audit:
     not tell what has to be known, or its own structures are damaged.
     """
     dram, describe = guest.dram, guest.template.spec.describe
-    if describe not in (Description.CARVEOUT, Description.UNAWARE):
+    if describe is Description.TAG_STORAGE_V1:
         raise AuditError(
             f"how a kernel holds tag storage on {guest.template.spec.name} is not known",
-            "audit on dram/carveout or dram/unaware",
+            "audit on dram/carveout, dram/tag-storage or dram/unaware",
         )
     place = guest.exec("cat /sys/kernel/vmcoreinfo", phase="reading vmcoreinfo").stdout
     info = Vmcoreinfo.read(dram, place)
@@ -152,13 +165,15 @@ def audit(guest: Guest, expected: Expected | None = None) -> Audit:
 
 
 def _flag_bits(guest: Guest, dram: Dram, info: Vmcoreinfo) -> dict[str, int]:
-    key = guest.template.kernel.key
+    meminfo = guest.exec("cat /proc/meminfo", phase="reading meminfo").stdout
+    reuse = re.search(r"^MetadataTotal: +[1-9]", meminfo, re.MULTILINE) is not None
+    key = (guest.template.kernel.key, reuse)
     if key not in _BITS:
         samples = Samples(guest)
         try:
             with guest.paused():
                 pages = Pages.read(dram, info)
-            _BITS[key] = samples.bits(pages, KPF)
+            _BITS[key] = samples.bits(pages, KPF_REUSE if reuse else KPF)
         finally:
             samples.close()
     return _BITS[key]
@@ -178,9 +193,12 @@ def _storage(
     """The tagged pages whose storage block is in use, and those of which it is not known."""
     pages = snapshot.pages
     free, unowned = pages.buddy(), pages.unowned()
-    if describe is Description.CARVEOUT:
-        # Reserved (no-map) because the device tree says so, and only there.
-        free |= pages.flag(snapshot.bits["reserved"])
+    reserved = pages.flag(snapshot.bits["reserved"])
+    if "holds" in snapshot.bits:
+        free, unowned = reserved & ~free, np.zeros_like(free)
+    elif describe is not Description.UNAWARE:
+        # Reserved because the device tree says so, and only there.
+        free |= reserved
     state = np.zeros(len(free), np.int8)  # 0: not in use, 1: not known, 2: in use
     for pfn in dram.storage_frames():
         at = pfn - pages.first
@@ -194,6 +212,31 @@ def _storage(
     pfns = np.flatnonzero(tagged) + pages.first
     found = worst[dram.storage_addresses(pfns) // PAGE - pages.first]
     return pfns[found == 2], pfns[found == 1]
+
+
+def _references(
+    dram: Dram, snapshot: Snapshot, tagged: npt.NDArray[np.bool_]
+) -> dict[Kind, Frames]:
+    """What is wrong with who holds which storage, in a kernel that reuses it."""
+    pages = snapshot.pages
+    if "holds" not in snapshot.bits:
+        return {}
+    holds = pages.flag(snapshot.bits["holds"])
+    storage = dram.storage_addresses(np.flatnonzero(holds) + pages.first) // PAGE - pages.first
+    held = np.zeros(len(holds), bool)
+    for region in dram.regions:
+        size = region.block_size // PAGE
+        rows = slice(region.storage // PAGE - pages.first, region.storage_end // PAGE - pages.first)
+        inside = storage[(storage >= rows.start) & (storage < rows.stop)] - rows.start
+        blocks = np.zeros((rows.stop - rows.start) // size, bool)
+        blocks[inside // size] = True
+        held[rows] = np.repeat(blocks, size)
+    own = np.array(sorted(dram.storage_frames())) - pages.first
+    leaked = pages.flag(snapshot.bits["reserved"])[own] & ~held[own]
+    return {
+        Kind.HOLDS_NOTHING: np.flatnonzero(tagged & ~holds) + pages.first,
+        Kind.LEAKED: own[leaked] + pages.first,
+    }
 
 
 def _compare(snapshot: Snapshot, tagged: npt.NDArray[np.bool_]) -> dict[Kind, Frames]:

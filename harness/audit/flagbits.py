@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # include/uapi/linux/kernel-page-flags.h and include/linux/kernel-page-flags.h
 KPF_RESERVED = 32
 KPF_ARCH_2 = 41  # PG_arch_2, which arm64 calls PG_mte_tagged (arch/arm64/include/asm/mte.h)
+KPF_ARCH_4 = 43  # PG_arch_4 of our series: the page holds its tag storage
 SAMPLES = "/tmp/.mte-frames"
 # A page may change between the kernel's answer and ours.
 AGREE = 0.97

@@ -26,8 +26,9 @@ FIRST = DRAM // PAGE
 FRAMES = 1024 * MIB // PAGE
 STORAGE = 0x78000000 // PAGE
 BASE = 0xFFFFFDFFC0000000
-TAGGED, RESERVED, HEAD = 23, 13, 6
+TAGGED, RESERVED, HEAD, HOLDS = 23, 13, 6, 25
 BITS = {"tagged": TAGGED, "reserved": RESERVED}
+REUSE = {**BITS, "holds": HOLDS}
 BUDDY = 0xF0000000
 MARKS = Marks(buddy=BUDDY, head=1 << HEAD, orders=11, list_offset=8)
 # Frame 5 of DRAM has its tags in the first frame of storage, frame 40 in the second.
@@ -64,8 +65,9 @@ class Guest:
 
     def audit(self, dram: Dram, describe: Description = Description.UNAWARE, **known: Any) -> Audit:
         seen = known.pop("seen", None)
+        bits = known.pop("bits", BITS)
         expected = Expected(**known) if known else None
-        return Audit(dram, describe, Snapshot(self.pages(), BITS, expected, seen, 0.0))
+        return Audit(dram, describe, Snapshot(self.pages(), bits, expected, seen, 0.0))
 
 
 @pytest.fixture
@@ -187,3 +189,54 @@ def test_vmcoreinfo(dram: Dram) -> None:
         info.number("SIZE(page)")
     with pytest.raises(AuditError, match="X=y"):
         info.number("X")
+
+
+@pytest.fixture
+def reuse() -> Guest:
+    """A kernel that reuses tag storage: ONE and TWO are tagged and hold theirs."""
+    made = Guest()
+    for pfn in (ONE, TWO):
+        made.set(pfn, flags=1 << TAGGED | 1 << HOLDS)
+    made.set(STORAGE, flags=1 << RESERVED)
+    made.set(STORAGE + 1, flags=1 << RESERVED)
+    return made
+
+
+def test_reserved_storage_is_held(reuse: Guest, dram: Dram) -> None:
+    assert reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE).clean
+
+
+def test_free_storage_is_not_enough(reuse: Guest, dram: Dram) -> None:
+    """The next allocation would get it; a kernel that reuses nothing has it off the lists."""
+    reuse.free(STORAGE, 0)
+    reuse.set(STORAGE, flags=0)
+    audit = reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE)
+    assert audit.frames(Kind.STORAGE_IN_USE) == {ONE}
+
+
+def test_storage_reserved_and_free(reuse: Guest, dram: Dram) -> None:
+    reuse.free(STORAGE, 0)
+    audit = reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE)
+    assert audit.frames(Kind.STORAGE_IN_USE) == {ONE}
+
+
+def test_a_tagged_page_that_holds_nothing(reuse: Guest, dram: Dram) -> None:
+    reuse.set(TWO, flags=1 << TAGGED)
+    audit = reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE)
+    assert audit.frames(Kind.HOLDS_NOTHING) == {TWO}
+    assert audit.frames(Kind.LEAKED) == {STORAGE + 1}
+
+
+def test_leaked_storage(reuse: Guest, dram: Dram) -> None:
+    reuse.set(STORAGE + 9, flags=1 << RESERVED)
+    audit = reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE)
+    assert audit.frames(Kind.LEAKED) == {STORAGE + 9}
+    assert not audit.clean
+
+
+def test_a_kernel_that_leaves_described_storage_reserved(memory: Guest, dram: Dram) -> None:
+    memory.set(STORAGE, flags=1 << RESERVED)
+    memory.set(STORAGE + 1, flags=1 << RESERVED)
+    assert memory.audit(dram, Description.TAG_STORAGE).clean
+    memory.set(STORAGE, flags=0)
+    assert memory.audit(dram, Description.TAG_STORAGE).frames(Kind.STORAGE_IN_USE) == {ONE}
