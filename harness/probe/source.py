@@ -27,7 +27,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-AREAS = ("faults", "zero", "swap", "copy", "thp", "migrate", "tools", "pressure")
+AREAS = ("faults", "zero", "swap", "copy", "thp", "migrate", "tools", "pressure", "reuse")
 LANGUAGES = {".c": "c", ".py": "python"}
 _KEYS = ("probe", "area", "needs", "timeout")
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")

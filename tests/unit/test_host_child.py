@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -77,9 +78,9 @@ def test_shielded_child_finishes_its_work(tmp_path: Path, number: signal.Signals
     script = f"echo ready; sleep 1; echo more; echo done > {tmp_path}/end"
     with parent(script, "shielded") as started:
         # The whole group, as the terminal's Ctrl-C.
-        subprocess.run(["kill", f"-{number.value}", "--", f"-{started.pid}"], check=True)
+        os.killpg(started.pid, number)
         time.sleep(0.2)
-        subprocess.run(["kill", f"-{number.value}", "--", f"-{started.pid}"], check=True)
+        os.killpg(started.pid, number)
         assert started.wait(20) != 0
     assert (tmp_path / "end").exists()
 
