@@ -172,10 +172,52 @@ static inline void pagemap_read(const void *p, uint64_t *entries, size_t count)
 	close(fd);
 }
 
+/* How many present pages of [p, p + len) live in a frame that stale_fill() left. */
+static inline size_t stale_pages(const void *p, size_t len)
+{
+	uint64_t entries[HUGE_PAGES];
+	size_t i, j, n, count = 0;
+
+	for (i = 0; i < len / PAGE; i += n) {
+		n = len / PAGE - i < HUGE_PAGES ? len / PAGE - i : HUGE_PAGES;
+		pagemap_read((const char *)p + i * PAGE, entries, n);
+		for (j = 0; j < n; j++) {
+			uint64_t pfn = entries[j] & PM_PFN_MASK;
+
+			if (entries[j] & PM_PRESENT && pfn < STALE_FRAMES)
+				count += stale_frames[pfn / 8] >> pfn % 8 & 1;
+		}
+	}
+	return count;
+}
+
+/*
+ * Makes `count` stale huge pages the next to be handed out. What the CPU's own list had
+ * no room for lies in the buddy allocator, and others may come before it: those are
+ * taken, and kept to the end of the case.
+ */
+static inline void stale_first(size_t count)
+{
+	char *found[8];
+	size_t i, n = 0;
+
+	MUST(count <= 8, "at most 8 huge pages");
+	for (i = 0; i < 64 && n < count; i++) {
+		char *p = aligned_map(HUGE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+		madvise(p, HUGE, MADV_HUGEPAGE);
+		*(volatile char *)p = 0;
+		if (stale_pages(p, HUGE) == HUGE_PAGES)
+			found[n++] = p;
+	}
+	while (n--)
+		munmap(found[n], HUGE);
+}
+
 /*
  * Tags `count` huge pages, or 512 times as many small ones, with 15 and gives
- * them back to the page allocator, which hands the last freed out first.
- * Remembers the frames for stale_pages().
+ * them back to the page allocator, which hands the last freed out first (huge
+ * ones: stale_first() sees to it). Remembers the frames for stale_pages().
  */
 static inline void stale_fill(size_t count, bool huge)
 {
@@ -204,25 +246,8 @@ static inline void stale_fill(size_t count, bool huge)
 		}
 	}
 	MUST(munmap(p, len) == 0, "munmap");
-}
-
-/* How many present pages of [p, p + len) live in a frame that stale_fill() left. */
-static inline size_t stale_pages(const void *p, size_t len)
-{
-	uint64_t entries[HUGE_PAGES];
-	size_t i, j, n, count = 0;
-
-	for (i = 0; i < len / PAGE; i += n) {
-		n = len / PAGE - i < HUGE_PAGES ? len / PAGE - i : HUGE_PAGES;
-		pagemap_read((const char *)p + i * PAGE, entries, n);
-		for (j = 0; j < n; j++) {
-			uint64_t pfn = entries[j] & PM_PFN_MASK;
-
-			if (entries[j] & PM_PRESENT && pfn < STALE_FRAMES)
-				count += stale_frames[pfn / 8] >> pfn % 8 & 1;
-		}
-	}
-	return count;
+	if (huge)
+		stale_first(count);
 }
 
 /* A test for stale tags means nothing in memory that had none. */
