@@ -63,7 +63,11 @@ def shell(guest: Guest, handle: Handle) -> int:
 def _copy(channel: paramiko.Channel) -> None:
     sources: list[paramiko.Channel | TextIO] = [channel, sys.stdin]
     while True:
-        ready, _, _ = select.select(sources, [], [])
+        ready, _, _ = select.select(sources, [], [], None if sys.stdin in sources else 0.5)
+        if not ready:
+            # The shell has a terminal: there its end of input is a character, which a
+            # command that runs, or a line editor that starts, may swallow.
+            channel.sendall(b"\x04")
         if channel in ready:
             data = channel.recv(65536)
             if not data:
@@ -74,5 +78,4 @@ def _copy(channel: paramiko.Channel) -> None:
             if data:
                 channel.sendall(data)
             else:
-                channel.shutdown_write()
                 sources.remove(sys.stdin)

@@ -114,6 +114,20 @@ def test_shell_is_interactive() -> None:
     assert child.exitstatus == 0
 
 
+def test_shell_ends_with_its_input() -> None:
+    done = subprocess.run(
+        [COMMAND, "shell", "stock"],
+        input="echo $((6 * 7)) $(uname -m)\n",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=repository_root(),
+    )
+    assert "42 aarch64" in done.stdout
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize(("which", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_in_mid_run(which: signal.Signals, status: int) -> None:
     before = emulators()
