@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Each mutant of kernel-configs/mutants is caught by the probe that the table names.
+"""Each mutant of a table is caught by the probe that the table names.
 
-One kernel holds them all and one template serves all: a clone is told its mutant
-through the module parameter. A mutant without ``caught_by``, or whose probe passes,
-is tried with every other probe, those of its own area first; the failure then says
-which one caught it, or that none did.
+kernel-configs/mutants breaks MTE as it is in Linux, kernel-configs/reuse-mutants our
+reuse of tag storage. One kernel holds all of a table and one template serves all: a
+clone is told its mutant through a kernel parameter. A mutant without ``caught_by``, or
+whose probe passes, is tried with every other probe, those of its own area first; the
+failure then says which one caught it, or that none did.
 """
 
 from __future__ import annotations
 
+import functools
 import tomllib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,25 +24,37 @@ from harness.target import parse_target
 from harness.verdict.verdict import Status, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.machine.template import Template
     from harness.session import Session
 
 ROOT = repository_root()
 PROBES = {probe.name: probe for probe in discover(ROOT / "guest" / "probes")}
-TABLE: list[dict[str, Any]] = [
-    mutant
-    for mutant in tomllib.loads((ROOT / "kernel-configs" / "mutants" / "mutants.toml").read_text())[
-        "mutant"
-    ]
-    if "equivalent" not in mutant
-]
-PARAMETER = "/sys/module/kernel/parameters/mte_mutant"
+# The recipe with each table, and the parameter that chooses.
+PARAMETERS = {"mutants": "mte_mutant", "reuse-mutants": "metadata_mutant"}
+
+
+def table(recipe: str) -> list[dict[str, Any]]:
+    """The mutants of ``recipe`` that a program can see."""
+    path = ROOT / "kernel-configs" / recipe / "mutants.toml"
+    listed = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
+    return [{"recipe": recipe, **mutant} for mutant in listed if "equivalent" not in mutant]
+
+
+TABLE = [mutant for recipe in PARAMETERS for mutant in table(recipe)]
 
 
 @pytest.fixture(scope="session")
-def mutants(request: pytest.FixtureRequest, harness_session: Session) -> Template:
-    """The saved guest of the kernel that holds them all."""
-    return harness_session.prepare(parse_target("mutants", request.config.getoption("--machine")))
+def mutants(request: pytest.FixtureRequest, harness_session: Session) -> Callable[[str], Template]:
+    """The saved guest of the kernel that holds all of a table."""
+    machine = request.config.getoption("--machine")
+
+    @functools.cache
+    def template(recipe: str) -> Template:
+        return harness_session.prepare(parse_target(recipe, machine))
+
+    return template
 
 
 # Of some mutants it is chance what one run sees: which CPU a thread wakes on, say.
@@ -48,20 +63,41 @@ TRIES = 3
 CAUGHT = {Status.FAIL, Status.SPLAT, Status.LOST}
 
 
-def verdict(session: Session, template: Template, number: int, probe: Probe) -> Verdict:
-    """The verdict of ``probe`` on a clone with mutant ``number``; 0 is none."""
-    with session.guest(template) as guest:
-        done = guest.exec(f"echo {number} > {PARAMETER} && cat {PARAMETER}")
-        assert done.stdout.strip() == str(number), done
-        return run_source(
-            guest, probe.path, (), session.programs, seconds=probe.timeout, speaks_ktap=True
-        ).verdict
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel with mutants, and how to run a probe on it."""
+
+    session: Session
+    template: Template
+    parameter: str
+
+    def verdict(self, number: int, probe: Probe) -> Verdict:
+        """The verdict of ``probe`` on a clone with mutant ``number``; 0 is none."""
+        path = f"/sys/module/kernel/parameters/{self.parameter}"
+        with self.session.guest(self.template) as guest:
+            done = guest.exec(f"echo {number} > {path} && cat {path}")
+            assert done.stdout.strip() == str(number), done
+            return run_source(
+                guest, probe.path, (), self.session.programs,
+                seconds=probe.timeout, speaks_ktap=True,
+            ).verdict  # fmt: skip
+
+    def reason(self, number: int, probe: Probe) -> str | None:
+        """Why ``probe`` fails on mutant ``number``, in one line; None when it does not."""
+        found = self.verdict(number, probe)
+        return found.title if found.status in CAUGHT else None
 
 
-def reason(session: Session, template: Template, number: int, probe: Probe) -> str | None:
-    """Why ``probe`` fails on mutant ``number``, in one line; None when it does not."""
-    found = verdict(session, template, number, probe)
-    return found.title if found.status in CAUGHT else None
+@pytest.fixture
+def kernel_of(
+    harness_session: Session, mutants: Callable[[str], Template]
+) -> Callable[[str], Kernel]:
+    """The kernel of a table."""
+
+    def kernel(recipe: str) -> Kernel:
+        return Kernel(harness_session, mutants(recipe), PARAMETERS[recipe])
+
+    return kernel
 
 
 def others(area: str, tried: str | None) -> list[Probe]:
@@ -70,20 +106,26 @@ def others(area: str, tried: str | None) -> list[Probe]:
     return sorted(rest, key=lambda probe: (probe.area != area, probe.timeout, probe.name))
 
 
-@pytest.mark.parametrize("probe", sorted({m["caught_by"] for m in TABLE if "caught_by" in m}))
-def test_passes_without_a_mutant(probe: str, harness_session: Session, mutants: Template) -> None:
-    found = verdict(harness_session, mutants, 0, PROBES[probe])
+NAMED = sorted({(m["recipe"], m["caught_by"]) for m in TABLE if "caught_by" in m})
+
+
+@pytest.mark.parametrize(("recipe", "probe"), NAMED)
+def test_passes_without_a_mutant(
+    recipe: str, probe: str, kernel_of: Callable[[str], Kernel]
+) -> None:
+    found = kernel_of(recipe).verdict(0, PROBES[probe])
     assert found.status is Status.PASS, found.text()
 
 
-@pytest.mark.parametrize("mutant", TABLE, ids=lambda m: f"{m['number']}-{m['name']}")
-def test_caught(mutant: dict[str, Any], harness_session: Session, mutants: Template) -> None:
+@pytest.mark.parametrize("mutant", TABLE, ids=lambda m: f"{m['recipe']}-{m['number']}-{m['name']}")
+def test_caught(mutant: dict[str, Any], kernel_of: Callable[[str], Kernel]) -> None:
     number, named = mutant["number"], mutant.get("caught_by")
+    kernel = kernel_of(mutant["recipe"])
     for _ in range(TRIES if named else 0):
-        if reason(harness_session, mutants, number, PROBES[str(named)]):
+        if kernel.reason(number, PROBES[str(named)]):
             return
     for probe in others(mutant["area"], named):
-        why = reason(harness_session, mutants, number, probe)
+        why = kernel.reason(number, probe)
         if why:
             pytest.fail(f"mutant {number}: the table names {named}; {probe.name} caught it: {why}")
     pytest.fail(f"mutant {number} survives every probe: {mutant['wrong']}")

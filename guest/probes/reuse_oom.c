@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe: reuse_oom
+ * area: reuse
+ * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * timeout: 240
+ *
+ * Where there is no memory left and no swap, a program that wants ever more tagged
+ * memory is killed as on any kernel, it alone, and its tag storage comes back: in
+ * all of memory, and in a memory cgroup with a limit.
+ */
+#define _GNU_SOURCE
+#include "swap.h"
+
+#include "reuse.h"
+
+#define STEP	(1UL << 20)
+
+/* Becomes the OOM killer's first choice, and takes memory without end. */
+static void take_all(int prot)
+{
+	size_t at, room = 4UL << 30;
+	char *p = mmap(NULL, room, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	MUST(p != MAP_FAILED, "mmap");
+	madvise(p, room, MADV_NOHUGEPAGE);
+	write_file("/proc/self/oom_score_adj", "1000");
+	for (at = 0; at < room; at += PAGE)
+		*(volatile char *)(p + at) = 1;
+	_exit(3);
+}
+
+static void killed(int prot, const char *limit, const char *what)
+{
+	struct reuse before;
+	int status;
+	pid_t pid;
+	char *t;
+
+	swap_none();
+	before = reuse_check("before");
+	t = mte_map(STEP);
+	pattern_set(t, STEP, 1);
+	pid = fork();
+	MUST(pid >= 0, "fork");
+	if (pid == 0) {
+		if (limit) {
+			memcg_enter();
+			memcg_write("memory.max", limit);
+			memcg_write("memory.swap.max", "0");
+		}
+		take_all(prot);
+	}
+	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+	      "%s: the program that took all memory ended with status %#x", what, status);
+	pattern_check(t, STEP, 1, what);
+	munmap(t, STEP);
+	reuse_back(&before, what);
+}
+
+static void tagged_memory(void)
+{
+	reuse_need();
+	killed(PROT_READ | PROT_WRITE | PROT_MTE, NULL, "tagged");
+}
+
+static void plain_data(void)
+{
+	reuse_need();
+	killed(PROT_READ | PROT_WRITE, NULL, "plain");
+}
+
+static void tagged_in_a_cgroup(void)
+{
+	reuse_need();
+	killed(PROT_READ | PROT_WRITE | PROT_MTE, "64M", "tagged, in a cgroup");
+}
+
+PROBE(
+	{ "tagged_memory", tagged_memory, 90 },
+	{ "plain_data", plain_data, 90 },
+	{ "tagged_in_a_cgroup", tagged_in_a_cgroup, 60 },
+)

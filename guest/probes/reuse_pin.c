@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe: reuse_pin
+ * area: reuse
+ * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
+ * timeout: 300
+ *
+ * Data that nobody can move for now, because a pipe has them (vmsplice(2) pins
+ * without FOLL_LONGTERM), do not stop pages from becoming tagged: another frame is
+ * taken, or it takes until they are let go. Nothing loops for ever, nobody innocent
+ * is killed, and no data are lost. mm/memory_metadata.c do_metadata_none_page(),
+ * mm/memory.c folio_prealloc_copy().
+ */
+#define _GNU_SOURCE
+#include <sys/uio.h>
+
+#include "swap.h"
+
+#include "reuse.h"
+
+#define PIPE_PAGES	256
+#define PIPES		8
+#define TAGGED		2048
+
+static int pipes[PIPES][2];
+static size_t pinned;
+
+/* Pins every fourth page that it is called with, as long as there is room in the pipes. */
+static bool pin_page(char *page)
+{
+	struct iovec iov = { page, PAGE };
+	int *fds = pipes[pinned / PIPE_PAGES];
+	static unsigned int count;
+
+	if (count++ % 4)
+		return true;
+
+	if (pinned % PIPE_PAGES == 0)
+		MUST(pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0 &&
+		     fcntl(fds[1], F_SETPIPE_SZ, PIPE_PAGES * PAGE) >= 0, "pipe");
+	MUST(vmsplice(fds[1], &iov, 1, 0) == (ssize_t)PAGE, "vmsplice");
+	return ++pinned < PIPES * PIPE_PAGES;
+}
+
+/* Pins those pages of [p, p + len) that lie in tag storage. */
+static void pin_storage(char *p, size_t len)
+{
+	reuse_each(p, len, pin_page);
+	ktap_note("%zu pages of tag storage pinned", pinned);
+	MUST(pinned > 256, "too little data in storage: nothing is tested");
+}
+
+static void let_go(void)
+{
+	size_t i;
+
+	for (i = 0; i * PIPE_PAGES < pinned; i++) {
+		close(pipes[i][0]);
+		close(pipes[i][1]);
+	}
+	pinned = 0;
+}
+
+static void tagged_beside_pins(void)
+{
+	struct reuse before;
+	size_t len;
+	char *p, *t;
+
+	reuse_need();
+	swap_disk();
+	before = reuse_check("before");
+	p = plain_memory(&len);
+	pin_storage(p, len);
+	t = mte_map(TAGGED * PAGE);
+	pattern_set(t, TAGGED * PAGE, 1);
+	reuse_check_tagged(t, TAGGED * PAGE, "beside pinned storage");
+	pattern_check(t, TAGGED * PAGE, 1, "beside pinned storage");
+	let_go();
+	plain_check(p, len, "let go");
+	munmap(t, TAGGED * PAGE);
+	munmap(p, len);
+	/* What was read ahead stays in the swap cache as long as there is swap. */
+	swap_none();
+	reuse_back(&before, "unmapped");
+}
+
+static void mprotect_beside_pins(void)
+{
+	struct reuse before;
+	size_t len, i, part;
+	char *p;
+
+	reuse_need();
+	swap_disk();
+	before = reuse_check("before");
+	p = plain_memory(&len);
+	pin_storage(p, len);
+	/* The first that were filled, so none of them is storage, and pinned itself. */
+	part = 32UL << 20;
+	MUST(reuse_in_storage(p, part) == 0, "pages in storage that were filled first");
+	MUST(mprotect(p, part, PROT_READ | PROT_WRITE | PROT_MTE) == 0, "mprotect");
+	for (i = 0; i < part; i += 16 * PAGE) {
+		CHECK_EQ(*(uint64_t *)(p + i), (uintptr_t)p + i, "data of page %zu", i / PAGE);
+		reuse_check_tagged(p + i, PAGE, "mprotect beside pinned storage");
+	}
+	let_go();
+	plain_check(p, len, "let go");
+	munmap(p, len);
+	/* What was read ahead stays in the swap cache as long as there is swap. */
+	swap_none();
+	reuse_back(&before, "unmapped");
+}
+
+static void fork_beside_pins(void)
+{
+	struct reuse before;
+	size_t len;
+	char *p, *t;
+	int status;
+	pid_t pid;
+
+	reuse_need();
+	swap_disk();
+	before = reuse_check("before");
+	t = mte_map(TAGGED * PAGE);
+	pattern_set(t, TAGGED * PAGE, 2);
+	p = plain_memory(&len);
+	pin_storage(p, len);
+	pid = fork();
+	MUST(pid >= 0, "fork");
+	if (pid == 0) {
+		touch_write(t, TAGGED * PAGE);
+		pattern_check(t, TAGGED * PAGE, 2, "the child's copy");
+		_exit(0);
+	}
+	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
+	CHECK_EQ(status, 0, "status of the child");
+	pattern_check(t, TAGGED * PAGE, 2, "the parent's");
+	let_go();
+	plain_check(p, len, "let go");
+	munmap(t, TAGGED * PAGE);
+	munmap(p, len);
+	/* What was read ahead stays in the swap cache as long as there is swap. */
+	swap_none();
+	reuse_back(&before, "unmapped");
+}
+
+static char *the_first;
+
+static bool first_page(char *page)
+{
+	the_first = page;
+	return false;
+}
+
+/* A page whose data a pipe has, and which is tag storage, is used as tagged once it can move. */
+static void pinned_page_waits(void)
+{
+	struct reuse before;
+	char *p, *page;
+	size_t len;
+	int status;
+	pid_t pid;
+
+	reuse_need();
+	swap_disk();
+	before = reuse_check("before");
+	p = plain_memory(&len);
+	MUST(reuse_each(p, len, first_page), "no data in storage: nothing is tested");
+	page = the_first;
+	MUST(pipe2(pipes[0], O_CLOEXEC) == 0, "pipe");
+	MUST(vmsplice(pipes[0][1], &(struct iovec){ page, PAGE }, 1, 0) == (ssize_t)PAGE, "vmsplice");
+	pid = fork();
+	MUST(pid >= 0, "fork");
+	if (pid == 0) {
+		char buffer[64];
+
+		usleep(1500 * 1000);
+		MUST(read(pipes[0][0], buffer, sizeof(buffer)) == sizeof(buffer), "read");
+		_exit(*(uint64_t *)buffer == (uintptr_t)page ? 0 : 1);
+	}
+	close(pipes[0][0]);
+	close(pipes[0][1]);
+	MUST(mprotect(page, PAGE, PROT_READ | PROT_WRITE | PROT_MTE) == 0, "mprotect");
+	CHECK_EQ(*(uint64_t *)page, (uintptr_t)page, "data of the page");
+	stg(page, 5);
+	CHECK_EQ(ldg(page), 5, "its tag");
+	reuse_check_tagged(page, PAGE, "once it could move");
+	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
+	CHECK_EQ(status, 0, "what the pipe had");
+	munmap(p, len);
+	/* What was read ahead stays in the swap cache as long as there is swap. */
+	swap_none();
+	reuse_back(&before, "unmapped");
+}
+
+PROBE(
+	{ "tagged_beside_pins", tagged_beside_pins, 90 },
+	{ "mprotect_beside_pins", mprotect_beside_pins, 90 },
+	{ "fork_beside_pins", fork_beside_pins, 90 },
+	{ "pinned_page_waits", pinned_page_waits, 90 },
+)
