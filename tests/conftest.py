@@ -15,7 +15,7 @@ import pytest
 from harness.paths import repository_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 COMMAND = str(Path(sys.executable).parent / "mte-harness")
 
@@ -44,3 +44,8 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+def few(frames: Iterable[int]) -> list[str]:
+    """The first of many frames: pytest would take minutes to compare all."""
+    return [hex(pfn) for pfn in sorted(frames)[:8]]

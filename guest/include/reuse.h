@@ -16,6 +16,7 @@
 #include "ktap.h"
 #include "mte.h"
 #include "procfs.h"
+#include "swap.h"
 
 #define KPF_RESERVED	32
 #define KPF_ARCH_4	43	/* PG_arch_4: holds a reference to its tag storage */
@@ -154,7 +155,7 @@ static inline uint64_t block_of(uint64_t pfn, unsigned int *pages)
 
 /* In pages. */
 struct reuse {
-	long total, free, reserved, data, fail;
+	long total, free, reserved, data;
 };
 
 /* By the counters. */
@@ -167,7 +168,6 @@ static inline struct reuse reuse_counters(void)
 	now.total = meminfo_kb("MetadataTotal") * 1024 / PAGE;
 	now.free = vmstat("nr_free_metadata");
 	now.reserved = vmstat("metadata_reserve_success") - vmstat("metadata_reserve_free");
-	now.fail = vmstat("metadata_reserve_fail");
 	now.data = now.total - now.free - now.reserved;
 	return now;
 }
@@ -221,14 +221,24 @@ static inline struct reuse reuse_check(const char *when)
 /* Storage is reserved for as many pages as `before`, in a second at most. */
 static inline void reuse_back(const struct reuse *before, const char *when)
 {
-	struct reuse now = reuse_check(when);
+	struct reuse now;
 	int i;
 
+	/* Each CPU holds a few pages that it has yet to put on the LRU (fs/drop_caches.c drains). */
+	write_file("/proc/sys/vm/drop_caches", "1");
+	now = reuse_check(when);
 	for (i = 0; i < 100 && now.reserved != before->reserved; i++) {
 		usleep(10000);
 		now = reuse_check(when);
 	}
 	CHECK_EQ(now.reserved, before->reserved, "%s: pages of storage still reserved", when);
+}
+
+/* The same where there was swap: what was read ahead stays in its cache as long as it is on. */
+static inline void reuse_back_from_swap(const struct reuse *before)
+{
+	swap_none();
+	reuse_back(before, "unmapped");
 }
 
 /*

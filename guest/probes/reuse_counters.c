@@ -77,7 +77,7 @@ static void files_agree(void)
 	CHECK_EQ(meminfo_kb("MetadataFree") * 1024 / (long)PAGE, now.free, "MetadataFree in pages");
 	CHECK_EQ(sum_after("/proc/zoneinfo", "metadata"), now.total, "metadata in /proc/zoneinfo");
 	CHECK_EQ(pagetype_free(), now.free, "free pages of type Metadata in /proc/pagetypeinfo");
-	blocks = sum_after("/proc/pagetypeinfo", "Metadata") - 0;
+	blocks = sum_after("/proc/pagetypeinfo", "Metadata");
 	CHECK(blocks > 0, "no pageblock of type Metadata");
 	CHECK(now.free + now.reserved <= now.total, "%ld free and %ld reserved of %ld", now.free,
 	      now.reserved, now.total);
@@ -223,9 +223,7 @@ static void swapped(void)
 	pattern_check(p, PAGES * PAGE, 5, "swapped in");
 	check_reserved(&before, p, PAGES * PAGE, "swapped in");
 	munmap(p, PAGES * PAGE);
-	/* What was read ahead stays in the swap cache as long as there is swap. */
-	swap_none();
-	reuse_back(&before, "unmapped");
+	reuse_back_from_swap(&before);
 }
 
 static void shared_memory(void)

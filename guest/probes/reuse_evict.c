@@ -114,9 +114,7 @@ static void all_becomes_tagged(void)
 		check_tagged_pages(t + at, piece, "all is tagged");
 		munmap(t + at, piece);
 	}
-	/* What was read ahead stays in the swap cache as long as there is swap. */
-	swap_none();
-	reuse_back(&before, "unmapped");
+	reuse_back_from_swap(&before);
 }
 
 /* Pages that are tag storage themselves become PROT_MTE: they have to go elsewhere. */
@@ -151,9 +149,7 @@ static void storage_becomes_tagged(void)
 	plain_check(p, found - p, "others were made PROT_MTE");
 	plain_check(found + piece, p + len - found - piece, "others were made PROT_MTE");
 	munmap(p, len);
-	/* What was read ahead stays in the swap cache as long as there is swap. */
-	swap_none();
-	reuse_back(&before, "unmapped");
+	reuse_back_from_swap(&before);
 }
 
 PROBE(

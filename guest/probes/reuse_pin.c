@@ -80,9 +80,7 @@ static void tagged_beside_pins(void)
 	plain_check(p, len, "let go");
 	munmap(t, TAGGED * PAGE);
 	munmap(p, len);
-	/* What was read ahead stays in the swap cache as long as there is swap. */
-	swap_none();
-	reuse_back(&before, "unmapped");
+	reuse_back_from_swap(&before);
 }
 
 static void mprotect_beside_pins(void)
@@ -107,9 +105,7 @@ static void mprotect_beside_pins(void)
 	let_go();
 	plain_check(p, len, "let go");
 	munmap(p, len);
-	/* What was read ahead stays in the swap cache as long as there is swap. */
-	swap_none();
-	reuse_back(&before, "unmapped");
+	reuse_back_from_swap(&before);
 }
 
 static void fork_beside_pins(void)
@@ -141,9 +137,7 @@ static void fork_beside_pins(void)
 	plain_check(p, len, "let go");
 	munmap(t, TAGGED * PAGE);
 	munmap(p, len);
-	/* What was read ahead stays in the swap cache as long as there is swap. */
-	swap_none();
-	reuse_back(&before, "unmapped");
+	reuse_back_from_swap(&before);
 }
 
 static char *the_first;
@@ -190,9 +184,7 @@ static void pinned_page_waits(void)
 	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
 	CHECK_EQ(status, 0, "what the pipe had");
 	munmap(p, len);
-	/* What was read ahead stays in the swap cache as long as there is swap. */
-	swap_none();
-	reuse_back(&before, "unmapped");
+	reuse_back_from_swap(&before);
 }
 
 PROBE(

@@ -9,16 +9,10 @@ import pytest
 
 from harness.audit.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, hold_pressure
 from harness.target import parse_target
+from tests.conftest import few
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from harness.session import Session
-
-
-def few(frames: Iterable[int]) -> list[str]:
-    """The first of many frames: pytest would take minutes to compare all."""
-    return [hex(pfn) for pfn in sorted(frames)[:8]]
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,11 @@ from harness.machine.geometry import PAGE
 from harness.paths import cache_root, repository_root
 from harness.probe.compile import PROBE_FLAGS, compile_program
 from harness.target import parse_target
+from tests.conftest import few
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from harness.guest.guest import Guest
     from harness.session import Session
@@ -158,11 +159,6 @@ def test_auditor_sees_the_pages_of_a_huge_page(
     audit = guest.audit(Expected(np.array(pfns), storage))
     assert audit.frames(Kind.NOT_TAGGED) == set(pfns[:which])
     assert not audit.frames(Kind.TAGS_WRONG)
-
-
-def few(frames: Iterable[int]) -> list[str]:
-    """The first of many frames: pytest would take minutes to compare all."""
-    return [hex(pfn) for pfn in sorted(frames)[:8]]
 
 
 @pytest.mark.parametrize("name", ["dram", "dram-two-regions/carveout"])
