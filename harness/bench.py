@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.audit.pressure import hold_pressure
+from harness.costs import costs
 from harness.deadline import Deadline
 from harness.guest.rundisk import RunKeys
 from harness.guest.ssh import SshConnection
@@ -120,7 +121,8 @@ def build_times() -> tuple[float, float, float]:
 
 @click.command()
 @click.option("--builds/--no-builds", default=True, help="Also time kernel builds (15 minutes).")
-def main(*, builds: bool) -> None:
+@click.option("--reuse/--no-reuse", default=True, help="Also count what reuse of storage costs.")
+def main(*, builds: bool, reuse: bool) -> None:
     """Prints a table of the harness's own speeds on this machine."""
     session = Session(cache_root(), plain_progress())
     template = session.prepare(Target("stock", machine("emulator")))
@@ -150,6 +152,13 @@ def main(*, builds: bool) -> None:
     click.echo(f"{session.qemu}\n")
     for name, value in rows:
         click.echo(f"| {name} | {value} |")
+    if reuse:
+        click.echo("\n| guest instructions | reach | stock | tag-storage | ratio |")
+        for cost in costs(session):
+            before = f"{cost.stock:.0f}" if cost.stock else ""
+            click.echo(
+                f"| {cost.what} | {cost.reach} | {before} | {cost.reuse:.0f} | {cost.ratio} |"
+            )
 
 
 if __name__ == "__main__":

@@ -109,6 +109,7 @@ def guest_command(
         str(spec.cpus),
         "-m",
         f"{spec.memory_mib}M",
+        *(["-icount", "shift=0,sleep=off"] if spec.icount else []),
         *memory_backend(spec, memory),
         "-kernel",
         str(image),

@@ -33,6 +33,8 @@ class MachineSpec:
     ``swap_mib``: size in MiB of the blank disk that the guest sees as its second.
     ``cpu``: QEMU's ``-cpu``. SVE and SME are off: their gross MTE suppression
     was wrong before QEMU 9.0, and no probe needs them (facts/bugs.md 5).
+    ``icount``: the guest's clock counts its instructions, a nanosecond each; then it has
+    one CPU (QEMU, docs/devel/tcg-icount.rst).
     ``tags``: where in DRAM the tags live; none: outside, as QEMU has it.
     ``describe``: what the guest is told of it.
     """
@@ -47,6 +49,7 @@ class MachineSpec:
     # Debug kernels are several times slower under TCG than on hardware; what the
     # kernel calls a stall must not be our slowness.
     append: str = "rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60"
+    icount: bool = False
     tags: tuple[TagRegion, ...] = ()
     describe: Description = Description.UNAWARE
 

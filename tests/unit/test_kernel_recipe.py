@@ -161,3 +161,4 @@ def test_every_recipe_of_the_repository_loads() -> None:
         if recipe.known_bad:
             unknown = {*recipe.known_bad.probes, *recipe.known_bad.sometimes} - probes
             assert not unknown, f"{name} names probes that are not there: {unknown}"
+            assert recipe.known_bad.probes, f"{name} names no probe that must fail"

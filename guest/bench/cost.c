@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kernel's work on pages costs, in guest instructions: under QEMU's
+ * `-icount shift=0` CLOCK_MONOTONIC counts them, a nanosecond each. Prints a name and the
+ * instructions of one operation on each line; the medians of several rounds.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef PROT_MTE
+#define PROT_MTE	0x20
+#endif
+#define PAGE		4096UL
+#define PAGES		2048UL
+#define FORKED		(64UL << 20)
+#define ROUNDS		9
+#define PLAIN		(PROT_READ | PROT_WRITE)
+#define TAGGED		(PLAIN | PROT_MTE)
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+static char *map(size_t len, int prot)
+{
+	char *p = mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("mmap");
+		exit(1);
+	}
+	madvise(p, len, MADV_NOHUGEPAGE);
+	return p;
+}
+
+/* Instructions of a write to each `step`th page from `first` on, per page. */
+static double touch(char *p, size_t first, size_t step)
+{
+	double start = now();
+	size_t i, n = 0;
+
+	for (i = first; i < PAGES; i += step, n++)
+		p[i * PAGE] = 1;
+	return (now() - start) / n;
+}
+
+static double fault_plain(void)
+{
+	char *p = map(PAGES * PAGE, PLAIN);
+	double cost = touch(p, 0, 1);
+
+	munmap(p, PAGES * PAGE);
+	return cost;
+}
+
+/* Nothing is reserved at first: every 32nd page takes a block of storage. */
+static double fault_tagged(void)
+{
+	char *p = map(PAGES * PAGE, TAGGED);
+	double cost = touch(p, 0, 1);
+
+	munmap(p, PAGES * PAGE);
+	return cost;
+}
+
+/* Its neighbours hold the storage: every second page is given back, and taken again. */
+static double fault_tagged_reserved(void)
+{
+	char *p = map(PAGES * PAGE, TAGGED);
+	double cost;
+	size_t i;
+
+	touch(p, 0, 1);
+	for (i = 1; i < PAGES; i += 2)
+		madvise(p + i * PAGE, PAGE, MADV_DONTNEED);
+	cost = touch(p, 1, 2);
+	munmap(p, PAGES * PAGE);
+	return cost;
+}
+
+static double free_of(int prot)
+{
+	char *p = map(PAGES * PAGE, prot);
+	double start;
+
+	touch(p, 0, 1);
+	start = now();
+	munmap(p, PAGES * PAGE);
+	return (now() - start) / PAGES;
+}
+
+static double free_plain(void)
+{
+	return free_of(PLAIN);
+}
+
+static double free_tagged(void)
+{
+	return free_of(TAGGED);
+}
+
+static double fork_exit(int prot)
+{
+	char *p = map(FORKED, prot);
+	double start;
+	pid_t pid;
+	size_t i;
+
+	for (i = 0; i < FORKED; i += PAGE)
+		p[i] = 1;
+	start = now();
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	start = now() - start;
+	munmap(p, FORKED);
+	return start;
+}
+
+static double fork_plain(void)
+{
+	return fork_exit(PLAIN);
+}
+
+static double fork_tagged(void)
+{
+	return fork_exit(TAGGED);
+}
+
+/* The child writes to all of it. */
+static double copy_tagged(void)
+{
+	char *p = map(PAGES * PAGE, TAGGED);
+	int fds[2];
+	double cost;
+	pid_t pid;
+
+	touch(p, 0, 1);
+	if (pipe(fds))
+		exit(1);
+	pid = fork();
+	if (pid == 0) {
+		cost = touch(p, 0, 1);
+		_exit(write(fds[1], &cost, sizeof(cost)) != sizeof(cost));
+	}
+	if (read(fds[0], &cost, sizeof(cost)) != sizeof(cost))
+		exit(1);
+	waitpid(pid, NULL, 0);
+	close(fds[0]);
+	close(fds[1]);
+	munmap(p, PAGES * PAGE);
+	return cost;
+}
+
+/* A page that is there becomes PROT_MTE, and is touched. */
+static double mprotect_fault(void)
+{
+	char *p = map(PAGES * PAGE, PLAIN);
+	double start;
+
+	touch(p, 0, 1);
+	start = now();
+	if (mprotect(p, PAGES * PAGE, TAGGED))
+		exit(1);
+	touch(p, 0, 1);
+	start = (now() - start) / PAGES;
+	munmap(p, PAGES * PAGE);
+	return start;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void measure(const char *name, double (*what)(void))
+{
+	double rounds[ROUNDS];
+	int i;
+
+	what();
+	for (i = 0; i < ROUNDS; i++)
+		rounds[i] = what();
+	qsort(rounds, ROUNDS, sizeof(*rounds), compare);
+	printf("%s %.1f\n", name, rounds[ROUNDS / 2]);
+}
+
+/* With an argument: all storage holds data first, so that each block has to be emptied. */
+static void fill(void)
+{
+	FILE *f;
+	char line[128];
+	long free_kb = 0, storage_kb = 0;
+	char *p = mmap(NULL, 1UL << 30, PLAIN, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t i;
+
+	madvise(p, 1UL << 30, MADV_NOHUGEPAGE);
+	for (i = 0; i < 1UL << 30; i += PAGE) {
+		p[i] = 1;
+		if (i % (1UL << 20))
+			continue;
+		f = fopen("/proc/meminfo", "r");
+		while (f && fgets(line, sizeof(line), f)) {
+			sscanf(line, "MemFree: %ld", &free_kb);
+			sscanf(line, "MetadataFree: %ld", &storage_kb);
+		}
+		if (f)
+			fclose(f);
+		if (storage_kb < 600 || free_kb < 16384)
+			break;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	(void)argv;
+	if (argc > 1) {
+		char *p;
+		double cost;
+
+		fill();
+		p = map(PAGES * PAGE, TAGGED);
+		cost = touch(p, 0, 1);
+		printf("fault_tagged_evict %.1f\n", cost);
+		return 0;
+	}
+	measure("fault_plain", fault_plain);
+	measure("fault_tagged_reserved", fault_tagged_reserved);
+	measure("fault_tagged", fault_tagged);
+	measure("free_plain", free_plain);
+	measure("free_tagged", free_tagged);
+	measure("copy_tagged", copy_tagged);
+	measure("mprotect_fault", mprotect_fault);
+	measure("fork_exit_plain", fork_plain);
+	measure("fork_exit_tagged", fork_tagged);
+	return 0;
+}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""What reuse of tag storage costs: guest instructions of kernel work, two kernels in one run.
+
+Instructions, not time: TCG's time says nothing of hardware. They do not tell of caches, of
+cache maintenance, or of locks that several CPUs want.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError
+from harness.machine.spec import machine
+from harness.paths import repository_root
+from harness.probe.compile import PROBE_FLAGS, compile_program
+
+if TYPE_CHECKING:
+    from harness.session import Session
+
+PROGRAM = "guest/bench/cost.c"
+SECONDS = 300.0
+# What each line of the program's output is, and the ratio that issue 4 asks for.
+OPERATIONS = {
+    "fault_plain": ("fault on an untagged page", "1.01"),
+    "fault_tagged_reserved": ("fault on a tagged page, storage reserved", "1.03"),
+    "fault_tagged": ("fault on a tagged page, every 32nd takes a free block", "1.15"),
+    "copy_tagged": ("copy-on-write of a tagged page", ""),
+    "mprotect_fault": ("page made PROT_MTE, and touched", ""),
+    "free_plain": ("unmap an untagged page", ""),
+    "free_tagged": ("unmap a tagged page", ""),
+    "fork_exit_plain": ("fork and exit, 64 MiB untagged", ""),
+    "fork_exit_tagged": ("fork and exit, 64 MiB tagged", "1.05"),
+    "fault_tagged_evict": ("fault on a tagged page while all storage holds data", "report"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Instructions of one operation; ``stock`` is None where stock has no such thing."""
+
+    what: str
+    reach: str
+    stock: float | None
+    reuse: float
+
+    @property
+    def ratio(self) -> str:
+        """How many times those of stock."""
+        return f"{self.reuse / self.stock:.3f}" if self.stock else ""
+
+
+def costs(session: Session) -> list[Cost]:
+    """Measure `stock` on dram/carveout and `tag-storage` on dram/tag-storage."""
+    stock = _measure(session, "stock", "dram/carveout", [""])
+    reuse = _measure(session, "tag-storage", "dram/tag-storage", ["", "evict"])
+    return [
+        Cost(what, reach, stock.get(name), reuse[name])
+        for name, (what, reach) in OPERATIONS.items()
+    ]
+
+
+def _measure(session: Session, kernel: str, name: str, modes: list[str]) -> dict[str, float]:
+    spec = dataclasses.replace(machine(name), name=f"{name} (icount)", cpus=1, icount=True)
+    session.check(spec)
+    found: dict[str, float] = {}
+    with session.guest(session.template(session.kernel(kernel), spec)) as guest:
+        source = repository_root() / PROGRAM
+        guest.push(compile_program(session.programs, [source], PROBE_FLAGS), "cost")
+        for mode in modes:
+            done = guest.exec(f"./cost {mode}", timeout=SECONDS)
+            if done.status != 0:
+                raise HarnessError(f"{PROGRAM} failed on {kernel}", details=done.stderr)
+            for line in done.stdout.splitlines():
+                what, count = line.split()
+                found[what] = float(count)
+    return found
