@@ -153,12 +153,9 @@ def main(*, builds: bool, reuse: bool) -> None:
     for name, value in rows:
         click.echo(f"| {name} | {value} |")
     if reuse:
-        click.echo("\n| guest instructions | reach | stock | tag-storage | ratio |")
-        for cost in costs(session):
-            before = f"{cost.stock:.0f}" if cost.stock else ""
-            click.echo(
-                f"| {cost.what} | {cost.reach} | {before} | {cost.reuse:.0f} | {cost.ratio} |"
-            )
+        click.echo("\n| guest instructions | stock | tag-storage | result | aim |")
+        for row in costs(session):
+            click.echo(f"| {row.what} | {row.stock} | {row.reuse} | {row.result} | {row.reach} |")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import errors
+from harness.costs import costs
 from harness.paths import repository_root
 from harness.plugin import VALIDATION
-from harness.publish import REPORT
-from harness.report import json_file
+from harness.publish import PAGE, REPORT
+from harness.report import html, json_file
 from harness.target import parse_target
 from harness.verdict.verdict import Status
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from harness.machine.template import Template
     from harness.report.record import Run
     from harness.session import Session
+
+
+# What is put to the test where nothing is named.
+COMPARED = ("tag-storage", "stock@dram")
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,15 @@ def prepare(session: Session, kernels: Sequence[str], machine: str | None) -> Pl
     return Plan(tuple(kernels), machine, templates)
 
 
+def report_directory(chosen: Path | None) -> Path:
+    """Where the report goes: as ``chosen``, or a new place below reports/."""
+    return chosen or repository_root() / "reports" / time.strftime("%Y%m%d-%H%M%S")
+
+
 def run(
     plan: Plan,
     *,
-    report: Path | None,
+    report: Path,
     expression: str | None,
     workers: int,
     qemu_binary: str | None,
@@ -57,7 +68,7 @@ def run(
 
     ``quiet`` keeps pytest's own words from the terminal: the report says it all.
     """
-    directory = (report or repository_root() / "reports" / time.strftime("%Y%m%d-%H%M%S")).resolve()
+    directory = report.resolve()
     command = [sys.executable, "-m", "pytest", "--qemu", "--report", str(directory)]
     command += ["-p", "no:cacheprovider", "-q", "--no-header"]
     if plan.machine:
@@ -96,6 +107,15 @@ def _child(command: list[str], *, quiet: bool) -> int:
             child.send_signal(signal.SIGINT)
             child.wait()
             raise
+
+
+def add_figures(session: Session, directory: Path) -> None:
+    """Measures what reuse of tag storage gives and costs, and puts it into the report."""
+    session.progress.step("counting the instructions that reuse of tag storage costs")
+    run = json_file.read(directory / REPORT)
+    run = dataclasses.replace(run, figures=costs(session))
+    json_file.write(run, directory / REPORT)
+    html.write(run, directory / PAGE)
 
 
 def worst_status(run: Run) -> int:

@@ -198,43 +198,48 @@ static void measure(const char *name, double (*what)(void))
 	printf("%s %.1f\n", name, rounds[ROUNDS / 2]);
 }
 
-/* With an argument: all storage holds data first, so that each block has to be emptied. */
-static void fill(void)
+static long meminfo(const char *key)
 {
-	FILE *f;
-	char line[128];
-	long free_kb = 0, storage_kb = 0;
+	FILE *f = fopen("/proc/meminfo", "r");
+	long kib = 0, value;
+	char line[128], name[64];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%63[^:]: %ld", name, &value) == 2 && !strcmp(name, key))
+			kib = value;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/* Fills memory until so little is free, in KiB; how much was filled. */
+static long fill(const char *what, long left)
+{
 	char *p = mmap(NULL, 1UL << 30, PLAIN, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	size_t i;
 
 	madvise(p, 1UL << 30, MADV_NOHUGEPAGE);
 	for (i = 0; i < 1UL << 30; i += PAGE) {
-		p[i] = 1;
-		if (i % (1UL << 20))
-			continue;
-		f = fopen("/proc/meminfo", "r");
-		while (f && fgets(line, sizeof(line), f)) {
-			sscanf(line, "MemFree: %ld", &free_kb);
-			sscanf(line, "MetadataFree: %ld", &storage_kb);
-		}
-		if (f)
-			fclose(f);
-		if (storage_kb < 600 || free_kb < 16384)
+		if (i % (1UL << 18) == 0 && (meminfo(what) < left || meminfo("MemFree") < 16384))
 			break;
+		p[i] = 1;
 	}
+	return i >> 10;
 }
 
+/*
+ * Without an argument: costs. "fill": how much memory a program can have before anything
+ * has to be reclaimed. "evict": tagged pages while all storage holds data.
+ */
 int main(int argc, char **argv)
 {
-	(void)argv;
+	if (argc > 1 && !strcmp(argv[1], "fill")) {
+		printf("filled_kib %ld\n", fill("MemFree", 16384));
+		return 0;
+	}
 	if (argc > 1) {
-		char *p;
-		double cost;
-
-		fill();
-		p = map(PAGES * PAGE, TAGGED);
-		cost = touch(p, 0, 1);
-		printf("fault_tagged_evict %.1f\n", cost);
+		fill("MetadataFree", 600);
+		printf("fault_tagged_evict %.1f\n", touch(map(PAGES * PAGE, TAGGED), 0, 1));
 		return 0;
 	}
 	measure("fault_plain", fault_plain);

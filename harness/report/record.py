@@ -110,11 +110,23 @@ class KernelRecord:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One figure, without reuse of tag storage and with it; each value as a person reads it."""
+
+    what: str
+    reach: str
+    stock: str
+    reuse: str
+    result: str
+
+
+@dataclass(frozen=True)
 class Run:
     """A whole run. ``started`` is UTC, ISO 8601; ``host`` and ``machine`` are label to text.
 
     ``errors`` are what kept the run itself from going on (no kernel, no QEMU): a run
-    that has one is not good, whatever its items say.
+    that has one is not good, whatever its items say. ``figures``: what reuse of tag storage
+    gives and costs, where that was measured.
     """
 
     started: str
@@ -126,6 +138,7 @@ class Run:
     kernels: tuple[KernelRecord, ...]
     items: tuple[Item, ...]
     errors: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
     schema: int = SCHEMA
 
     @property

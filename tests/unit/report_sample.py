@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.report import html
 from harness.report.record import (
     Case,
+    Figure,
     Item,
     KernelRecord,
     ReasonRecord,
@@ -173,6 +174,7 @@ def sample_run() -> Run:
         machine={"name": "emulator", "memory": "1024 MiB", "cpus": "2", "accelerator": "tcg"},
         kernels=kernels,
         items=tuple(items),
+        figures=(Figure("fault on a tagged page", "1.03", "2914", "2950", "1.012"),),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.report import html, plot, terminal
-from harness.report.record import Sample
+from harness.report.record import Figure, Sample
 from tests.unit.report_sample import good_run, sample_run, splat_record
 
 VOID = {"meta"}
@@ -112,6 +112,16 @@ def test_good_run() -> None:
     page = Page(html.render(good_run()))
     assert "stock: 13 passed, 1 skipped" in page.text
     assert "Failures" not in page.text
+
+
+def test_figures_of_reuse_are_shown_where_there_are_any() -> None:
+    title = "What reuse of tag storage gives"
+    assert title not in Page(html.render(replace(good_run(), figures=()))).text
+    run = replace(good_run(), figures=(Figure("a <fault>", "1.01", "2868", "2880", "1.004"),))
+    page = Page(html.render(run))
+    assert title in page.text
+    assert "a <fault>" in page.text
+    assert "1.004" in page.text
 
 
 @pytest.mark.parametrize(
