@@ -67,6 +67,13 @@ static long pagetype_free(void)
 	return pages;
 }
 
+/* Memory never was full: nobody else's data have come to lie in storage, either. */
+static void back(const struct reuse *before, const char *when)
+{
+	reuse_back(before, when);
+	CHECK_EQ(reuse_counters().data, before->data, "%s: pages of storage with data", when);
+}
+
 static void files_agree(void)
 {
 	struct reuse now;
@@ -131,7 +138,7 @@ static void touch_and_unmap(void)
 	check_reserved(&before, p, PAGES * PAGE, "touched");
 	pattern_check(p, PAGES * PAGE, 1, "touched");
 	munmap(p, PAGES * PAGE);
-	reuse_back(&before, "unmapped");
+	back(&before, "unmapped");
 }
 
 static void half_freed(void)
@@ -154,7 +161,7 @@ static void half_freed(void)
 		pattern_check_from(p + (i * 2 + 1) * PAGE, PAGE, 2, (i * 2 + 1) * GRANULES_PER_PAGE,
 				   "its neighbours freed");
 	munmap(p, PAGES * PAGE);
-	reuse_back(&before, "unmapped");
+	back(&before, "unmapped");
 }
 
 static void huge_page(void)
@@ -178,7 +185,7 @@ static void huge_page(void)
 	pattern_check(p, HUGE, 3, "split");
 	reuse_check_tagged(p, HUGE, "split");
 	munmap(p, HUGE);
-	reuse_back(&before, "unmapped");
+	back(&before, "unmapped");
 }
 
 static void fork_and_write(void)
@@ -204,7 +211,7 @@ static void fork_and_write(void)
 	check_reserved(&before, p, PAGES * PAGE, "the child has ended");
 	pattern_check(p, PAGES * PAGE, 4, "the parent's");
 	munmap(p, PAGES * PAGE);
-	reuse_back(&before, "unmapped");
+	back(&before, "unmapped");
 }
 
 static void swapped(void)
@@ -219,7 +226,7 @@ static void swapped(void)
 	p = mte_map(PAGES * PAGE);
 	pattern_set(p, PAGES * PAGE, 5);
 	page_out(p, PAGES * PAGE);
-	reuse_back(&before, "swapped out");
+	back(&before, "swapped out");
 	pattern_check(p, PAGES * PAGE, 5, "swapped in");
 	check_reserved(&before, p, PAGES * PAGE, "swapped in");
 	munmap(p, PAGES * PAGE);
@@ -247,7 +254,7 @@ static void shared_memory(void)
 	check_reserved(&before, q, PAGES * PAGE, "mapped without tags only");
 	munmap(q, PAGES * PAGE);
 	close(fd);
-	reuse_back(&before, "closed");
+	back(&before, "closed");
 }
 
 /* What is lost in a round would show after many. */
@@ -273,7 +280,7 @@ static void many_rounds(void)
 		MUST(waitpid(pid, &status, 0) == pid && status == 0, "the child: %#x", status);
 		munmap(p, len);
 	}
-	reuse_back(&before, "after 300 rounds");
+	back(&before, "after 300 rounds");
 }
 
 PROBE(

@@ -39,6 +39,9 @@ _ON_CPU_LIST = re.compile(r"^ +count: +(?P<pages>\d+)$", re.MULTILINE)
 PAGE_KB = 4
 _FREE_PARTS = ("MemFree", "Buffers", "Cached", "SReclaimable")
 
+# Tag storage that is reserved for tags (CONFIG_MEMORY_METADATA of kernel-configs/tag-storage).
+RESERVED = "MetadataReserved"
+
 _MEMINFO = re.compile(r"^(?P<name>[\w()]+):\s+(?P<value>\d+)(?: kB)?\s*$", re.MULTILINE)
 _VMSTAT = re.compile(r"^(?P<name>\w+) (?P<value>\d+)\s*$", re.MULTILINE)
 
@@ -83,7 +86,9 @@ RULES = (
     Rule("HugePages_Free", Direction.SAME, 0, "huge pages are still in use"),
     Rule("CmaTotal", Direction.SAME, 0, "contiguous memory areas changed their size"),
     Rule("MetadataTotal", Direction.SAME, 0, "tag storage changed its size"),
-    Rule("MetadataFree", Direction.SAME, 0, "tag storage is still in use, or was freed twice"),
+    Rule(RESERVED, Direction.SAME, 0, "tag storage is still reserved, or was given back twice"),
+    # While memory is full, pages of other processes may come to lie there, and stay.
+    Rule("MetadataFree", Direction.LOSS, 512, "tag storage still holds data"),
     Rule("Zswapped", Direction.GROWTH, 0, "zswap still holds pages"),
     Rule(FREE, Direction.LOSS, 8192, "memory is gone, whatever holds it"),
     Rule("AnonPages", Direction.GROWTH, 1024, "anonymous pages outlived their processes"),
@@ -130,7 +135,12 @@ def parse(meminfo: str, vmstat: str, zoneinfo: str = "") -> Counters:
             raise ValueError(f"/proc/{name}: no counter in it")
     free = sum(snapshot.meminfo.get(part, 0) for part in _FREE_PARTS)
     free += PAGE_KB * sum(int(match["pages"]) for match in _ON_CPU_LIST.finditer(zoneinfo))
-    return Counters({**snapshot.meminfo, FREE: free}, snapshot.vmstat)
+    derived = {FREE: free}
+    events = snapshot.vmstat
+    if "metadata_reserve_success" in events:
+        reserved = events["metadata_reserve_success"] - events.get("metadata_reserve_free", 0)
+        derived[RESERVED] = PAGE_KB * reserved
+    return Counters({**snapshot.meminfo, **derived}, snapshot.vmstat)
 
 
 def returned(before: Counters, after: Counters) -> tuple[Problem, ...]:

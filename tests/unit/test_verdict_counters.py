@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.verdict.counters import RULES, SETTLE, Counters, Direction, Rule, parse, returned
+from harness.verdict.counters import (
+    RESERVED,
+    RULES,
+    SETTLE,
+    Counters,
+    Direction,
+    Rule,
+    parse,
+    returned,
+)
 
 GOLDEN = Path(__file__).parent / "golden" / "counters"
 
@@ -48,7 +57,7 @@ def test_nothing_changed() -> None:
 
 def test_stock_has_what_the_rules_are_about() -> None:
     counters = snapshot()
-    issue_4 = {"MetadataTotal", "MetadataFree"}  # of the tag storage series
+    issue_4 = {"MetadataTotal", "MetadataFree", RESERVED}  # of the tag storage series
     missing = {
         r.name for r in RULES if r.name not in (counters.vmstat if r.vmstat else counters.meminfo)
     }
@@ -81,11 +90,16 @@ def test_counter_that_appears_or_goes_is_compared_with_zero() -> None:
     assert "MemTotal" in {problem.rule.name for problem in returned(snapshot(), gone)}
 
 
-def test_tag_storage_is_exact() -> None:
-    before = changed("MetadataFree", 1000)
-    after = replace(before, meminfo={**before.meminfo, "MetadataFree": 996})
-    (problem,) = returned(before, after)
-    assert problem.rule.name == "MetadataFree"
+def test_reserved_tag_storage_is_exact() -> None:
+    def counters(success: int, free: int) -> Counters:
+        text = (
+            f"nr_free_pages 1\nmetadata_reserve_success {success}\nmetadata_reserve_free {free}\n"
+        )
+        return parse("MemTotal: 1 kB\n", text)
+
+    assert returned(counters(10, 9), counters(110, 109)) == ()
+    (problem,) = returned(counters(10, 9), counters(110, 108))
+    assert (problem.rule.name, problem.before, problem.after) == (RESERVED, 4, 8)
 
 
 def test_settle_drops_caches_before_it_folds_the_counters() -> None:
