@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fdt
@@ -17,12 +19,12 @@ import pytest
 from harness.machine.devicetree import COMPATIBLE
 from harness.machine.spec import machine
 from harness.machine.template import obtain_template
+from harness.paths import cache_root
 from harness.store import Store
 from harness.verdict.splat import find_splats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from harness.guest.guest import Guest
     from harness.session import Session
@@ -190,10 +192,17 @@ def counters(guest: Guest) -> dict[str, int]:
     }
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that goes at once: pytest keeps its own, and a saved guest is large."""
+    with tempfile.TemporaryDirectory(prefix="mte-harness-lie-", dir=cache_root()) as name:
+        yield Path(name)
+
+
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.name)
-def test_a_lie_is_found(lie: Lie, harness_session: Session, tmp_path: Path) -> None:
+def test_a_lie_is_found(lie: Lie, harness_session: Session, place: Path) -> None:
     """It boots without a splat, says what is wrong, and uses none of the storage."""
-    with boot(harness_session, tmp_path, lie.name, lie.tell) as guest:
+    with boot(harness_session, place, lie.name, lie.tell) as guest:
         log = guest.exec("dmesg").stdout
         said = [line for line in log.splitlines() if "tag storage" in line]
         assert any(lie.reason in line for line in said), said
@@ -203,6 +212,6 @@ def test_a_lie_is_found(lie: Lie, harness_session: Session, tmp_path: Path) -> N
         assert guest.exec("cat /proc/sys/kernel/tainted").stdout.split() == ["0"]
 
 
-def test_the_honest_tree_is_believed(harness_session: Session, tmp_path: Path) -> None:
-    with boot(harness_session, tmp_path, "none", lambda _tree: None) as guest:
+def test_the_honest_tree_is_believed(harness_session: Session, place: Path) -> None:
+    with boot(harness_session, place, "none", lambda _tree: None) as guest:
         assert counters(guest)["MetadataTotal"] == 4 * STORAGE_PAGES
