@@ -224,12 +224,13 @@ static inline void reuse_back(const struct reuse *before, const char *when)
 	struct reuse now;
 	int i;
 
-	/* Each CPU holds a few pages that it has yet to put on the LRU (fs/drop_caches.c drains). */
-	write_file("/proc/sys/vm/drop_caches", "1");
-	now = reuse_check(when);
-	for (i = 0; i < 100 && now.reserved != before->reserved; i++) {
-		usleep(10000);
+	for (i = 0; i < 100; i++) {
+		/* Each CPU holds a few pages that it has yet to put on the LRU (fs/drop_caches.c). */
+		write_file("/proc/sys/vm/drop_caches", "1");
 		now = reuse_check(when);
+		if (now.reserved == before->reserved)
+			return;
+		usleep(10000);
 	}
 	CHECK_EQ(now.reserved, before->reserved, "%s: pages of storage still reserved", when);
 }

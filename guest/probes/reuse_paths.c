@@ -153,10 +153,12 @@ static void collapsed(void)
 static void moved(void)
 {
 	char *p = begin(-1, false);
-	size_t i;
+	size_t i, count = 0;
 
-	for (i = 0; i < LEN; i += 128 * PAGE)
-		move_page(p + i);
+	/* Migration has other folios locked: it never waits for storage, and may give up. */
+	for (i = 0; i < LEN; i += 64 * PAGE)
+		count += madvise(p + i, PAGE, MADV_SOFT_OFFLINE) == 0;
+	ktap_note("%zu of %zu pages moved", count, LEN / (64 * PAGE));
 	reuse_check_tagged(p, LEN, "migrated");
 	pattern_check(p, LEN, 1, "migrated");
 	write_file("/proc/sys/vm/compact_memory", "1");
