@@ -16,7 +16,7 @@ from harness.kernel.command import disk_full, says_disk_full
 from harness.kernel.toolchain import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from harness.progress import Progress
 
@@ -42,18 +42,32 @@ def read_patches(files: Iterable[Path]) -> list[Patch]:
     """Return the patches of series files and mboxes, in order. Raises RecipeError."""
     patches: list[Patch] = []
     for path in files:
-        first = path.open("rb").read(5)
-        patches += read_mbox(path) if first == b"From " else read_series(path)
+        patches += read_mbox(path) if is_mbox(path) else read_series(path)
     return patches
 
 
-def read_series(path: Path) -> list[Patch]:
-    """Return the patches that a series file lists, one a line; ``#`` begins a comment."""
-    patches = []
+def is_mbox(path: Path) -> bool:
+    """Whether a file is an mbox; otherwise it is a series file."""
+    with path.open("rb") as stream:
+        return stream.read(5) == b"From "
+
+
+def listed(path: Path) -> list[Path]:
+    """Return the files that a series file lists, in order; they may not be there."""
+    return [path.parent / name for _, name in _series_lines(path)]
+
+
+def _series_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Line number and name of each patch, one a line; ``#`` begins a comment."""
     for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        name = raw.partition("#")[0].strip()
-        if not name:
-            continue
+        if name := raw.partition("#")[0].strip():
+            yield number, name
+
+
+def read_series(path: Path) -> list[Patch]:
+    """Return the patches that a series file lists. Raises RecipeError if one is not there."""
+    patches = []
+    for number, name in _series_lines(path):
         patch = path.parent / name
         if not patch.is_file():
             raise RecipeError(f"{path}:{number}: there is no patch {name}", "correct the series")

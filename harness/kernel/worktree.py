@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from harness.errors import HarnessError, PatchError, UsageError
+from harness.kernel.patches import is_mbox, listed
 from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
 from harness.kernel.source import find_origin
 from harness.kernel.toolchain import clean_environment
@@ -59,10 +60,10 @@ def refresh(recipe: Recipe, directory: Path) -> list[Path]:
         )
     if _git(directory, "status", "--porcelain", "--untracked-files=no"):
         raise UsageError(f"{directory} has changes that are not committed", "commit or stash them")
-    if _is_mbox(own):
+    if is_mbox(own):
         own.write_text(_git(directory, "format-patch", "--stdout", *FORMAT, f"{BASE}..HEAD"))
         return [own]
-    for old in _listed(own):
+    for old in listed(own):
         old.unlink(missing_ok=True)
     names = _git(directory, "format-patch", *FORMAT, "-o", str(own.parent), f"{BASE}..HEAD")
     files = [Path(name) for name in names.splitlines()]
@@ -71,19 +72,9 @@ def refresh(recipe: Recipe, directory: Path) -> list[Path]:
     return [*files, own]
 
 
-def _is_mbox(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(5) == b"From "
-
-
-def _listed(series: Path) -> list[Path]:
-    lines = (line.partition("#")[0].strip() for line in series.read_text().splitlines())
-    return [series.parent / line for line in lines if line]
-
-
 def _am(directory: Path, path: Path, progress: Progress) -> None:
     progress.step(f"applying {path}")
-    files = [path] if _is_mbox(path) else _listed(path)
+    files = [path] if is_mbox(path) else listed(path)
     if files:
         _git(
             directory,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.kernel.config import merge_fragments
+from harness.kernel.patches import listed
 from harness.kernel.recipe import FILE
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def series_files(recipe: Recipe) -> list[Path]:
     own = recipe.own_patches
     if own is None or own.name != "series":
         raise UsageError(f"{recipe.name} has no series of its own", "name one that has")
-    lines = (line.partition("#")[0].strip() for line in own.read_text().splitlines())
-    return [own.parent / line for line in lines if line]
+    return listed(own)
 
 
 def write_prefix(recipe: Recipe, parent: Recipe, count: int, into: Path) -> Path:
