@@ -68,15 +68,16 @@ def costs(session: Session) -> tuple[Figure, ...]:
 def _measure(session: Session, kernel: str, name: str, modes: list[str]) -> dict[str, float]:
     spec = dataclasses.replace(machine(name), name=f"{name} (icount)", cpus=1, icount=True)
     session.check(spec)
+    template = session.template(session.kernel(kernel), spec)
+    program = compile_program(session.programs, [repository_root() / PROGRAM], PROBE_FLAGS)
     found: dict[str, float] = {}
-    with session.guest(session.template(session.kernel(kernel), spec)) as guest:
-        source = repository_root() / PROGRAM
-        guest.push(compile_program(session.programs, [source], PROBE_FLAGS), "cost")
-        for mode in modes:
+    for mode in modes:  # a guest each: what one leaves behind is no part of the next
+        with session.guest(template) as guest:
+            guest.push(program, "cost")
             done = guest.exec(f"./cost {mode}", timeout=SECONDS)
-            if done.status != 0:
-                raise HarnessError(f"{PROGRAM} failed on {kernel}", details=done.stderr)
-            for line in done.stdout.splitlines():
-                what, count = line.split()
-                found[what] = float(count)
+        if done.status != 0:
+            raise HarnessError(f"{PROGRAM} {mode} failed on {kernel}", details=done.stderr)
+        for line in done.stdout.splitlines():
+            what, count = line.split()
+            found[what] = float(count)
     return found

@@ -212,33 +212,54 @@ static long meminfo(const char *key)
 	return kib;
 }
 
-/* Fills memory until so little is free, in KiB; how much was filled. */
-static long fill(const char *what, long left)
+/* Memory of its own, as much as the machine has; `pages` counts what was touched. */
+static void fill(volatile long *pages, const char *until, long left)
 {
 	char *p = mmap(NULL, 1UL << 30, PLAIN, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	size_t i;
 
 	madvise(p, 1UL << 30, MADV_NOHUGEPAGE);
-	for (i = 0; i < 1UL << 30; i += PAGE) {
-		if (i % (1UL << 18) == 0 && (meminfo(what) < left || meminfo("MemFree") < 16384))
+	for (i = 0; i < 1UL << 30; i += PAGE, ++*pages) {
+		if (until && i % (1UL << 18) == 0 && meminfo(until) < left)
 			break;
 		p[i] = 1;
 	}
-	return i >> 10;
+}
+
+/* In KiB: what a program can fill before the OOM killer ends it; there is no swap. */
+static long fill_all(void)
+{
+	volatile long *pages = mmap(NULL, PAGE, PLAIN, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		FILE *f = fopen("/proc/self/oom_score_adj", "w");
+
+		if (!f || fputs("1000", f) < 0 || fclose(f))
+			_exit(1);
+		fill(pages, NULL, 0);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+		exit(1);
+	return *pages * (PAGE / 1024);
 }
 
 /*
- * Without an argument: costs. "fill": how much memory a program can have before anything
- * has to be reclaimed. "evict": tagged pages while all storage holds data.
+ * Without an argument: costs. "fill": how much memory a program can have. "evict": tagged pages while all storage holds data.
  */
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "fill")) {
-		printf("filled_kib %ld\n", fill("MemFree", 16384));
+		printf("filled_kib %ld\n", fill_all());
 		return 0;
 	}
 	if (argc > 1) {
-		fill("MetadataFree", 600);
+		volatile long pages = 0;
+
+		fill(&pages, "MetadataFree", 600);
 		printf("fault_tagged_evict %.1f\n", touch(map(PAGES * PAGE, TAGGED), 0, 1));
 		return 0;
 	}
