@@ -23,6 +23,7 @@
 #define STORAGE_PER_PAGE 32	/* pages whose tags are in one page */
 #define DEVICE_TREE	"/proc/device-tree"
 #define REUSE_REGIONS	8
+#define MB		(1UL << 20)
 
 /* In page frames; ends are exclusive. */
 struct reuse_region {
@@ -218,6 +219,29 @@ static inline struct reuse reuse_check(const char *when)
 	return said;
 }
 
+/* Says which page frames hold a reference to their storage: a few of them. */
+static inline void reuse_note_holders(void)
+{
+	int i, fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC), said = 0;
+
+	MUST(fd >= 0, "open /proc/kpageflags");
+	for (i = 0; i < reuse_count; i++) {
+		struct reuse_region *r = &reuse_regions[i];
+		uint64_t pfn, flags[512];
+		ssize_t j, bytes = 8;
+
+		for (pfn = r->base; pfn < r->base_end && said < 8 && bytes > 0; pfn += bytes / 8) {
+			bytes = pread(fd, flags, sizeof(flags), pfn * 8);
+			for (j = 0; j < bytes / 8 && said < 8; j++)
+				if (flags[j] >> KPF_ARCH_4 & 1 && pfn + j < r->base_end && ++said)
+					ktap_note("frame %#llx holds storage: kpageflags %#llx",
+						  (unsigned long long)pfn + j,
+						  (unsigned long long)flags[j]);
+		}
+	}
+	close(fd);
+}
+
 /* Storage is reserved for as many pages as `before`, in a second at most. */
 static inline void reuse_back(const struct reuse *before, const char *when)
 {
@@ -232,6 +256,7 @@ static inline void reuse_back(const struct reuse *before, const char *when)
 			return;
 		usleep(10000);
 	}
+	reuse_note_holders();
 	CHECK_EQ(now.reserved, before->reserved, "%s: pages of storage still reserved", when);
 }
 
@@ -289,22 +314,45 @@ static inline void plain_check(const char *p, size_t len, const char *when)
 }
 
 /*
+ * Checks them for the last time: what was checked is unmapped at once, so that what is
+ * in swap has where to go. To read more than fits in memory from its start to its end
+ * has each page written out just before it is read, which takes minutes.
+ */
+static inline void plain_end(char *p, size_t len, const char *when)
+{
+	size_t at, step;
+
+	for (at = 0; at < len; at += step) {
+		step = len - at < MB ? len - at : MB;
+		plain_check(p + at, step, when);
+		munmap(p + at, step);
+	}
+}
+
+/*
  * Plain data in ever more memory, until hardly any storage is free; how much that is.
  * Storage comes last (mm/page_alloc.c rmqueue_metadata()), so memory is full then, but
  * nothing has had to be reclaimed.
  */
 static inline char *plain_memory(size_t *len)
 {
-	const size_t step = 1UL << 20, room = meminfo_kb("MemTotal") * 1024 & -step;
+	const size_t room = meminfo_kb("MemTotal") * 1024 & -MB;
 	char *p = mmap(NULL, room, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	struct reuse now = reuse_counters();
+	size_t step;
 
 	MUST(p != MAP_FAILED, "mmap(%zu)", room);
 	madvise(p, room, MADV_NOHUGEPAGE);
 	for (*len = 0; *len < room && now.free > now.total / 50; *len += step) {
-		MUST(meminfo_kb("MemFree") > 4096, "no memory left, and %ld pages of storage free",
+		long available = meminfo_kb("MemFree") * 1024;
+
+		MUST(available > (long)(4 * MB), "no memory left, and %ld pages of storage free",
 		     now.free);
+		/* Smaller and smaller steps: each ends with counters that take a while. */
+		step = (available / 8 & -MB) + MB;
+		if (step > room - *len)
+			step = room - *len;
 		plain_fill(p + *len, step);
 		now = reuse_counters();
 	}

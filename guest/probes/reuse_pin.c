@@ -77,9 +77,8 @@ static void tagged_beside_pins(void)
 	reuse_check_tagged(t, TAGGED * PAGE, "beside pinned storage");
 	pattern_check(t, TAGGED * PAGE, 1, "beside pinned storage");
 	let_go();
-	plain_check(p, len, "let go");
+	plain_end(p, len, "let go");
 	munmap(t, TAGGED * PAGE);
-	munmap(p, len);
 	reuse_back_from_swap(&before);
 }
 
@@ -103,8 +102,7 @@ static void mprotect_beside_pins(void)
 		reuse_check_tagged(p + i, PAGE, "mprotect beside pinned storage");
 	}
 	let_go();
-	plain_check(p, len, "let go");
-	munmap(p, len);
+	plain_end(p, len, "let go");
 	reuse_back_from_swap(&before);
 }
 
@@ -134,9 +132,8 @@ static void fork_beside_pins(void)
 	CHECK_EQ(status, 0, "status of the child");
 	pattern_check(t, TAGGED * PAGE, 2, "the parent's");
 	let_go();
-	plain_check(p, len, "let go");
+	plain_end(p, len, "let go");
 	munmap(t, TAGGED * PAGE);
-	munmap(p, len);
 	reuse_back_from_swap(&before);
 }
 
