@@ -18,6 +18,7 @@ import click
 from harness.audit.pressure import hold_pressure
 from harness.costs import costs
 from harness.deadline import Deadline
+from harness.entry import leave_with
 from harness.guest.rundisk import RunKeys
 from harness.guest.ssh import SshConnection
 from harness.kernel import Kernel, resolve
@@ -159,4 +160,4 @@ def main(*, builds: bool, reuse: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    leave_with(lambda: main.main(standalone_mode=False))

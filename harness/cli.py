@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +14,10 @@ from rich.table import Table
 
 from harness import errors, interactive, knownbad, validate
 from harness.audit.view import describe_page
-from harness.errors import HarnessError
+from harness.entry import leave_with
 from harness.guest.frames import settled
 from harness.guest.handle import Attached
 from harness.host import doctor
-from harness.host.child import unwind_on_sigterm
 from harness.machine.geometry import PAGE
 from harness.machine.spec import machine_names
 from harness.paths import cache_root
@@ -264,32 +261,6 @@ def clean_command(what: str | None) -> int:
     return errors.OK
 
 
-def _internal_error() -> int:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="mte-harness-", suffix=".log", delete=False
-    ) as log:
-        traceback.print_exc(file=log)
-    cause = traceback.format_exc().splitlines()[-1]
-    click.echo(f"mte-harness: a bug in the harness: {cause} (traceback in {log.name})", err=True)
-    return errors.INTERNAL
-
-
 def main() -> None:
-    """The entry point: every way out is a documented exit status, never a traceback."""
-    unwind_on_sigterm()
-    try:
-        status = cli.main(standalone_mode=False)
-    except HarnessError as error:
-        click.echo(f"mte-harness: {error}", err=True)
-        if error.details:
-            click.echo(error.details, err=True)
-        status = error.status
-    except click.ClickException as error:
-        error.show()
-        status = errors.UsageError.status
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("mte-harness: interrupted", err=True)
-        status = errors.INTERRUPTED
-    except Exception:  # noqa: BLE001 - the last resort, which says where the traceback is
-        status = _internal_error()
-    sys.exit(status)
+    """The entry point."""
+    leave_with(lambda: cli.main(standalone_mode=False))

@@ -5,18 +5,11 @@
  * instructions of one operation on each line; the medians of several rounds.
  */
 #define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#ifndef PROT_MTE
-#define PROT_MTE	0x20
-#endif
-#define PAGE		4096UL
+#include "procfs.h"
+
 #define PAGES		2048UL
 #define FORKED		(64UL << 20)
 #define ROUNDS		9
@@ -198,20 +191,6 @@ static void measure(const char *name, double (*what)(void))
 	printf("%s %.1f\n", name, rounds[ROUNDS / 2]);
 }
 
-static long meminfo(const char *key)
-{
-	FILE *f = fopen("/proc/meminfo", "r");
-	long kib = 0, value;
-	char line[128], name[64];
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63[^:]: %ld", name, &value) == 2 && !strcmp(name, key))
-			kib = value;
-	if (f)
-		fclose(f);
-	return kib;
-}
-
 /* Memory of its own, as much as the machine has; `pages` counts what was touched. */
 static void fill(volatile long *pages, const char *until, long left)
 {
@@ -220,7 +199,7 @@ static void fill(volatile long *pages, const char *until, long left)
 
 	madvise(p, 1UL << 30, MADV_NOHUGEPAGE);
 	for (i = 0; i < 1UL << 30; i += PAGE, ++*pages) {
-		if (until && i % (1UL << 18) == 0 && meminfo(until) < left)
+		if (until && i % (1UL << 18) == 0 && read_field("/proc/meminfo", until) < left)
 			break;
 		p[i] = 1;
 	}
@@ -248,7 +227,8 @@ static long fill_all(void)
 }
 
 /*
- * Without an argument: costs. "fill": how much memory a program can have. "evict": tagged pages while all storage holds data.
+ * Without an argument: costs. "fill": how much memory a program can have. "evict":
+ * tagged pages while all storage holds data.
  */
 int main(int argc, char **argv)
 {

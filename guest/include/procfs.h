@@ -175,8 +175,10 @@ static inline bool smaps_flag(const void *p, const char *flag)
 #define KPF_KSM		21
 #define KPF_THP		22
 #define KPF_ZERO_PAGE	24
+#define KPF_RESERVED	32
 #define KPF_ARCH_2	41	/* PG_mte_tagged */
 #define KPF_ARCH_3	42	/* PG_mte_lock */
+#define KPF_ARCH_4	43	/* holds a reference to its tag storage */
 
 /* The pagemap entry of the page at p. */
 static inline uint64_t pagemap(const void *p)

@@ -18,8 +18,6 @@
 #include "procfs.h"
 #include "swap.h"
 
-#define KPF_RESERVED	32
-#define KPF_ARCH_4	43	/* PG_arch_4: holds a reference to its tag storage */
 #define STORAGE_PER_PAGE 32	/* pages whose tags are in one page */
 #define DEVICE_TREE	"/proc/device-tree"
 #define REUSE_REGIONS	8

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.errors import HarnessError, PatchError, UsageError
+from harness.entry import leave_with
+from harness.errors import PatchError, UsageError
 from harness.kernel.patches import is_mbox, listed
 from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
 from harness.kernel.source import find_origin
@@ -117,29 +118,24 @@ def _git(directory: Path, *words: str) -> str:
     return done.stdout
 
 
-def main(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> None:
     """Run scripts/kernel-tree (``tree``) or scripts/kernel-refresh (``refresh``)."""
-    try:
-        if len(arguments) not in {2, 3}:
-            raise UsageError(USAGE)
-        command, name = arguments[:2]
-        found = recipe_path(name, repository_root())
-        if found is None:
-            raise UsageError(f"there is no recipe {name!r}", USAGE)
-        recipe = load_recipe(found, repository_root())
-        default = "linux-" + recipe.name.replace("/", "-")
-        directory = Path(arguments[2] if len(arguments) == 3 else default).resolve()
-        if command == "tree":
-            make_tree(recipe, directory, cache_root(), plain_progress())
-            print(f"{directory}: edit and commit, then scripts/kernel-refresh {name} {directory}")
-        else:
-            for path in refresh(recipe, directory):
-                print(path)
-    except HarnessError as error:
-        print(f"mte-harness: {error}\n{error.details}".rstrip(), file=sys.stderr)
-        return error.status
-    return 0
+    if len(arguments) not in {2, 3}:
+        raise UsageError(USAGE)
+    command, name = arguments[:2]
+    found = recipe_path(name, repository_root())
+    if found is None:
+        raise UsageError(f"there is no recipe {name!r}", USAGE)
+    recipe = load_recipe(found, repository_root())
+    default = "linux-" + recipe.name.replace("/", "-")
+    directory = Path(arguments[2] if len(arguments) == 3 else default).resolve()
+    if command == "tree":
+        make_tree(recipe, directory, cache_root(), plain_progress())
+        print(f"{directory}: edit and commit, then scripts/kernel-refresh {name} {directory}")
+    else:
+        for path in refresh(recipe, directory):
+            print(path)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave_with(lambda: run(sys.argv[1:]))

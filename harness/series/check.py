@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,8 +19,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import errors, validate
-from harness.errors import BootError, BuildError, ConfigError, HarnessError, UsageError
-from harness.host.child import unwind_on_sigterm
+from harness.entry import leave_with
+from harness.errors import BootError, BuildError, ConfigError, UsageError
 from harness.kernel.patches import Patch, apply_patches, read_patches
 from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
 from harness.kernel.resolver import DEFAULT_RECIPE, build_place, link_tree
@@ -115,7 +114,7 @@ class Prefixes:
 @click.argument("name", metavar="RECIPE", default="tag-storage")
 @click.option("--form", "form_only", is_flag=True, help="Only what needs no compiler.")
 @click.option("--patch", "patches", type=int, multiple=True, help="Only the Nth patch; repeatable.")
-def command(name: str, patches: tuple[int, ...], *, form_only: bool) -> None:
+def command(name: str, patches: tuple[int, ...], *, form_only: bool) -> int:
     """Check that each patch of RECIPE can be posted. Exit status 1 if one cannot."""
     root, cache, progress = repository_root(), cache_root(), plain_progress()
     path, parent_path = recipe_path(name, root), recipe_path(DEFAULT_RECIPE, root)
@@ -134,7 +133,7 @@ def command(name: str, patches: tuple[int, ...], *, form_only: bool) -> None:
             prefixes = Prefixes(recipe, parent, Session(cache, progress), Path(scratch))
             for number in patches or range(1, len(names) + 1):
                 table.row(names[number - 1], functools.partial(prefixes.check, number))
-    sys.exit(table.show())
+    return table.show()
 
 
 class _Table:
@@ -158,21 +157,5 @@ class _Table:
         return errors.PROGRAM_FAILED if any(wrong for _, wrong, _ in self._rows) else errors.OK
 
 
-def main() -> int:
-    """Run the command; an error of ours is one line and its status."""
-    unwind_on_sigterm()
-    try:
-        command(standalone_mode=False)
-    except KeyboardInterrupt:
-        return errors.INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return UsageError.status
-    except HarnessError as error:
-        print(f"mte-harness: {error}\n{error.details}".rstrip(), file=sys.stderr)
-        return error.status
-    return errors.OK
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    leave_with(lambda: command.main(standalone_mode=False))
