@@ -183,7 +183,7 @@ class _Make:
         counts = self._job.cache / "logs/lines.json"
         known: dict[str, int] = json.loads(counts.read_text()) if counts.exists() else {}
         name, guess = count or ("", 0)
-        total = known.get(name, guess)
+        total, whole = known.get(name, guess), known.get("whole", LINES_WHOLE)
         lines = 0
         tail: list[str] = []
 
@@ -192,7 +192,8 @@ class _Make:
             lines += 1
             tail.append(line)
             if count:
-                self._progress.count(lines, total)
+                # More than the last time: a header was edited, which may be all there is.
+                self._progress.count(lines, total if lines <= total else whole)
 
         argv = ["make", f"-j{jobs()}", "--no-print-directory", "-C", str(directory)]
         environment = build_environment(self._job.cache / "ccache")
