@@ -3,7 +3,7 @@
  * probe: reuse_evict
  * area: reuse
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
- * timeout: 240
+ * timeout: 480
  *
  * Tag storage is used for data when other memory becomes scarce, and had back when
  * pages become tagged: alloc_contig_range() moves the data elsewhere, and nothing of
@@ -88,30 +88,37 @@ static void check_tagged_pages(char *p, size_t len, const char *when)
 	CHECK_EQ(data, 0, "%s: tagged pages with wrong data", when);
 }
 
-/* All of it changes from plain to tagged, piece by piece. */
+/*
+ * All of it changes from plain to tagged, piece by piece. What was filled last, and is
+ * tag storage, is the last to be unmapped, so that it has to be moved. The others go from
+ * their end to their start: forwards, each would be written to swap just before it is read.
+ */
 static void all_becomes_tagged(void)
 {
 	const size_t piece = 8UL << 20;
+	size_t len, at, n, i, others;
 	struct reuse before;
-	size_t len, at;
 	char *p, *t;
 
 	reuse_need();
 	swap_disk();
 	before = reuse_check("before");
 	p = plain_memory(&len);
-	len -= len % piece;
-	t = mte_map(len);
-	for (at = 0; at < len; at += piece) {
+	n = len / piece;
+	others = n * 7 / 8;
+	t = mte_map(n * piece);
+	for (i = 0; i < n; i++) {
+		at = (i < others ? others - 1 - i : i) * piece;
 		plain_check(p + at, piece, "before it gives way");
 		munmap(p + at, piece);
 		tag_pages(t + at, piece);
 	}
 	reuse_check("all is tagged");
-	for (at = 0; at < len; at += piece) {
+	for (at = 0; at < n * piece; at += piece) {
 		check_tagged_pages(t + at, piece, "all is tagged");
 		munmap(t + at, piece);
 	}
+	munmap(p + n * piece, len - n * piece);
 	reuse_back_from_swap(&before);
 }
 
@@ -153,6 +160,6 @@ static void storage_becomes_tagged(void)
 PROBE(
 	{ "storage_holds_data", storage_holds_data, 60 },
 	{ "data_make_room", data_make_room, 120 },
-	{ "all_becomes_tagged", all_becomes_tagged, 200 },
+	{ "all_becomes_tagged", all_becomes_tagged, 360 },
 	{ "storage_becomes_tagged", storage_becomes_tagged, 120 },
 )

@@ -16,21 +16,38 @@
 
 #define STEP	(1UL << 20)
 
-/* Becomes the OOM killer's first choice, and takes memory without end. */
-static void take_all(int prot)
+/* Becomes the OOM killer's first choice. */
+static char *first_choice(size_t room, int prot)
 {
-	size_t at, room = 4UL << 30;
 	char *p = mmap(NULL, room, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	MUST(p != MAP_FAILED, "mmap");
 	madvise(p, room, MADV_NOHUGEPAGE);
 	write_file("/proc/self/oom_score_adj", "1000");
-	for (at = 0; at < room; at += PAGE)
-		*(volatile char *)(p + at) = 1;
-	_exit(3);
+	return p;
 }
 
-static void killed(int prot, const char *limit, const char *what)
+/* Takes memory without end. */
+static void take_all(int prot)
+{
+	size_t at, room = 4UL << 30;
+	char *p = first_choice(room, prot);
+
+	for (at = 0; at < room; at += PAGE)
+		*(volatile char *)(p + at) = 1;
+}
+
+/* The same with page tables, which cannot be moved: one for each 2 MiB of the zero page. */
+static void take_tables(int prot)
+{
+	size_t at, room = 4UL << 40;
+	char *p = first_choice(room, prot);
+
+	for (at = 0; at < room; at += 512 * PAGE)
+		(void)*(volatile char *)(p + at);
+}
+
+static void killed(void (*take)(int prot), int prot, const char *limit, const char *what)
 {
 	struct reuse before;
 	int status;
@@ -49,7 +66,8 @@ static void killed(int prot, const char *limit, const char *what)
 			memcg_write("memory.max", limit);
 			memcg_write("memory.swap.max", "0");
 		}
-		take_all(prot);
+		take(prot);
+		_exit(3);
 	}
 	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
@@ -62,23 +80,31 @@ static void killed(int prot, const char *limit, const char *what)
 static void tagged_memory(void)
 {
 	reuse_need();
-	killed(PROT_READ | PROT_WRITE | PROT_MTE, NULL, "tagged");
+	killed(take_all, PROT_READ | PROT_WRITE | PROT_MTE, NULL, "tagged");
 }
 
 static void plain_data(void)
 {
 	reuse_need();
-	killed(PROT_READ | PROT_WRITE, NULL, "plain");
+	killed(take_all, PROT_READ | PROT_WRITE, NULL, "plain");
 }
 
 static void tagged_in_a_cgroup(void)
 {
 	reuse_need();
-	killed(PROT_READ | PROT_WRITE | PROT_MTE, "64M", "tagged, in a cgroup");
+	killed(take_all, PROT_READ | PROT_WRITE | PROT_MTE, "64M", "tagged, in a cgroup");
+}
+
+/* Storage is free, and no use for this: it is not what the OOM killer waits for. */
+static void page_tables(void)
+{
+	reuse_need();
+	killed(take_tables, PROT_READ, NULL, "page tables");
 }
 
 PROBE(
 	{ "tagged_memory", tagged_memory, 90 },
 	{ "plain_data", plain_data, 90 },
 	{ "tagged_in_a_cgroup", tagged_in_a_cgroup, 60 },
+	{ "page_tables", page_tables, 90 },
 )
