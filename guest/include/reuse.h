@@ -266,17 +266,21 @@ static inline void reuse_back_from_swap(const struct reuse *before)
 }
 
 /*
- * Each page of [p, p + len) has storage, and is none; they must be in memory.
- * Only the flags of small pages tell (kpageflags has the head's for the others).
+ * Each page of [p, p + len) has storage, and is none. Only the flags of small pages
+ * tell (kpageflags has the head's for the others).
  */
 static inline void reuse_check_tagged(const void *p, size_t len, const char *when)
 {
 	size_t i, is = 0, lacks = 0;
 
 	for (i = 0; i < len; i += PAGE) {
-		uint64_t pfn = pfn_of((const char *)untagged(p) + i), block;
+		char *page = (char *)untagged(p) + i;
 		unsigned int pages, j;
+		uint64_t pfn, block;
 
+		/* It may have gone to swap meanwhile: a kernel's access checks no tags here. */
+		MUST(madvise(page, PAGE, MADV_POPULATE_READ) == 0, "MADV_POPULATE_READ");
+		pfn = pfn_of(page);
 		if (is_storage(pfn)) {
 			is++;
 			continue;

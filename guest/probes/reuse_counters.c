@@ -164,7 +164,24 @@ static void half_freed(void)
 	back(&before, "unmapped");
 }
 
-static void huge_page(void)
+/* All references of a large folio are given back at once. */
+static void huge_page_freed(void)
+{
+	struct reuse before;
+	char *p;
+
+	reuse_need();
+	before = reuse_check("before");
+	thp_sizes("never", "never");
+	p = thp_map(1, PROT_RW_MTE);
+	pattern_set(p, HUGE, 4);
+	MUST(in_large_folio(p), "no huge page: nothing is tested");
+	reuse_check("a huge page");
+	munmap(p, HUGE);
+	back(&before, "unmapped");
+}
+
+static void huge_page_split(void)
 {
 	struct reuse before, now;
 	char *p;
@@ -287,7 +304,8 @@ PROBE(
 	{ "files_agree", files_agree, 10 },
 	{ "touch_and_unmap", touch_and_unmap, 20 },
 	{ "half_freed", half_freed, 20 },
-	{ "huge_page", huge_page, 20 },
+	{ "huge_page_freed", huge_page_freed, 20 },
+	{ "huge_page_split", huge_page_split, 20 },
 	{ "fork_and_write", fork_and_write, 20 },
 	{ "swapped", swapped, 60 },
 	{ "shared_memory", shared_memory, 20 },

@@ -38,16 +38,16 @@ static void take_all(int prot)
 }
 
 /* The same with page tables, which cannot be moved: one for each 2 MiB of the zero page. */
-static void take_tables(int prot)
+static void take_tables(void)
 {
 	size_t at, room = 4UL << 40;
-	char *p = first_choice(room, prot);
+	char *p = first_choice(room, PROT_READ);
 
 	for (at = 0; at < room; at += 512 * PAGE)
 		(void)*(volatile char *)(p + at);
 }
 
-static void killed(void (*take)(int prot), int prot, const char *limit, const char *what)
+static void killed(int prot, const char *limit, const char *what)
 {
 	struct reuse before;
 	int status;
@@ -66,7 +66,7 @@ static void killed(void (*take)(int prot), int prot, const char *limit, const ch
 			memcg_write("memory.max", limit);
 			memcg_write("memory.swap.max", "0");
 		}
-		take(prot);
+		take_all(prot);
 		_exit(3);
 	}
 	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
@@ -80,26 +80,51 @@ static void killed(void (*take)(int prot), int prot, const char *limit, const ch
 static void tagged_memory(void)
 {
 	reuse_need();
-	killed(take_all, PROT_READ | PROT_WRITE | PROT_MTE, NULL, "tagged");
+	killed(PROT_READ | PROT_WRITE | PROT_MTE, NULL, "tagged");
 }
 
 static void plain_data(void)
 {
 	reuse_need();
-	killed(take_all, PROT_READ | PROT_WRITE, NULL, "plain");
+	killed(PROT_READ | PROT_WRITE, NULL, "plain");
 }
 
 static void tagged_in_a_cgroup(void)
 {
 	reuse_need();
-	killed(take_all, PROT_READ | PROT_WRITE | PROT_MTE, "64M", "tagged, in a cgroup");
+	killed(PROT_READ | PROT_WRITE | PROT_MTE, "64M", "tagged, in a cgroup");
 }
 
 /* Storage is free, and no use for this: it is not what the OOM killer waits for. */
 static void page_tables(void)
 {
+	struct reuse before;
+	long least, now;
+	int status;
+	pid_t pid;
+
 	reuse_need();
-	killed(take_tables, PROT_READ, NULL, "page tables");
+	swap_none();
+	before = reuse_check("before");
+	least = meminfo_kb("MetadataFree");
+	pid = fork();
+	MUST(pid >= 0, "fork");
+	if (pid == 0) {
+		take_tables();
+		_exit(3);
+	}
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		now = meminfo_kb("MetadataFree");
+		least = now < least ? now : least;
+		usleep(10000);
+	}
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+	      "the program with all those page tables ended with status %#x", status);
+	/* What others have in memory may move there. */
+	CHECK(least > (long)(before.free * (PAGE / 1024)) * 9 / 10,
+	      "%ld kB of storage free at the least, %ld before", least,
+	      before.free * (long)(PAGE / 1024));
+	reuse_back(&before, "page tables");
 }
 
 PROBE(
