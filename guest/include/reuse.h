@@ -351,8 +351,10 @@ static inline char *plain_memory(size_t *len)
 
 		MUST(available > (long)(4 * MB), "no memory left, and %ld pages of storage free",
 		     now.free);
-		/* Smaller and smaller steps: each ends with counters that take a while. */
-		step = (available / 8 & -MB) + MB;
+		/* Each step ends with counters that take a while: small ones only at the end. */
+		step = MB;
+		if (available > (long)(96 * MB))
+			step += (available / 2 - 48 * MB) & -MB;
 		if (step > room - *len)
 			step = room - *len;
 		plain_fill(p + *len, step);
