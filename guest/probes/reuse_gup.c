@@ -3,7 +3,7 @@
  * probe: reuse_gup
  * area: reuse
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
- * timeout: 240
+ * timeout: 360
  *
  * A page that was tag storage, and has just become PROT_MTE, is first got by somebody
  * who pins it, or who reads and writes its tags for a debugger. He gets another page,
@@ -95,6 +95,6 @@ static void peeked(void)
 }
 
 PROBE(
-	{ "pinned", pinned, 60 },
-	{ "peeked", peeked, 60 },
+	{ "pinned", pinned, 150 },
+	{ "peeked", peeked, 150 },
 )
