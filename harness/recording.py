@@ -6,11 +6,14 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from harness.errors import BootError, GuestLostError, HarnessError
+from harness.guest.guest import Guest
+from harness.kernel import Kernel
+from harness.machine.template import Template
 from harness.probe.ktap import Outcome
 from harness.probe.source import Probe
 from harness.report import json_file
@@ -24,9 +27,6 @@ from harness.report.record import (
 from harness.verdict.verdict import Status
 
 if TYPE_CHECKING:
-    from harness.guest.guest import Guest
-    from harness.kernel import Kernel
-    from harness.machine.template import Template
     from harness.probe.runner import Run
 
 RUN = pytest.StashKey["Run"]()
@@ -37,6 +37,8 @@ KERNELS_SEEN = pytest.StashKey["set[str]"]()
 CONSOLE_LINES = 60
 KERNELS = "kernels.jsonl"
 CASES = "mte_harness_cases"
+
+_T = TypeVar("_T")
 
 _OUTCOMES = {Outcome.PASS: "passed", Outcome.XFAIL: "passed", Outcome.SKIP: "skipped"}
 
@@ -162,18 +164,20 @@ def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepo
         _hand_in_kernel(item, directory)
 
 
-def _funcarg(item: pytest.Item, name: str) -> object:
-    return getattr(item, "funcargs", {}).get(name)
+def _argument(item: pytest.Item, name: str, kind: type[_T]) -> _T | None:
+    """The item's fixture or parameter; somebody else's test may mean another thing by its name."""
+    found = getattr(item, "funcargs", {}).get(name)
+    return found if isinstance(found, kind) else None
 
 
 def _template(item: pytest.Item) -> Template | None:
-    guest = cast("Guest | None", _funcarg(item, "guest"))
-    return guest.template if guest else cast("Template | None", _funcarg(item, "template"))
+    guest = _argument(item, "guest", Guest)
+    return guest.template if guest else _argument(item, "template", Template)
 
 
 def _kernel(item: pytest.Item) -> Kernel | None:
     template = _template(item)
-    return template.kernel if template else cast("Kernel | None", _funcarg(item, "kernel"))
+    return template.kernel if template else _argument(item, "kernel", Kernel)
 
 
 def _qemu(item: pytest.Item) -> str:
@@ -195,8 +199,7 @@ def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
 
 def _record(item: pytest.Item, seen: list[tuple[pytest.TestReport, BaseException | None]]) -> Item:
     run = item.stash.get(RUN, None)
-    found = _funcarg(item, "probe")  # a test file of somebody else's may mean another thing
-    probe = found if isinstance(found, Probe) else None
+    probe = _argument(item, "probe", Probe)
     order = list(Status)
     worst, error = min(seen, key=lambda pair: order.index(_status(*pair)))
     status = _status(worst, error)
@@ -206,7 +209,7 @@ def _record(item: pytest.Item, seen: list[tuple[pytest.TestReport, BaseException
         if status is Status.SKIP and isinstance(worst.longrepr, tuple):
             first, rest = worst.longrepr[2], []
         reasons = (ReasonRecord(status.value, first, tuple(rest)),)
-    guest = cast("Guest | None", _funcarg(item, "guest"))
+    guest = _argument(item, "guest", Guest)
     fields: dict[str, object] = {"status": status.value, "reasons": reasons}
     if run is not None and not run.verdict.status.good:
         fields = findings(run.verdict)
