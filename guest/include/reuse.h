@@ -389,6 +389,21 @@ out:
 	return count;
 }
 
+static char *reuse_found;
+
+static inline bool reuse_found_first(char *page)
+{
+	reuse_found = page;
+	return false;
+}
+
+/* The first page of [p, p + len) that lies in tag storage; there must be one. */
+static inline char *reuse_first(char *p, size_t len)
+{
+	MUST(reuse_each(p, len, reuse_found_first), "no data in storage: nothing is tested");
+	return reuse_found;
+}
+
 /* Pages of [p, p + len) that lie in tag storage. */
 static inline size_t reuse_in_storage(char *p, size_t len)
 {

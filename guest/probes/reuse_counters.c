@@ -164,17 +164,25 @@ static void half_freed(void)
 	back(&before, "unmapped");
 }
 
+/* A tagged huge page, if there can be one. */
+static char *huge_page(struct reuse *before, uint64_t seed)
+{
+	char *p;
+
+	reuse_need();
+	*before = reuse_check("before");
+	thp_sizes("never", "never");
+	p = thp_map(1, PROT_RW_MTE);
+	pattern_set(p, HUGE, seed);
+	return p;
+}
+
 /* All references of a large folio are given back at once. */
 static void huge_page_freed(void)
 {
 	struct reuse before;
-	char *p;
+	char *p = huge_page(&before, 4);
 
-	reuse_need();
-	before = reuse_check("before");
-	thp_sizes("never", "never");
-	p = thp_map(1, PROT_RW_MTE);
-	pattern_set(p, HUGE, 4);
 	MUST(in_large_folio(p), "no huge page: nothing is tested");
 	reuse_check("a huge page");
 	munmap(p, HUGE);
@@ -184,13 +192,8 @@ static void huge_page_freed(void)
 static void huge_page_split(void)
 {
 	struct reuse before, now;
-	char *p;
+	char *p = huge_page(&before, 3);
 
-	reuse_need();
-	before = reuse_check("before");
-	thp_sizes("never", "never");
-	p = thp_map(1, PROT_RW_MTE);
-	pattern_set(p, HUGE, 3);
 	now = reuse_check("a huge page");
 	CHECK(now.reserved - before.reserved >= (long)HUGE_PAGES / STORAGE_PER_PAGE - 1,
 	      "%ld pages reserved for 512 tagged pages", now.reserved - before.reserved);

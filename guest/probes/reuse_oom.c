@@ -47,6 +47,12 @@ static void take_tables(void)
 		(void)*(volatile char *)(p + at);
 }
 
+static void check_killed(int status, const char *what)
+{
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+	      "%s: the program that took all memory ended with status %#x", what, status);
+}
+
 static void killed(int prot, const char *limit, const char *what)
 {
 	struct reuse before;
@@ -70,8 +76,7 @@ static void killed(int prot, const char *limit, const char *what)
 		_exit(3);
 	}
 	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-	      "%s: the program that took all memory ended with status %#x", what, status);
+	check_killed(status, what);
 	pattern_check(t, STEP, 1, what);
 	munmap(t, STEP);
 	reuse_back(&before, what);
@@ -118,8 +123,7 @@ static void page_tables(void)
 		least = now < least ? now : least;
 		usleep(10000);
 	}
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-	      "the program with all those page tables ended with status %#x", status);
+	check_killed(status, "page tables");
 	/* What others have in memory may move there. */
 	CHECK(least > (long)(before.free * (PAGE / 1024)) * 9 / 10,
 	      "%ld kB of storage free at the least, %ld before", least,

@@ -137,14 +137,6 @@ static void fork_beside_pins(void)
 	reuse_back_from_swap(&before);
 }
 
-static char *the_first;
-
-static bool first_page(char *page)
-{
-	the_first = page;
-	return false;
-}
-
 /* A page whose data a pipe has, and which is tag storage, is used as tagged once it can move. */
 static void pinned_page_waits(void)
 {
@@ -158,8 +150,7 @@ static void pinned_page_waits(void)
 	swap_disk();
 	before = reuse_check("before");
 	p = plain_memory(&len);
-	MUST(reuse_each(p, len, first_page), "no data in storage: nothing is tested");
-	page = the_first;
+	page = reuse_first(p, len);
 	MUST(pipe2(pipes[0], O_CLOEXEC) == 0, "pipe");
 	MUST(vmsplice(pipes[0][1], &(struct iovec){ page, PAGE }, 1, 0) == (ssize_t)PAGE, "vmsplice");
 	pid = fork();
