@@ -304,11 +304,15 @@ static inline void plain_fill(char *p, size_t len)
 		((uint64_t *)p)[i] = (uintptr_t)p + i * 8;
 }
 
+/*
+ * From the end to the start: what is in swap is what was written first, and reading it
+ * in turn would have each page written out just before it is read.
+ */
 static inline void plain_check(const char *p, size_t len, const char *when)
 {
 	size_t i, bad = 0;
 
-	for (i = 0; i < len / 8; i++)
+	for (i = len / 8; i--;)
 		if (((const uint64_t *)p)[i] != (uintptr_t)p + i * 8 && !bad++)
 			ktap_note("%p: expected %#lx, saw %#llx", (void *)(p + i * 8), (uintptr_t)p + i * 8,
 				  (unsigned long long)((const uint64_t *)p)[i]);
@@ -317,8 +321,7 @@ static inline void plain_check(const char *p, size_t len, const char *when)
 
 /*
  * Checks them for the last time: what was checked is unmapped at once, so that what is
- * in swap has where to go. To read more than fits in memory from its start to its end
- * has each page written out just before it is read, which takes minutes.
+ * in swap has where to go.
  */
 static inline void plain_end(char *p, size_t len, const char *when)
 {

@@ -55,7 +55,7 @@ static void data_make_room(void)
 	reuse_check_tagged(t, TAGGED * PAGE, "memory is full");
 	now = reuse_check("tagged");
 	CHECK(now.reserved > full.reserved, "nothing reserved for %d tagged pages", TAGGED);
-	plain_check(p, len / 8, "storage was emptied");
+	plain_check(p, len, "storage was emptied");
 	pattern_check(t, TAGGED * PAGE, 1, "storage was emptied");
 	munmap(t, TAGGED * PAGE);
 	reuse_back(&before, "tagged memory unmapped");

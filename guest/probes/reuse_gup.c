@@ -3,12 +3,13 @@
  * probe: reuse_gup
  * area: reuse
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
- * timeout: 360
+ * timeout: 480
  *
  * A page that was tag storage, and has just become PROT_MTE, is first got by somebody
  * who pins it, or who reads and writes its tags for a debugger. He gets another page,
  * that can have tags: mm/gup.c follow_page_pte(), mm/memory_metadata.c
- * do_metadata_none_page(), arch/arm64/kernel/mte.c __access_remote_tags().
+ * do_metadata_none_page(), arch/arm64/kernel/mte.c __access_remote_tags(). Where the
+ * mapping allows no access there are no tags to be had.
  */
 #define _GNU_SOURCE
 #include "ptrace_mte.h"
@@ -88,7 +89,48 @@ static void peeked(void)
 	swap_none();
 }
 
+/* Nobody can have seen to storage for tags of this page: nothing may use them. */
+static void map_no_access(void)
+{
+	filled = plain_memory(&filled_len);
+	MUST(mprotect(filled, PAGE, PROT_NONE | PROT_MTE) == 0, "mprotect");
+	tracee->mem = filled;
+}
+
+static void check_filled(void)
+{
+	MUST(mprotect(filled, PAGE, PROT_READ | PROT_WRITE) == 0, "mprotect");
+	plain_end(filled, filled_len, "a debugger has set tags of a page without access");
+}
+
+static void no_access(void)
+{
+	unsigned char tags[GRANULES_PER_PAGE];
+	size_t n = sizeof(tags);
+	struct reuse before;
+	pid_t pid;
+	int ret;
+
+	mte_need();
+	reuse_need();
+	swap_disk();
+	before = reuse_check("before");
+	pid = tracee_start();
+	tracee_run(pid, map_no_access);
+	ret = peek_tags(pid, tracee->mem, tags, &n);
+	CHECK(ret == -EIO, "PEEKMTETAGS gives %d, and %zu tags of a page that has no storage", ret, n);
+	memset(tags, 10, sizeof(tags));
+	n = sizeof(tags);
+	ret = poke_tags(pid, tracee->mem, tags, &n);
+	CHECK(ret == -EIO, "POKEMTETAGS gives %d, and sets %zu tags of a page that has no storage", ret, n);
+	tracee_run(pid, check_filled);
+	tracee_end(pid);
+	swap_none();
+	reuse_back_from_swap(&before);
+}
+
 PROBE(
 	{ "pinned", pinned, 150 },
 	{ "peeked", peeked, 150 },
+	{ "no_access", no_access, 150 },
 )
