@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LIBRARY = repository_root() / "guest" / "lib"
 SNAPSHOT_SECONDS = 120.0
+LOOKS = 3
 _MARK = "=== mte-harness "
 _READ = (
     f"echo '{_MARK}meminfo'; cat /proc/meminfo; echo '{_MARK}vmstat'; cat /proc/vmstat; "
@@ -83,6 +84,21 @@ def snapshot(guest: Guest, *, tidy: bool = False) -> Snapshot:
         ) from error
 
 
+def _settled(guest: Guest, before: counters.Counters) -> Snapshot:
+    """The counters when all is given back, or those of the last of some looks.
+
+    Free pages that go from a CPU's list to the zone's between the reads of meminfo and
+    zoneinfo are in neither (mm/vmstat.c, refresh_cpu_vm_stats(): once a second). What is
+    gone for good is gone the next time, too.
+    """
+    after = snapshot(guest, tidy=True)
+    for _ in range(LOOKS - 1):
+        if not counters.returned(before, after.counters):
+            break
+        after = snapshot(guest, tidy=True)
+    return after
+
+
 def run_program(
     guest: Guest,
     command: str,
@@ -119,7 +135,7 @@ def run_program(
         clock = timed("run", clock)
         # A program that never ends is part of the evidence; its counters would tell nothing.
         if done.status is not None:
-            after = snapshot(guest, tidy=True)
+            after = _settled(guest, before.counters)
             clock = timed("after", clock)
     except GuestLostError as error:
         lost = Lost(error.cause, error.details)

@@ -47,6 +47,13 @@ def test_failed_program(cli: Cli) -> None:
     assert "ended with exit status 7" in done.stderr
 
 
+def test_leak(cli: Cli) -> None:
+    """What is gone for good is seen, however often the counters are read."""
+    done = cli("run", "stock", str(PROGRAMS / "leak.c"))
+    assert done.returncode == errors.PROGRAM_FAILED, done.stderr
+    assert "not given back" in done.stderr
+
+
 def test_splat_is_decoded_to_file_and_line(cli: Cli) -> None:
     done = cli("run", "stock", str(PROGRAMS / "warn.c"))
     assert done.returncode == errors.KERNEL_SPLAT
