@@ -192,7 +192,7 @@ static void measure(const char *name, double (*what)(void))
 }
 
 /* Memory of its own, as much as the machine has; `pages` counts what was touched. */
-static void fill(volatile long *pages, const char *until, long left)
+static char *fill(volatile long *pages, const char *until, long left)
 {
 	char *p = mmap(NULL, 1UL << 30, PLAIN, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	size_t i;
@@ -203,6 +203,7 @@ static void fill(volatile long *pages, const char *until, long left)
 			break;
 		p[i] = 1;
 	}
+	return p;
 }
 
 /* In KiB: what a program can fill before the OOM killer ends it; there is no swap. */
@@ -239,7 +240,8 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		volatile long pages = 0;
 
-		fill(&pages, "MetadataFree", 600);
+		/* Room for the tagged pages, of what came first: that is not tag storage. */
+		munmap(fill(&pages, "MetadataFree", 600), 2 * PAGES * PAGE);
 		printf("fault_tagged_evict %.1f\n", touch(map(PAGES * PAGE, TAGGED), 0, 1));
 		return 0;
 	}
