@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""The pressure program, held at its end, and all that can be said against what is seen then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.audit.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, hold_pressure
+from harness.verdict.splat import find_splats
+from tests.conftest import few
+
+if TYPE_CHECKING:
+    from harness.guest.guest import Guest
+    from harness.store import Store
+
+
+def hold_and_complain(guest: Guest, programs: Store, *, seed: int, seconds: int) -> list[str]:
+    """What program, auditor and kernel complain of: nothing, if all is well."""
+    guest.audit()  # what it has to learn about the kernel takes memory of the guest's
+    held = hold_pressure(guest, programs, seed=seed, seconds=seconds)
+    audit = guest.audit(held.expected())
+    storage = guest.dram.storage_frames()
+    assert len(held.frames() & storage) > 100, "no data in tag storage: nothing is tested"
+    assert audit.expected > 10_000, audit.text()
+    complaints = [
+        f"{name}: {few(frames)}"
+        for name, frames in (
+            ("wrong tags", held.frames(WRONG_TAGS)),
+            ("wrong data", held.frames(WRONG_DATA)),
+            ("tagged pages in tag storage", held.frames(TAGGED) & storage),
+        )
+        if frames
+    ]
+    if held.damaged:
+        complaints.append(f"{held.damaged} records of the program's table are damaged")
+    if not audit.clean or audit.tagged < audit.expected:
+        complaints.append(audit.text())
+    taint = guest.exec("cat /proc/sys/kernel/tainted").stdout.strip()
+    if taint != "0":
+        complaints.append(f"taint {taint}")
+    complaints += [splat.title for splat in find_splats(guest.console.text())]
+    return complaints
