@@ -33,6 +33,7 @@ OPERATIONS = {
     "fork_exit_plain": ("fork and exit, 64 MiB untagged", ""),
     "fork_exit_tagged": ("fork and exit, 64 MiB tagged", "1.05"),
     "fault_tagged_evict": ("fault on a tagged page while all storage holds data", ""),
+    "fault_tagged_evict_worst": ("the worst of 2048 such faults", ""),
 }
 
 
