@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from harness.audit.audit import unauditable
 from harness.errors import BootError, GuestLostError, HarnessError
 from harness.guest.guest import Guest
 from harness.kernel import Kernel
@@ -259,6 +260,7 @@ def _hand_in_kernel(item: pytest.Item, directory: Path) -> None:
         "release": kernel.release,
         "recipe": kernel.description,
         "boot_seconds": template.boot_seconds if template else None,
+        "unaudited": unauditable(template) if template else "",
     }
     with (directory / KERNELS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(facts) + "\n")

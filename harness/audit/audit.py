@@ -33,13 +33,22 @@ if TYPE_CHECKING:
 
     from harness.audit.dram import Dram
     from harness.guest.guest import Guest
+    from harness.machine.template import Template
 
     Frames = npt.NDArray[np.int64]
 
 KPF = {"tagged": KPF_ARCH_2, "reserved": KPF_RESERVED}
 KPF_REUSE = {**KPF, "holds": KPF_ARCH_4}
-# By kernel key, and whether it reuses tag storage: a build has its page flags for good.
-_BITS: dict[tuple[str, bool], dict[str, int]] = {}
+# By template: its clones have one kernel, in one place.
+_KNOWN: dict[str, Known] = {}
+
+
+@dataclass(frozen=True)
+class Known:
+    """``place`` is the text of /sys/kernel/vmcoreinfo, ``bits`` are those of page->flags."""
+
+    place: str
+    bits: dict[str, int]
 
 
 class Kind(enum.StrEnum):
@@ -141,42 +150,57 @@ class Audit:
         )
 
 
+def unauditable(template: Template) -> str:
+    """Why guests of ``template`` cannot be audited; ``""`` where nothing speaks against it."""
+    spec, config = template.spec, template.kernel.config
+    if not spec.tags:
+        return "tags are not in DRAM"
+    if spec.describe is Description.TAG_STORAGE_V1:
+        return f"how a kernel holds tag storage on {spec.name} is not known"
+    if config and "CONFIG_CRASH_DUMP=y" not in config.read_text().splitlines():
+        return "the kernel has no CONFIG_CRASH_DUMP"
+    return ""
+
+
+def learn(guest: Guest) -> Known:
+    """What an audit has to know of the kernel. The first time that takes memory of the guest's.
+
+    Raises UsageError and AuditError as `audit` does.
+    """
+    dram, template = guest.dram, guest.template
+    if why := unauditable(template):
+        raise AuditError(why, "README.md, Tags in DRAM, says what can be audited")
+    if template.key not in _KNOWN:
+        place = guest.exec("cat /sys/kernel/vmcoreinfo", phase="reading vmcoreinfo").stdout
+        meminfo = guest.exec("cat /proc/meminfo", phase="reading meminfo").stdout
+        reuse = re.search(r"^MetadataTotal: +[1-9]", meminfo, re.MULTILINE) is not None
+        info = Vmcoreinfo.read(dram, place)
+        samples = Samples(guest)
+        try:
+            with guest.paused():
+                pages = Pages.read(dram, info)
+            bits = samples.bits(pages, KPF_REUSE if reuse else KPF)
+        finally:
+            samples.close()
+        _KNOWN[template.key] = Known(place, bits)
+    return _KNOWN[template.key]
+
+
 def audit(guest: Guest, expected: Expected | None = None) -> Audit:
     """Audits ``guest``, which must be running. It is paused for tens of milliseconds.
 
     Raises UsageError where tags are not in DRAM, and AuditError where the kernel does
     not tell what has to be known, or its own structures are damaged.
     """
-    dram, describe = guest.dram, guest.template.spec.describe
-    if describe is Description.TAG_STORAGE_V1:
-        raise AuditError(
-            f"how a kernel holds tag storage on {guest.template.spec.name} is not known",
-            "audit on dram/carveout, dram/tag-storage or dram/unaware",
-        )
-    place = guest.exec("cat /sys/kernel/vmcoreinfo", phase="reading vmcoreinfo").stdout
-    info = Vmcoreinfo.read(dram, place)
-    bits = _flag_bits(guest, dram, info)
+    known, dram = learn(guest), guest.dram
+    info = Vmcoreinfo.read(dram, known.place)
     with guest.paused():
         started = time.monotonic()
         pages = Pages.read(dram, info)
         seen = dram.tags_of(expected.pfns) if expected else None
         seconds = time.monotonic() - started
-    return Audit(dram, describe, Snapshot(pages, bits, expected, seen, seconds))
-
-
-def _flag_bits(guest: Guest, dram: Dram, info: Vmcoreinfo) -> dict[str, int]:
-    meminfo = guest.exec("cat /proc/meminfo", phase="reading meminfo").stdout
-    reuse = re.search(r"^MetadataTotal: +[1-9]", meminfo, re.MULTILINE) is not None
-    key = (guest.template.kernel.key, reuse)
-    if key not in _BITS:
-        samples = Samples(guest)
-        try:
-            with guest.paused():
-                pages = Pages.read(dram, info)
-            _BITS[key] = samples.bits(pages, KPF_REUSE if reuse else KPF)
-        finally:
-            samples.close()
-    return _BITS[key]
+    snapshot = Snapshot(pages, known.bits, expected, seen, seconds)
+    return Audit(dram, guest.template.spec.describe, snapshot)
 
 
 def _block(dram: Dram, frame: int) -> range:

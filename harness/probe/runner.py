@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import GuestLostError, UsageError
+from harness.audit.audit import learn, unauditable
+from harness.errors import AuditError, GuestLostError, UsageError
 from harness.paths import repository_root
 from harness.probe import ktap
 from harness.probe.compile import PROBE_FLAGS, compile_program
@@ -99,6 +100,24 @@ def _settled(guest: Guest, before: counters.Counters) -> Snapshot:
     return after
 
 
+def _learned(guest: Guest) -> str:
+    """Learns what an audit has to know; why that cannot be, if it cannot."""
+    try:
+        learn(guest)
+    except AuditError as error:
+        return error.cause
+    return ""
+
+
+def _audited(guest: Guest) -> tuple[tuple[str, ...], str]:
+    """What the auditor finds wrong, or why it cannot look: Evidence's audit and unaudited."""
+    try:
+        found = guest.audit()
+    except AuditError as error:
+        return (), error.cause
+    return (() if found.clean else tuple(found.text().split("\n"))), ""
+
+
 def run_program(
     guest: Guest,
     command: str,
@@ -115,6 +134,9 @@ def run_program(
     the counters are read again. Raises HarnessError only for the host's troubles.
     """
     phases: dict[str, float] = {"clone": guest.clone_seconds}
+    auditable = not unauditable(guest.template)
+    audit: tuple[str, ...] = ()
+    unaudited = ""
     before: Snapshot | None = None
     after: Snapshot | None = None
     done = None
@@ -127,6 +149,8 @@ def run_program(
 
     clock = time.monotonic()
     try:
+        if auditable:
+            unaudited = _learned(guest)
         before = snapshot(guest)
         clock = timed("before", clock)
         setup()
@@ -137,6 +161,9 @@ def run_program(
         if done.status is not None:
             after = _settled(guest, before.counters)
             clock = timed("after", clock)
+            if auditable and not unaudited:
+                audit, unaudited = _audited(guest)
+                clock = timed("audit", clock)
     except GuestLostError as error:
         lost = Lost(error.cause, error.details)
     console = guest.console.text()
@@ -154,6 +181,8 @@ def run_program(
         taint_before=before.taint if before else 0,
         taint_after=taint_after,
         counters=counters.returned(before.counters, after.counters) if before and after else (),
+        audit=audit,
+        unaudited=unaudited,
         lost=lost,
         allowed_skips=allowed_skips or {},
     )

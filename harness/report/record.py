@@ -98,7 +98,10 @@ class Item:
 
 @dataclass(frozen=True)
 class KernelRecord:
-    """A kernel under test. ``build_seconds`` is None where it was not built in this run."""
+    """A kernel under test. ``build_seconds`` is None where it was not built in this run.
+
+    ``unaudited``: why its guests were not audited after each program; ``""`` if they were.
+    """
 
     name: str
     key: str
@@ -107,6 +110,7 @@ class KernelRecord:
     build_seconds: float | None = None
     boot_seconds: float | None = None
     clone_seconds: tuple[float, ...] = ()
+    unaudited: str = ""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,8 @@ class Evidence:
     ``document`` is None for a program that does not speak KTAP; ``splats`` are the
     new ones; ``taint_after`` is None when it could not be read; ``allowed_skips``
     maps a config symbol that the kernel lacks to a pattern for the reasons of the
-    SKIPs that this explains (``""`` for any reason).
+    SKIPs that this explains (``""`` for any reason). ``audit`` is what the auditor found
+    wrong afterwards, in lines; ``unaudited`` is why it could not look, though it should.
     """
 
     exit_status: int | None
@@ -79,6 +80,8 @@ class Evidence:
     taint_before: int = 0
     taint_after: int | None = 0
     counters: tuple[Problem, ...] = ()
+    audit: tuple[str, ...] = ()
+    unaudited: str = ""
     lost: Lost | None = None
     allowed_skips: Mapping[str, str] = field(default_factory=dict)
 
@@ -122,6 +125,7 @@ def judge(evidence: Evidence) -> Verdict:
         *_results(evidence),
         *_program(evidence),
         *_counters(evidence),
+        *_audit(evidence),
     ]
     order = list(Status)
     reasons.sort(key=lambda reason: order.index(reason.status))
@@ -207,3 +211,10 @@ def _signal(status: int) -> str:
 def _counters(evidence: Evidence) -> Iterator[Reason]:
     for problem in evidence.counters:
         yield Reason(Status.FAIL, f"not given back: {problem}")
+
+
+def _audit(evidence: Evidence) -> Iterator[Reason]:
+    if evidence.audit:
+        yield Reason(Status.FAIL, "the auditor finds pages and tag storage at odds", evidence.audit)
+    if evidence.unaudited:
+        yield Reason(Status.ERROR, f"the guest could not be audited: {evidence.unaudited}")

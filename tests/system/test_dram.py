@@ -20,7 +20,9 @@ from harness.errors import UsageError
 from harness.machine.geometry import PAGE
 from harness.paths import cache_root, repository_root
 from harness.probe.compile import PROBE_FLAGS, compile_program
+from harness.probe.runner import run_source
 from harness.target import parse_target
+from harness.verdict.verdict import Status
 from tests.conftest import few
 
 if TYPE_CHECKING:
@@ -51,7 +53,9 @@ def start(harness_session: Session) -> Iterator[Callable[[str], Guest]]:
 def leave(guest: Guest, session: Session, name: str) -> list[int]:
     """Starts one of ``programs/`` and leaves it running; the numbers that it printed."""
     guest.push(compile_program(session.programs, [PROGRAMS / f"{name}.c"], PROBE_FLAGS), name)
-    done = guest.exec(f"./{name} > out 2>&1 & until [ -s out ]; do sleep 0.02; done; cat out")
+    done = guest.exec(
+        f"./{name} > {name}.out 2>&1 & until [ -s {name}.out ]; do sleep 0.02; done; cat {name}.out"
+    )
     return [int(word, 0) for word in done.stdout.split()]
 
 
@@ -72,8 +76,28 @@ def test_host_and_guest_see_the_same_tags(
     assert guest.dram.tags(pfn) == TAGS
     assert guest.memory(pid, address, PAGE) == b"\x5a" * PAGE
     guest.dram.write(guest.dram.storage_address(pfn), b"\x21\x43")
-    done = guest.exec(f"kill -USR1 {pid}; while kill -0 {pid} 2>/dev/null; do :; done; cat out")
+    done = guest.exec(
+        f"kill -USR1 {pid}; while kill -0 {pid} 2>/dev/null; do :; done; cat tagged_page.out"
+    )
     assert done.stdout.splitlines()[1] == "1234" + TAGS.hex()[1::2][4:]
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("dram/carveout", Status.PASS), ("dram/unaware", Status.FAIL)]
+)
+def test_each_program_is_followed_by_an_audit(
+    name: str, status: Status, start: Callable[[str], Guest], harness_session: Session
+) -> None:
+    """One that passes does not, where a page with tags has lost its storage to others' data."""
+    guest = start(name)
+    tagged_page(guest, harness_session)
+    leave(guest, harness_session, "hog")
+    done = run_source(
+        guest, PROGRAMS / "pass.c", (), harness_session.programs, seconds=60, speaks_ktap=False
+    )
+    assert done.verdict.status is status, done.verdict.text()
+    assert ("its storage is in use for data" in done.verdict.text()) == (status is Status.FAIL)
+    assert "audit" in done.phases
 
 
 def test_a_person_sees_tags(

@@ -47,6 +47,8 @@ def test_failed_case_says_its_diagnostics() -> None:
         ({"exit_status": 1}, Status.FAIL, "ended with exit status 1"),
         ({"exit_status": 4}, Status.FAIL, "ended with exit status 4"),
         ({"lost": Lost("guest lost in phase: x"), "exit_status": None}, Status.LOST, "phase: x"),
+        ({"audit": ("1 pages: it is tag storage",)}, Status.FAIL, "the auditor finds pages"),
+        ({"unaudited": "no vmcoreinfo"}, Status.ERROR, "could not be audited: no vmcoreinfo"),
         ({"document": ktap.parse("")}, Status.ERROR, "no KTAP version line"),
         ({"document": document("ok 1 a # SKIP no")}, Status.ERROR, "skipped itself"),
         ({"document": document("ok 1 a # XPASS")}, Status.FAIL, "expected to fail"),

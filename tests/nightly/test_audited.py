@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""What only the auditor sees: a probe that knows nothing of tag storage leaves some behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.paths import repository_root
+from harness.probe.runner import run_source
+from harness.probe.source import discover
+from harness.target import parse_target
+from harness.verdict.verdict import Status
+
+if TYPE_CHECKING:
+    from harness.session import Session
+
+LEAK = 5  # kernel-configs/reuse-mutants: the blocks of a large folio are not given back
+
+
+def test_a_leaked_block_fails_any_probe(harness_session: Session) -> None:
+    probes = {probe.name: probe for probe in discover(repository_root() / "guest" / "probes")}
+    probe = probes["thp_fresh"]
+    target = parse_target("reuse-mutants", None)
+    kernel = harness_session.kernel(target.kernel)
+    for number, status in ((0, Status.PASS), (LEAK, Status.FAIL)):
+        template = harness_session.template(kernel, target.machine, f"metadata_mutant={number}")
+        with harness_session.guest(template) as guest:
+            found = run_source(
+                guest, probe.path, (), harness_session.programs,
+                seconds=probe.timeout, speaks_ktap=True,
+            ).verdict  # fmt: skip
+        assert found.status is status, found.text()
+        assert ("reserved for no page" in found.text()) == (number == LEAK)
