@@ -11,6 +11,8 @@
  * arch/arm64/kernel/elfcore.c mte_dump_tag_range(); fs/coredump.c dump_emit().
  */
 #define _GNU_SOURCE
+#include <limits.h>
+
 #include "core_reader.h"
 
 enum { PAGES = 64, LEN = PAGES * PAGE, SEED = 91, RWM = PROT_READ | PROT_WRITE | PROT_MTE };
@@ -92,23 +94,29 @@ static void dump_many(int times)
 	core_dump(many_mappings, 0, false);	/* removes the last core */
 }
 
+/*
+ * The lists of the CPUs and the page cache take their share of free memory, once; what is
+ * lost is lost in each round.
+ */
 static void memory_is_given_back(void)
 {
-	long slab, free, slab_after, free_after;
+	long slab, free, slab_lost = LONG_MAX, free_lost = LONG_MAX;
+	int round;
 
 	mte_need();
 	dump_many(2);
-	slab = meminfo_kb("SUnreclaim");
-	free = meminfo_kb("MemFree");
-	dump_many(DUMPS);
-	slab_after = meminfo_kb("SUnreclaim");
-	free_after = meminfo_kb("MemFree");
-	ktap_note("SUnreclaim %ld to %ld kB, MemFree %ld to %ld kB", slab, slab_after, free, free_after);
 	/* The pages of all mappings are 19200 kB, a tag buffer of 128 bytes each 300 kB. */
-	CHECK(free - free_after < 10000, "memory that %d dumps did not give back: %ld kB",
-	      DUMPS, free - free_after);
-	CHECK(slab_after - slab < 150, "slab memory that %d dumps did not give back: %ld kB",
-	      DUMPS, slab_after - slab);
+	for (round = 0; round < 4 && (free_lost >= 10000 || slab_lost >= 150); round++) {
+		slab = meminfo_kb("SUnreclaim");
+		free = meminfo_kb("MemFree");
+		dump_many(DUMPS);
+		slab_lost = meminfo_kb("SUnreclaim") - slab;
+		free_lost = free - meminfo_kb("MemFree");
+		ktap_note("SUnreclaim %+ld kB, MemFree %+ld kB", slab_lost, -free_lost);
+	}
+	CHECK(free_lost < 10000, "memory that %d dumps did not give back: %ld kB", DUMPS, free_lost);
+	CHECK(slab_lost < 150, "slab memory that %d dumps did not give back: %ld kB", DUMPS,
+	      slab_lost);
 }
 
 PROBE(

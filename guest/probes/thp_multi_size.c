@@ -36,7 +36,8 @@ static char *folios(int prot)
 
 /*
  * The same in frames whose tags are stale. Free blocks of 64 kB that were there
- * before stale_fill() may come first: those are kept aside.
+ * before stale_fill() come first, which may be a good part of memory: those are kept
+ * aside.
  */
 static char *stale_folios(int prot)
 {
@@ -46,7 +47,7 @@ static char *stale_folios(int prot)
 	stale_fill(8, true);
 	do {
 		p = folios(prot);
-	} while (stale_pages(p, LEN) < LEN / PAGE && ++tries < 64);
+	} while (stale_pages(p, LEN) < LEN / PAGE && ++tries < 512);
 	must_be_stale(p, LEN);
 	return p;
 }
