@@ -171,6 +171,7 @@ static inline bool smaps_flag(const void *p, const char *flag)
 #define KPF_SWAPBACKED	14
 #define KPF_COMPOUND_HEAD 15
 #define KPF_COMPOUND_TAIL 16
+#define KPF_HUGE	17
 #define KPF_NOPAGE	20
 #define KPF_KSM		21
 #define KPF_THP		22

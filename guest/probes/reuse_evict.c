@@ -2,7 +2,7 @@
 /*
  * probe: reuse_evict
  * area: reuse
- * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
+ * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR CONFIG_HUGETLBFS
  * timeout: 480
  *
  * Tag storage is used for data when other memory becomes scarce, and had back when
@@ -157,9 +157,37 @@ static void storage_becomes_tagged(void)
 	reuse_back_from_swap(&before);
 }
 
+/*
+ * The pool of huge pages keeps what it has, and storage that it had would keep its memory
+ * from ever being tagged: it gets none, as much memory as it is told to take.
+ */
+static void pool_of_huge_pages(void)
+{
+	struct reuse before;
+	long total, inside = 0;
+	uint64_t pfn;
+	char all[32];
+	int i;
+
+	reuse_need();
+	before = reuse_check("before");
+	snprintf(all, sizeof(all), "%ld", meminfo_kb("MemTotal") / meminfo_kb("Hugepagesize"));
+	write_file("/proc/sys/vm/nr_hugepages", all);
+	total = meminfo_kb("HugePages_Total");
+	for (i = 0; i < reuse_count; i++)
+		for (pfn = reuse_regions[i].storage; pfn < reuse_regions[i].storage_end; pfn++)
+			inside += kpageflag(pfn, KPF_HUGE);
+	write_file("/proc/sys/vm/nr_hugepages", "0");
+	ktap_note("%ld huge pages of %s", total, all);
+	MUST(total > 100, "a pool of %ld huge pages: nothing is tested", total);
+	CHECK_EQ(inside, 0, "pages of storage in the pool");
+	reuse_back(&before, "given back");
+}
+
 PROBE(
 	{ "storage_holds_data", storage_holds_data, 60 },
 	{ "data_make_room", data_make_room, 120 },
 	{ "all_becomes_tagged", all_becomes_tagged, 360 },
 	{ "storage_becomes_tagged", storage_becomes_tagged, 120 },
+	{ "pool_of_huge_pages", pool_of_huge_pages, 60 },
 )

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""stress-ng's stressors of memory beside a load whose every byte and tag is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.target import parse_target
+from tests.nightly import stress
+from tests.nightly.held import hold_and_complain
+
+if TYPE_CHECKING:
+    from harness.session import Session
+
+SECONDS = 30
+# Small, so that the kernel need not kill anybody; what they do matters, not how much.
+STRESSORS = {
+    "map": ["--mmap", "1", "--mmap-bytes", "16M", "--mremap", "1", "--mremap-bytes", "8M"],
+    "advise": ["--madvise", "1", "--vm", "1", "--vm-bytes", "32M", "--vm-populate"],
+    "processes": ["--fork", "1", "--vm-rw", "1", "--vm-rw-bytes", "8M", "--brk", "1",
+                  "--brk-bytes", "16M"],
+    "files": ["--memfd", "1", "--memfd-bytes", "16M", "--shm", "1", "--shm-bytes", "8M",
+              "--tmpfs", "1"],
+    "pipes": ["--vm-splice", "1", "--splice", "1", "--userfaultfd", "1"],
+    "protect": ["--mprotect", "1", "--mlock", "1", "--msync", "1", "--mincore", "1"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel", ["tag-storage", "tag-storage-debug"])
+@pytest.mark.parametrize("kind", STRESSORS)
+def test_stressors_beside_tags(kind: str, kernel: str, harness_session: Session) -> None:
+    """Nothing is wrong, nothing is said, and the stressors themselves do not fail."""
+    template = harness_session.prepare(parse_target(kernel, None))
+    with harness_session.guest(template) as guest:
+        stress.install(guest, harness_session)
+        stress.start(guest, "--timeout", f"{SECONDS}s", "--oomable", *STRESSORS[kind])
+        complaints = hold_and_complain(guest, harness_session.programs, seed=1, seconds=SECONDS)
+        status, output = stress.finish(guest, 4 * SECONDS)
+    assert complaints == []
+    assert status == "0", output
+    assert "successful run completed" in output, output
