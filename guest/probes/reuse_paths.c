@@ -3,7 +3,7 @@
  * probe: reuse_paths
  * area: reuse
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR CONFIG_MEMCG CONFIG_MEMORY_FAILURE CONFIG_USERFAULTFD
- * timeout: 240
+ * timeout: 480
  *
  * All tag storage holds data, and other memory is free: each way on which tags reach
  * another page has to have storage emptied for it, or to leave the page where it is.
@@ -209,11 +209,11 @@ static void moved(void)
 }
 
 PROBE(
-	{ "copied", copied, 60 },
-	{ "swapped_in", swapped_in, 60 },
-	{ "file_swapped_in", file_swapped_in, 60 },
-	{ "continued", continued, 60 },
-	{ "swapped_off", swapped_off, 60 },
-	{ "collapsed", collapsed, 60 },
-	{ "moved", moved, 60 },
+	{ "copied", copied, 120 },
+	{ "swapped_in", swapped_in, 120 },
+	{ "file_swapped_in", file_swapped_in, 120 },
+	{ "continued", continued, 120 },
+	{ "swapped_off", swapped_off, 120 },
+	{ "collapsed", collapsed, 120 },
+	{ "moved", moved, 120 },
 )
