@@ -18,11 +18,9 @@ SECONDS = 30
 # Small, so that the kernel need not kill anybody; what they do matters, not how much.
 STRESSORS = {
     "map": ["--mmap", "1", "--mmap-bytes", "16M", "--mremap", "1", "--mremap-bytes", "8M"],
-    "advise": ["--madvise", "1", "--vm", "1", "--vm-bytes", "32M", "--vm-populate"],
-    "processes": ["--fork", "1", "--vm-rw", "1", "--vm-rw-bytes", "8M", "--brk", "1",
-                  "--brk-bytes", "16M"],
-    "files": ["--memfd", "1", "--memfd-bytes", "16M", "--shm", "1", "--shm-bytes", "8M",
-              "--tmpfs", "1"],
+    "fill": ["--vm", "1", "--vm-bytes", "32M", "--vm-populate"],
+    "processes": ["--fork", "1", "--vm-rw", "1", "--vm-rw-bytes", "8M", "--mlockmany", "1"],
+    "files": ["--memfd", "1", "--memfd-bytes", "16M", "--shm", "1", "--shm-bytes", "8M"],
     "pipes": ["--vm-splice", "1", "--splice", "1", "--userfaultfd", "1"],
     "protect": ["--mprotect", "1", "--mlock", "1", "--msync", "1", "--mincore", "1"],
 }  # fmt: skip
