@@ -168,9 +168,9 @@ def learn(guest: Guest) -> Known:
     Raises UsageError and AuditError as `audit` does.
     """
     dram, template = guest.dram, guest.template
-    if why := unauditable(template):
-        raise AuditError(why, "README.md, Tags in DRAM, says what can be audited")
     if template.key not in _KNOWN:
+        if why := unauditable(template):
+            raise AuditError(why, "README.md, Tags in DRAM, says what can be audited")
         place = guest.exec("cat /sys/kernel/vmcoreinfo", phase="reading vmcoreinfo").stdout
         meminfo = guest.exec("cat /proc/meminfo", phase="reading meminfo").stdout
         reuse = re.search(r"^MetadataTotal: +[1-9]", meminfo, re.MULTILINE) is not None

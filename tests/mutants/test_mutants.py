@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.paths import repository_root
-from harness.probe.runner import run_source
+from harness.probe.runner import run_probe
 from harness.probe.source import Probe, discover
 from harness.target import parse_target
 from harness.verdict.verdict import Status, Verdict
@@ -77,10 +77,7 @@ class Kernel:
         with self.session.guest(self.template) as guest:
             done = guest.exec(f"echo {number} > {path} && cat {path}")
             assert done.stdout.strip() == str(number), done
-            return run_source(
-                guest, probe.path, (), self.session.programs,
-                seconds=probe.timeout, speaks_ktap=True,
-            ).verdict  # fmt: skip
+            return run_probe(guest, probe, self.session.programs).verdict
 
     def reason(self, number: int, probe: Probe) -> str | None:
         """Why ``probe`` fails on mutant ``number``, in one line; None when it does not."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.paths import repository_root
-from harness.probe.runner import run_source
+from harness.probe.runner import run_probe
 from harness.probe.source import discover
 from harness.target import parse_target
 from harness.verdict.verdict import Status
@@ -25,9 +25,6 @@ def test_a_leaked_block_fails_any_probe(harness_session: Session) -> None:
     for number, status in ((0, Status.PASS), (LEAK, Status.FAIL)):
         template = harness_session.template(kernel, target.machine, f"metadata_mutant={number}")
         with harness_session.guest(template) as guest:
-            found = run_source(
-                guest, probe.path, (), harness_session.programs,
-                seconds=probe.timeout, speaks_ktap=True,
-            ).verdict  # fmt: skip
+            found = run_probe(guest, probe, harness_session.programs).verdict
         assert found.status is status, found.text()
         assert ("reserved for no page" in found.text()) == (number == LEAK)

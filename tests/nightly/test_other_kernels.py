@@ -16,7 +16,7 @@ import pytest
 from harness.deadline import Deadline
 from harness.machine.spec import machine
 from harness.paths import repository_root
-from harness.probe.runner import run_source
+from harness.probe.runner import run_probe
 from harness.probe.source import discover
 from harness.verdict.splat import find_splats
 from harness.verdict.verdict import Status
@@ -63,10 +63,7 @@ def said(guest: Guest) -> str:
 
 def passes(session: Session, guest: Guest, name: str) -> None:
     """A probe passes, kernel and counters included."""
-    probe = PROBES[name]
-    found = run_source(
-        guest, probe.path, (), session.programs, seconds=probe.timeout, speaks_ktap=True
-    ).verdict
+    found = run_probe(guest, PROBES[name], session.programs).verdict
     assert found.status is Status.PASS, found.text()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.paths import repository_root
-from harness.probe.runner import run_source
+from harness.probe.runner import run_probe
 from harness.probe.source import Probe, discover
 from harness.target import parse_target
 from harness.verdict.verdict import Status
@@ -33,10 +33,7 @@ def test_no_complaint(probe: Probe, harness_session: Session) -> None:
     """The probe passes, and the kernel has nothing to say of itself."""
     template = harness_session.prepare(parse_target(DEBUG, None))
     with harness_session.guest(template) as guest:
-        found = run_source(
-            guest, probe.path, (), harness_session.programs,
-            seconds=probe.timeout, speaks_ktap=True,
-        ).verdict  # fmt: skip
+        found = run_probe(guest, probe, harness_session.programs).verdict
     assert found.status is Status.PASS, found.text()
 
 
