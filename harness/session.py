@@ -68,7 +68,7 @@ class Session:
 
     def template(self, kernel: Kernel, spec: MachineSpec, append: str = "") -> Template:
         """The booted and saved guest of ``kernel``. BootError when it does not come up."""
-        if kernel.config is not None and "CONFIG_ARM64_MTE=y" not in kernel.config.read_text():
+        if kernel.built_with("CONFIG_ARM64_MTE") is False:
             raise ImageError(
                 f"kernel {kernel.name} has no MTE", "set CONFIG_ARM64_MTE=y and build it again"
             )

@@ -42,6 +42,13 @@ class Kernel:
     selftests: Path | None
     description: str
 
+    def built_with(self, symbol: str) -> bool | None:
+        """Whether ``symbol``, ``CONFIG_…``, is ``y`` or ``m``. None if there is no .config."""
+        if self.config is None:
+            return None
+        lines = self.config.read_text(encoding="utf-8").splitlines()
+        return f"{symbol}=y" in lines or f"{symbol}=m" in lines
+
 
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""

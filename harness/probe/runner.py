@@ -213,10 +213,7 @@ def decoded_splats(console: str, vmlinux: Path | None) -> tuple[Splat, ...]:
 
 def missing_needs(probe: Probe, kernel: Kernel) -> tuple[str, ...]:
     """The config symbols that ``probe`` needs and ``kernel`` has not got; none if unknown."""
-    if kernel.config is None:
-        return ()
-    lines = set(kernel.config.read_text().splitlines())
-    return tuple(x for x in probe.needs if f"{x}=y" not in lines and f"{x}=m" not in lines)
+    return tuple(symbol for symbol in probe.needs if kernel.built_with(symbol) is False)
 
 
 def slowness(kernel: Kernel) -> int:
@@ -224,8 +221,7 @@ def slowness(kernel: Kernel) -> int:
 
     With lockdep everything is three to six times slower under TCG.
     """
-    text = kernel.config.read_text() if kernel.config else ""
-    return 6 if "CONFIG_PROVE_LOCKING=y" in text.splitlines() else 1
+    return 6 if kernel.built_with("CONFIG_PROVE_LOCKING") else 1
 
 
 def _command(source: Path) -> str:
