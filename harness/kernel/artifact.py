@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -46,8 +47,13 @@ class Kernel:
         """Whether ``symbol``, ``CONFIG_…``, is ``y`` or ``m``. None if there is no .config."""
         if self.config is None:
             return None
-        lines = self.config.read_text(encoding="utf-8").splitlines()
-        return f"{symbol}=y" in lines or f"{symbol}=m" in lines
+        return not _lines(self.config).isdisjoint((f"{symbol}=y", f"{symbol}=m"))
+
+
+@functools.cache
+def _lines(config: Path) -> frozenset[str]:
+    """The lines of a .config, which is asked for several symbols before each program."""
+    return frozenset(config.read_text(encoding="utf-8").splitlines())
 
 
 def file_digest(path: Path) -> str:
