@@ -197,7 +197,8 @@ def validate_command(
     if not kernels and (directory / REPORT).is_file():
         with _progress() as progress:
             session = Session(cache_root(), progress, qemu_binary)
-            validate.add_figures(session, directory)
+            figures = validate.add_figures(session, directory)
+        click.echo(f"\n{figures}")
     return status
 
 

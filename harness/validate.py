@@ -18,7 +18,7 @@ from harness.costs import costs
 from harness.paths import repository_root
 from harness.plugin import VALIDATION
 from harness.publish import PAGE, REPORT
-from harness.report import html, json_file
+from harness.report import html, json_file, terminal
 from harness.target import parse_target
 from harness.verdict.verdict import Status
 
@@ -109,13 +109,17 @@ def _child(command: list[str], *, quiet: bool) -> int:
             raise
 
 
-def add_figures(session: Session, directory: Path) -> None:
-    """Measures what reuse of tag storage gives and costs, and puts it into the report."""
+def add_figures(session: Session, directory: Path) -> str:
+    """Measures what reuse of tag storage gives and costs, and puts it into the report.
+
+    Returns the same for a terminal.
+    """
     session.progress.step("counting the instructions that reuse of tag storage costs")
     run = json_file.read(directory / REPORT)
     run = dataclasses.replace(run, figures=costs(session))
     json_file.write(run, directory / REPORT)
     html.write(run, directory / PAGE)
+    return terminal.figures(run.figures, directory / PAGE, color=sys.stdout.isatty())
 
 
 def worst_status(run: Run) -> int:

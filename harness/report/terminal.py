@@ -16,7 +16,7 @@ from harness.verdict.verdict import Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.record import Run
+    from harness.report.record import Figure, Run
 
 _STYLES = {
     Status.PASS: "green",
@@ -37,6 +37,25 @@ def render(run: Run, page: Path, *, width: int = 100, color: bool = False) -> st
     console = Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color)
     with console.capture() as capture:
         _print(run, page, console)
+    return capture.get().rstrip("\n")
+
+
+def figures(rows: tuple[Figure, ...], page: Path, *, width: int = 100, color: bool = False) -> str:
+    """What reuse of tag storage gives and costs, a line each, and the page's path.
+
+    They are counted when the verdict is already there (:func:`render`).
+    """
+    console = Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("in guest instructions")
+    for heading in ("stock", "tag-storage", "ratio", "aim"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        cells = (row.what, row.stock, row.reuse, row.result, row.reach)
+        table.add_row(*map(escape, cells))
+    with console.capture() as capture:
+        console.print(table, highlight=False)
+        console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
     return capture.get().rstrip("\n")
 
 

@@ -231,6 +231,18 @@ def test_terminal() -> None:
     assert "\x1b[" in terminal.render(sample_run(), Path("/r"), color=True)
 
 
+def test_terminal_shows_figures_of_reuse(tmp_path: Path) -> None:
+    rows = (
+        Figure("a [red]fault", "1.01", "2868", "2880", "1.004"),
+        Figure("the worst", "", "", "7", ""),
+    )
+    heading, first, second, last = terminal.figures(rows, tmp_path / "x.html").splitlines()
+    assert heading.split()[-4:] == ["stock", "tag-storage", "ratio", "aim"]
+    assert first.split() == ["a", "[red]fault", "2868", "2880", "1.004", "1.01"]
+    assert second.split() == ["the", "worst", "7"]
+    assert last == f"report: {tmp_path / 'x.html'}"
+
+
 def test_terminal_takes_markup_as_text() -> None:
     run = sample_run()
     items = tuple(replace(item, name="[bold]x[/]", area="[red]") for item in run.items)
