@@ -97,7 +97,8 @@ def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> 
         f"./{SOURCE.stem} --seed {seed} --seconds {seconds} {regions} --hold > {OUTPUT} 2>&1 & "
         f"pid=$!; until grep -q '^# hold' {OUTPUT} || ! kill -0 $pid 2>/dev/null; "
         f"do sleep 0.2; done; cat {OUTPUT}",
-        timeout=4 * seconds + 120,
+        # Against a hang only: with lockdep and stress-ng beside it, 30 s have taken 250.
+        timeout=8 * seconds + 360,
         phase="memory under pressure",
     )
     match = re.search(r"^# hold (\d+) (0x[0-9a-f]+) (\d+)$", done.stdout, re.MULTILINE)
