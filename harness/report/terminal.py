@@ -27,25 +27,26 @@ _STYLES = {
     Status.LOST: "bold red",
 }
 _FAILURES_SHOWN = 10
+_WIDTH = 100
 
 
-def render(run: Run, page: Path, *, width: int = 100, color: bool = False) -> str:
+def render(run: Run, page: Path, *, width: int = _WIDTH, color: bool = False) -> str:
     """The table of areas by kernel, the worst failures, the verdict and the page's path.
 
     ``width`` in columns; ``color`` for a terminal that shows it.
     """
-    console = Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color)
+    console = _console(width, color=color)
     with console.capture() as capture:
         _print(run, page, console)
     return capture.get().rstrip("\n")
 
 
-def figures(rows: tuple[Figure, ...], page: Path, *, width: int = 100, color: bool = False) -> str:
+def figures(rows: tuple[Figure, ...], page: Path, *, color: bool = False) -> str:
     """What reuse of tag storage gives and costs, a line each, and the page's path.
 
     They are counted when the verdict is already there (:func:`render`).
     """
-    console = Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color)
+    console = _console(_WIDTH, color=color)
     table = Table(box=None, pad_edge=False)
     table.add_column("in guest instructions")
     for heading in ("stock", "tag-storage", "ratio", "aim"):
@@ -57,6 +58,10 @@ def figures(rows: tuple[Figure, ...], page: Path, *, width: int = 100, color: bo
         console.print(table, highlight=False)
         console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
     return capture.get().rstrip("\n")
+
+
+def _console(width: int, *, color: bool) -> Console:
+    return Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color)
 
 
 def _print(run: Run, page: Path, console: Console) -> None:
