@@ -164,6 +164,8 @@ static inline bool smaps_flag(const void *p, const char *flag)
 
 /* Bits of /proc/kpageflags, include/uapi/linux/kernel-page-flags.h. In 6.12
  * they are the flags of the folio's head page (fs/proc/page.c). */
+#define KPF_LOCKED	0
+#define KPF_UPTODATE	3
 #define KPF_LRU		5
 #define KPF_BUDDY	10
 #define KPF_ANON	12

@@ -13,7 +13,7 @@
 #define _GNU_SOURCE
 #include "swap.h"
 
-#include "reuse.h"
+#include "reuse_data.h"
 
 #define TAGGED		512
 

@@ -15,7 +15,7 @@
 #include "ptrace_mte.h"
 #include "swap.h"
 
-#include "reuse.h"
+#include "reuse_data.h"
 
 static char *filled, *page;
 static size_t filled_len;

@@ -14,7 +14,7 @@
 #define _GNU_SOURCE
 #include "thp.h"
 
-#include "reuse.h"
+#include "reuse_data.h"
 #include "uffd.h"
 
 #define LEN	(2 * HUGE)

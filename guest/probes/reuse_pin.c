@@ -6,17 +6,17 @@
  * timeout: 300
  *
  * Data that nobody can move for now, because a pipe has them (vmsplice(2) pins
- * without FOLL_LONGTERM), do not stop pages from becoming tagged: another frame is
- * taken, or it takes until they are let go. Nothing loops for ever, nobody innocent
- * is killed, and no data are lost. mm/memory_metadata.c do_metadata_none_page(),
- * mm/memory.c folio_prealloc_copy().
+ * without FOLL_LONGTERM), do not stop other pages from becoming tagged: another frame
+ * is taken. Nobody is killed, and no data are lost. mm/memory_metadata.c
+ * alloc_stored_folio(), mm/memory.c folio_prealloc_copy(). Where no other frame will
+ * do: reuse_pin_waits.
  */
 #define _GNU_SOURCE
 #include <sys/uio.h>
 
 #include "swap.h"
 
-#include "reuse.h"
+#include "reuse_data.h"
 
 #define PIPE_PAGES	256
 #define PIPES		8
@@ -137,47 +137,8 @@ static void fork_beside_pins(void)
 	reuse_back_from_swap(&before);
 }
 
-/* A page whose data a pipe has, and which is tag storage, is used as tagged once it can move. */
-static void pinned_page_waits(void)
-{
-	struct reuse before;
-	char *p, *page;
-	size_t len;
-	int status;
-	pid_t pid;
-
-	reuse_need();
-	swap_disk();
-	before = reuse_check("before");
-	p = plain_memory(&len);
-	page = reuse_first(p, len);
-	MUST(pipe2(pipes[0], O_CLOEXEC) == 0, "pipe");
-	MUST(vmsplice(pipes[0][1], &(struct iovec){ page, PAGE }, 1, 0) == (ssize_t)PAGE, "vmsplice");
-	pid = fork();
-	MUST(pid >= 0, "fork");
-	if (pid == 0) {
-		char buffer[64];
-
-		usleep(1500 * 1000);
-		MUST(read(pipes[0][0], buffer, sizeof(buffer)) == sizeof(buffer), "read");
-		_exit(*(uint64_t *)buffer == (uintptr_t)page ? 0 : 1);
-	}
-	close(pipes[0][0]);
-	close(pipes[0][1]);
-	MUST(mprotect(page, PAGE, PROT_READ | PROT_WRITE | PROT_MTE) == 0, "mprotect");
-	CHECK_EQ(*(uint64_t *)page, (uintptr_t)page, "data of the page");
-	stg(page, 5);
-	CHECK_EQ(ldg(page), 5, "its tag");
-	reuse_check_tagged(page, PAGE, "once it could move");
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK_EQ(status, 0, "what the pipe had");
-	munmap(p, len);
-	reuse_back_from_swap(&before);
-}
-
 PROBE(
 	{ "tagged_beside_pins", tagged_beside_pins, 90 },
 	{ "mprotect_beside_pins", mprotect_beside_pins, 90 },
 	{ "fork_beside_pins", fork_beside_pins, 90 },
-	{ "pinned_page_waits", pinned_page_waits, 90 },
 )
