@@ -142,30 +142,38 @@ static inline uint64_t *reuse_frames(const char *p, size_t len)
 	return frames;
 }
 
+static inline int reuse_order(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 /*
  * A page of [p, p + len) that is no tag storage, and whose tags belong in one of the
  * `count` frames of storage at `wanted`: that is put in *frame. NULL: there is none.
+ * Sorts them.
  */
-static inline char *reuse_page_over(char *p, size_t len, const uint64_t *wanted, size_t count,
+static inline char *reuse_page_over(char *p, size_t len, uint64_t *wanted, size_t count,
 				    uint64_t *frame)
 {
-	uint64_t *frames = reuse_frames(p, len);
-	size_t i, j, pages = len / PAGE;
-	unsigned int n;
+	uint64_t *frames = reuse_frames(p, len), block, *found = NULL;
+	unsigned int j, n;
+	size_t i;
 
-	for (j = 0; j < count; j++) {
-		for (i = 0; i < pages; i++) {
-			if (!frames[i] || is_storage(frames[i]))
-				continue;
-			*frame = wanted[j];
-			if (wanted[j] - block_of(frames[i], &n) < n) {
-				free(frames);
-				return p + i * PAGE;
-			}
-		}
+	qsort(wanted, count, sizeof(*wanted), reuse_order);
+	for (i = 0; i < len / PAGE && !found; i++) {
+		if (!frames[i] || is_storage(frames[i]))
+			continue;
+		block = block_of(frames[i], &n);
+		for (j = 0; j < n && !found; j++, block++)
+			found = bsearch(&block, wanted, count, sizeof(block), reuse_order);
 	}
 	free(frames);
-	return NULL;
+	if (!found)
+		return NULL;
+	*frame = *found;
+	return p + (i - 1) * PAGE;
 }
 
 #endif

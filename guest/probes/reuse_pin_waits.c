@@ -99,7 +99,7 @@ static void pinned_page_waits(void)
 	reuse_back_from_swap(&before);
 }
 
-#define CANDIDATES 64
+#define CANDIDATES 1024
 
 static char *stored[CANDIDATES];
 static uint64_t frames[CANDIDATES];
@@ -130,7 +130,7 @@ static void pin_both(char *p, size_t len, char *pages[2])
 		reuse_each(p, len, is_candidate);
 		pages[0] = reuse_page_over(p, len, frames, candidates, &frame);
 		MUST(pages[0], "no page over data in storage: nothing is tested");
-		while (frames[i] != frame)
+		while (i < candidates - 1 && pfn_of(stored[i]) != frame)
 			i++;
 		pages[1] = stored[i];
 		MUST(pipe2(fds, O_CLOEXEC) == 0, "pipe");
