@@ -80,6 +80,15 @@ static inline char *plain_memory(size_t *len)
 	return p;
 }
 
+/* How most cases begin: plain data in all of memory, beside a disk to swap to. */
+static inline char *reuse_fill(struct reuse *before, size_t *len)
+{
+	reuse_need();
+	swap_disk();
+	*before = reuse_check("before");
+	return plain_memory(len);
+}
+
 /* Calls `found` with each page of [p, p + len) that lies in tag storage; how many. */
 static inline size_t reuse_each(char *p, size_t len, bool (*found)(char *page))
 {

@@ -67,10 +67,7 @@ static void tagged_beside_pins(void)
 	size_t len;
 	char *p, *t;
 
-	reuse_need();
-	swap_disk();
-	before = reuse_check("before");
-	p = plain_memory(&len);
+	p = reuse_fill(&before, &len);
 	pin_storage(p, len);
 	t = mte_map(TAGGED * PAGE);
 	pattern_set(t, TAGGED * PAGE, 1);
@@ -88,10 +85,7 @@ static void mprotect_beside_pins(void)
 	size_t len, i, part;
 	char *p;
 
-	reuse_need();
-	swap_disk();
-	before = reuse_check("before");
-	p = plain_memory(&len);
+	p = reuse_fill(&before, &len);
 	pin_storage(p, len);
 	/* The first that were filled, so none of them is storage, and pinned itself. */
 	part = 32UL << 20;

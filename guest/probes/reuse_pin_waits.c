@@ -83,10 +83,7 @@ static void pinned_page_waits(void)
 	size_t len;
 	pid_t pid;
 
-	reuse_need();
-	swap_disk();
-	before = reuse_check("before");
-	p = plain_memory(&len);
+	p = reuse_fill(&before, &len);
 	page = reuse_first(p, len);
 	MUST(pipe2(fds, O_CLOEXEC) == 0, "pipe");
 	pin(page);
@@ -151,10 +148,7 @@ static void both_pinned(void)
 	size_t len;
 	pid_t pid;
 
-	reuse_need();
-	swap_disk();
-	before = reuse_check("before");
-	p = plain_memory(&len);
+	p = reuse_fill(&before, &len);
 	pin_both(p, len, pages);
 	pid = read_later(pages, 2);
 	make_tagged(pages[0]);
@@ -192,10 +186,7 @@ static void pinned_for_good(void)
 	size_t len;
 	pid_t pid;
 
-	reuse_need();
-	swap_disk();
-	before = reuse_check("before");
-	p = plain_memory(&len);
+	p = reuse_fill(&before, &len);
 	pin_both(p, len, pages);
 	pid = fork();
 	MUST(pid >= 0, "fork");
