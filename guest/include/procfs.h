@@ -259,6 +259,22 @@ static inline bool kpageflag(uint64_t pfn, int bit)
 	return (flags >> bit) & 1;
 }
 
+#define KPAGEFLAGS	512	/* as many entries at once */
+
+/* The flags of frames from `pfn` on, before `end`; of how many of them, one at least. */
+static inline size_t kpageflags(uint64_t pfn, uint64_t end, uint64_t flags[KPAGEFLAGS])
+{
+	const size_t n = end - pfn < KPAGEFLAGS ? end - pfn : KPAGEFLAGS;
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	ssize_t bytes;
+
+	MUST(fd >= 0, "open /proc/kpageflags");
+	bytes = pread(fd, flags, n * 8, pfn * 8);
+	MUST(bytes >= 8, "pread /proc/kpageflags");
+	close(fd);
+	return bytes / 8;
+}
+
 /* Is bit KPF_... set for the present page at p? */
 static inline bool page_flag(const void *p, int bit)
 {

@@ -174,18 +174,16 @@ static inline struct reuse reuse_counters(void)
 /* By the flags of each page, which the counters have no part in. */
 static inline struct reuse reuse_pages(void)
 {
-	int i, fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t pfn, flags[KPAGEFLAGS];
 	struct reuse now = { 0 };
+	size_t j, n;
+	int i;
 
-	MUST(fd >= 0, "open /proc/kpageflags");
 	for (i = 0; i < reuse_count; i++) {
 		struct reuse_region *r = &reuse_regions[i];
-		uint64_t pfn, flags[512];
-		size_t j, n;
 
 		for (pfn = r->storage; pfn < r->storage_end; pfn += n) {
-			n = r->storage_end - pfn < 512 ? r->storage_end - pfn : 512;
-			MUST(pread(fd, flags, n * 8, pfn * 8) == (ssize_t)n * 8, "read kpageflags");
+			n = kpageflags(pfn, r->storage_end, flags);
 			for (j = 0; j < n; j++) {
 				now.total++;
 				now.free += flags[j] >> KPF_BUDDY & 1;
@@ -193,7 +191,6 @@ static inline struct reuse reuse_pages(void)
 			}
 		}
 	}
-	close(fd);
 	now.data = now.total - now.free - now.reserved;
 	return now;
 }
@@ -220,24 +217,22 @@ static inline struct reuse reuse_check(const char *when)
 /* Says which page frames hold a reference to their storage: a few of them. */
 static inline void reuse_note_holders(void)
 {
-	int i, fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC), said = 0;
+	uint64_t pfn, flags[KPAGEFLAGS];
+	int i, said = 0;
+	size_t j, n;
 
-	MUST(fd >= 0, "open /proc/kpageflags");
 	for (i = 0; i < reuse_count; i++) {
 		struct reuse_region *r = &reuse_regions[i];
-		uint64_t pfn, flags[512];
-		ssize_t j, bytes = 8;
 
-		for (pfn = r->base; pfn < r->base_end && said < 8 && bytes > 0; pfn += bytes / 8) {
-			bytes = pread(fd, flags, sizeof(flags), pfn * 8);
-			for (j = 0; j < bytes / 8 && said < 8; j++)
-				if (flags[j] >> KPF_ARCH_4 & 1 && pfn + j < r->base_end && ++said)
+		for (pfn = r->base; pfn < r->base_end && said < 8; pfn += n) {
+			n = kpageflags(pfn, r->base_end, flags);
+			for (j = 0; j < n && said < 8; j++)
+				if (flags[j] >> KPF_ARCH_4 & 1 && ++said)
 					ktap_note("frame %#llx holds storage: kpageflags %#llx",
 						  (unsigned long long)pfn + j,
 						  (unsigned long long)flags[j]);
 		}
 	}
-	close(fd);
 }
 
 /* Storage is reserved for as many pages as `before`, in a second at most. */

@@ -6,7 +6,18 @@
 #ifndef MTE_HARNESS_REUSE_DATA_H
 #define MTE_HARNESS_REUSE_DATA_H
 
+#include <sys/wait.h>
+
 #include "reuse.h"
+
+/* Waits for a child, which found nothing wrong. */
+static inline void child_must_end(pid_t pid, const char *who)
+{
+	int status;
+
+	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
+	CHECK_EQ(status, 0, "status of %s", who);
+}
 
 /* Plain data of a page: the address of each word. */
 static inline void plain_fill(char *p, size_t len)

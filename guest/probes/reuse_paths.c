@@ -97,7 +97,6 @@ static void end(char *p)
 static void copied(void)
 {
 	char *p = begin(-1, false);
-	int status;
 	pid_t pid;
 
 	pid = fork();
@@ -108,8 +107,7 @@ static void copied(void)
 		pattern_check(p, LEN, 1, "the child's copy");
 		_exit(0);
 	}
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK_EQ(status, 0, "status of the child");
+	child_must_end(pid, "the child");
 	pattern_check(p, LEN, 1, "the parent's");
 	end(p);
 }

@@ -105,7 +105,6 @@ static void fork_beside_pins(void)
 	struct reuse before;
 	size_t len;
 	char *p, *t;
-	int status;
 	pid_t pid;
 
 	reuse_need();
@@ -122,8 +121,7 @@ static void fork_beside_pins(void)
 		pattern_check(t, TAGGED * PAGE, 2, "the child's copy");
 		_exit(0);
 	}
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK_EQ(status, 0, "status of the child");
+	child_must_end(pid, "the child");
 	pattern_check(t, TAGGED * PAGE, 2, "the parent's");
 	let_go();
 	plain_end(p, len, "let go");

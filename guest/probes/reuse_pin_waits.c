@@ -68,14 +68,6 @@ static void use_tags(char *page)
 	reuse_check_tagged(page, PAGE, "once it could move");
 }
 
-static void end(pid_t pid)
-{
-	int status;
-
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK_EQ(status, 0, "status of the child");
-}
-
 static void pinned_page_waits(void)
 {
 	struct reuse before;
@@ -91,7 +83,7 @@ static void pinned_page_waits(void)
 	make_tagged(page);
 	CHECK_EQ(*(uint64_t *)page, (uintptr_t)page, "data of the page");
 	use_tags(page);
-	end(pid);
+	child_must_end(pid, "the child");
 	munmap(p, len);
 	reuse_back_from_swap(&before);
 }
@@ -155,7 +147,7 @@ static void both_pinned(void)
 	CHECK_EQ(*(uint64_t *)pages[0], (uintptr_t)pages[0], "data of the page");
 	use_tags(pages[0]);
 	plain_check(pages[1], PAGE, "what was in its storage");
-	end(pid);
+	child_must_end(pid, "the child");
 	munmap(p, len);
 	reuse_back_from_swap(&before);
 }

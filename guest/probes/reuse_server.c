@@ -43,23 +43,20 @@ struct server {
 /* Frames of storage that are locked and not up to date: a read is to fill them. */
 static size_t being_read(uint64_t *frames, size_t room)
 {
-	int i, fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	uint64_t flags[512], pfn, j, n;
-	size_t count = 0;
+	uint64_t flags[KPAGEFLAGS], pfn;
+	size_t j, n, count = 0;
+	int i;
 
-	MUST(fd >= 0, "open /proc/kpageflags");
 	for (i = 0; i < reuse_count; i++) {
 		struct reuse_region *r = &reuse_regions[i];
 
 		for (pfn = r->storage; pfn < r->storage_end; pfn += n) {
-			n = r->storage_end - pfn < 512 ? r->storage_end - pfn : 512;
-			MUST(pread(fd, flags, n * 8, pfn * 8) == (ssize_t)n * 8, "read kpageflags");
+			n = kpageflags(pfn, r->storage_end, flags);
 			for (j = 0; j < n && count < room; j++)
 				if (flags[j] >> KPF_LOCKED & 1 && !(flags[j] >> KPF_UPTODATE & 1))
 					frames[count++] = pfn + j;
 		}
 	}
-	close(fd);
 	return count;
 }
 
@@ -222,14 +219,6 @@ static size_t comes(int fd, void *buffer, size_t room)
 	return n;
 }
 
-static void must_end(pid_t pid, const char *who)
-{
-	int status;
-
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK_EQ(status, 0, "status of %s", who);
-}
-
 static void reads_into_storage(void)
 {
 	char directory[] = "/tmp/reuse_server.XXXXXX", path[64], options[80], *p, *page, byte;
@@ -290,9 +279,9 @@ static void reads_into_storage(void)
 	CHECK_EQ(*(uint64_t *)page, (uintptr_t)page, "its data");
 	CHECK_EQ(ldg(page), 5, "tag of the page whose storage was to be read into");
 	reuse_check_tagged(page, PAGE, "beside the read");
-	must_end(client, "who reads the file");
+	child_must_end(client, "who reads the file");
 	MUST(umount2(directory, 0) == 0 && rmdir(directory) == 0, "umount %s", directory);
-	must_end(server, "the server");
+	child_must_end(server, "the server");
 	munmap(p, len);
 	reuse_back_from_swap(&before);
 }
