@@ -247,22 +247,10 @@ static inline bool page_swapped(const void *p)
 	return pagemap(p) & PM_SWAP;
 }
 
-/* Is bit KPF_... set for the page frame? */
-static inline bool kpageflag(uint64_t pfn, int bit)
-{
-	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	uint64_t flags = 0;
-
-	MUST(fd >= 0, "open /proc/kpageflags");
-	MUST(pread(fd, &flags, sizeof(flags), pfn * 8) == 8, "pread /proc/kpageflags");
-	close(fd);
-	return (flags >> bit) & 1;
-}
-
-#define KPAGEFLAGS	512	/* as many entries at once */
+#define KPAGEFLAGS	512	/* entries read at once, at most */
 
 /* The flags of frames from `pfn` on, before `end`; of how many of them, one at least. */
-static inline size_t kpageflags(uint64_t pfn, uint64_t end, uint64_t flags[KPAGEFLAGS])
+static inline size_t kpageflags(uint64_t pfn, uint64_t end, uint64_t *flags)
 {
 	const size_t n = end - pfn < KPAGEFLAGS ? end - pfn : KPAGEFLAGS;
 	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
@@ -273,6 +261,15 @@ static inline size_t kpageflags(uint64_t pfn, uint64_t end, uint64_t flags[KPAGE
 	MUST(bytes >= 8, "pread /proc/kpageflags");
 	close(fd);
 	return bytes / 8;
+}
+
+/* Is bit KPF_... set for the page frame? */
+static inline bool kpageflag(uint64_t pfn, int bit)
+{
+	uint64_t flags;
+
+	kpageflags(pfn, pfn + 1, &flags);
+	return (flags >> bit) & 1;
 }
 
 /* Is bit KPF_... set for the present page at p? */
