@@ -112,17 +112,20 @@ CPU = re.compile(r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<t
 TASK = re.compile(r"task:(?P<task>.*?)\s+state:.*\bpid:(?P<pid>\d+)")  # sched_show_task()
 REGISTERS = re.compile(r"\b(?P<name>x\d+|sp|pstate) ?: ?(?P<value>[0-9a-f]{8,16})")
 
+# What dump_stack_print_info() (lib/dump_stack.c) says above a trace, and sched_show_task()
+# the last three of (kernel/sched/core.c).
+_WHERE = r"CPU: \d+ (?:UID|PID)|Hardware name: |Tainted: |Workqueue: |Stopper: |Sched_ext: "
 # Lines that come just before a splat's first telling line: mm/debug.c, dump_page()
 # and dump_vma(), the lines of '=' above a report, and dump_stack()'s first lines.
 PRELUDE = re.compile(
-    r"CPU: \d+ (?:UID|PID)|Hardware name: |Tainted: |"
+    rf"{_WHERE}|"
     r"page: ?refcount:|head: ?order:|memcg:|(?:\w+ )?flags: 0x|page_type: |raw: |"
     r"page dumped because: |page does not match folio|vma [0-9a-f]{16}|={20,}$"
 )
 # Lines of a splat that may follow its trace, and never begin one.
 ANATOMY = re.compile(
     rf"{FRAME.pattern}|{BARE_FRAME.pattern}|{CALL_TRACE.pattern}|{END.pattern}|"
-    r"\s*$|Code: |Modules linked in:|CPU: \d+ (?:UID|PID)|Hardware name: |Tainted: |pstate: |pc : |"
+    rf"\s*$|Code: |Modules linked in:|{_WHERE}|pstate: |pc : |"
     r"lr : |sp : |x\d+ ?: |Kernel Offset: |CPU features: |Memory Limit: |SMP: stopping|"
     r"SMP: failed to stop|Disabling lock debugging|Rebooting in |rcu: |\t|Sending NMI|"
     r"NMI backtrace for|task:|Showing all locks|\d+ locks? held|no locks held| #\d+: |"

@@ -39,5 +39,5 @@ def hold_and_complain(guest: Guest, programs: Store, *, seed: int, seconds: int)
     taint = guest.exec("cat /proc/sys/kernel/tainted").stdout.strip()
     if taint != "0":
         complaints.append(f"taint {taint}")
-    complaints += [splat.title for splat in find_splats(guest.console.text())]
-    return complaints
+    splats = find_splats(guest.console.text())
+    return complaints + ["\n".join((splat.title, *splat.lines)) for splat in splats]
