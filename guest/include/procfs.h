@@ -183,16 +183,24 @@ static inline bool smaps_flag(const void *p, const char *flag)
 #define KPF_ARCH_3	42	/* PG_mte_lock */
 #define KPF_ARCH_4	43	/* holds a reference to its tag storage */
 
+/* Reads `count` pagemap entries from p on: pagemap() opens the file for each page. */
+static inline void pagemap_read(const void *p, uint64_t *entries, size_t count)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	ssize_t want = count * sizeof(*entries);
+
+	MUST(fd >= 0, "open /proc/self/pagemap");
+	MUST(pread(fd, entries, want, (uintptr_t)untagged(p) / PAGE * 8) == want,
+	     "pread /proc/self/pagemap");
+	close(fd);
+}
+
 /* The pagemap entry of the page at p. */
 static inline uint64_t pagemap(const void *p)
 {
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry = 0;
+	uint64_t entry;
 
-	MUST(fd >= 0, "open /proc/self/pagemap");
-	MUST(pread(fd, &entry, sizeof(entry), (uintptr_t)untagged(p) / PAGE * 8) == 8,
-	     "pread /proc/self/pagemap");
-	close(fd);
+	pagemap_read(p, &entry, 1);
 	return entry;
 }
 
@@ -220,20 +228,16 @@ static inline uint64_t swap_offset_of(const void *p)
 /* How many pages of [p, p + len) have all of the bits `mask` in pagemap. */
 static inline size_t pagemap_count(const void *p, size_t len, uint64_t mask)
 {
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uintptr_t first = (uintptr_t)untagged(p) / PAGE;
+	const unsigned char *at = p;
 	size_t i, done, n = len / PAGE, count = 0;
 	uint64_t entries[512];
 
-	MUST(fd >= 0, "open /proc/self/pagemap");
 	for (i = 0; i < n; i += done) {
 		done = n - i < 512 ? n - i : 512;
-		MUST(pread(fd, entries, done * 8, (first + i) * 8) == (ssize_t)(done * 8),
-		     "pread /proc/self/pagemap");
+		pagemap_read(at + i * PAGE, entries, done);
 		for (size_t j = 0; j < done; j++)
 			count += (entries[j] & mask) == mask;
 	}
-	close(fd);
 	return count;
 }
 

@@ -160,18 +160,6 @@ static inline void move_page(void *p)
 #define STALE_FRAMES	(1UL << 24)
 static uint8_t *stale_frames;
 
-/* Reads `count` pagemap entries from p on: pfn_of() opens the file for each page. */
-static inline void pagemap_read(const void *p, uint64_t *entries, size_t count)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	ssize_t want = count * sizeof(*entries);
-
-	MUST(fd >= 0, "open /proc/self/pagemap");
-	MUST(pread(fd, entries, want, (uintptr_t)untagged(p) / PAGE * 8) == want,
-	     "pread /proc/self/pagemap");
-	close(fd);
-}
-
 /* How many present pages of [p, p + len) live in a frame that stale_fill() left. */
 static inline size_t stale_pages(const void *p, size_t len)
 {

@@ -13,7 +13,8 @@
  *	--seed N	another sequence; the same seed does the same in each process
  *	--seconds N	how long (12)
  *	--tags BASE:SIZE:STORAGE	where the machine keeps its tags, once for each region:
- *			then a wrong page is reported with the address of its storage
+ *			then a wrong page is reported with the address of its storage, and
+ *			--hold says before how many pages of data were seen in storage
  *	--hold		at the end says "hold PID ADDRESS RECORDS" and keeps all memory,
  *			and a table of it (struct record), until it is killed
  */
@@ -48,7 +49,7 @@ struct slot {
 
 static struct {
 	volatile int stop, told[2];	/* of wrong tags, of wrong data */
-	volatile uint64_t wrong_tags, wrong_data, operations[WORKERS];
+	volatile uint64_t wrong_tags, wrong_data, in_storage, operations[WORKERS];
 	volatile uint32_t records;
 	/* How many workers have all their memory, have ended their work, have kept records. */
 	volatile int full, quiet, held;
@@ -176,6 +177,20 @@ static uint32_t check_page(unsigned char *page, uint32_t generation, bool tagged
 
 /* --- slots ------------------------------------------------------------------ */
 
+/* Counts the pages of data that lie in tag storage. */
+static void see_storage(const struct slot *s)
+{
+	static uint64_t entries[SLOT_PAGES];
+	size_t i, count = 0;
+
+	if (s->tagged || !region_count)
+		return;
+	pagemap_read(s->at, entries, s->pages);
+	for (i = 0; i < s->pages; i++)
+		count += (entries[i] & PM_PRESENT) && stored_in(entries[i] & PM_PFN_MASK);
+	__atomic_fetch_add(&all->in_storage, count, __ATOMIC_SEQ_CST);
+}
+
 static void fill(struct slot *s)
 {
 	size_t i;
@@ -183,6 +198,7 @@ static void fill(struct slot *s)
 	s->generation++;
 	for (i = 0; i < s->pages; i++)
 		fill_page(s->at + i * PAGE, s->generation, s->tagged);
+	see_storage(s);
 }
 
 /* Checks a slot; what is wrong is made right again, so that it is counted once. */
@@ -191,6 +207,7 @@ static void check(struct slot *s)
 	uint32_t wrong = 0;
 	size_t i;
 
+	see_storage(s);
 	for (i = 0; i < s->pages; i++)
 		wrong |= check_page(s->at + i * PAGE, s->generation, s->tagged);
 	if (wrong)
@@ -466,6 +483,8 @@ static void under_pressure(void)
 		usleep(10000);
 	MUST(!hold || all->held == WORKERS, "a worker ended early: nothing to hold");
 	if (hold) {
+		ktap_note("%llu pages of data seen in tag storage",
+			  (unsigned long long)all->in_storage);
 		ktap_note("hold %d %#lx %u", getpid(), (unsigned long)table, all->records);
 		pause();
 	}

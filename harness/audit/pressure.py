@@ -63,11 +63,16 @@ def storage_bytes(
 
 @dataclass(frozen=True)
 class Held:
-    """A run that has ended its work and keeps its memory. ``output`` is what it printed."""
+    """A run that has ended its work and keeps its memory. ``output`` is what it printed.
+
+    ``in_storage`` is how many pages of data it saw in tag storage, each as often as it was
+    filled or checked there.
+    """
 
     pid: int
     records: npt.NDArray[np.void]
     damaged: int
+    in_storage: int
     output: str
 
     def frames(self, flag: int = 0) -> frozenset[int]:
@@ -101,12 +106,16 @@ def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> 
         timeout=8 * seconds + 360,
         phase="memory under pressure",
     )
-    match = re.search(r"^# hold (\d+) (0x[0-9a-f]+) (\d+)$", done.stdout, re.MULTILINE)
+    match = re.search(
+        r"^# (\d+) pages of data seen in tag storage\n# hold (\d+) (0x[0-9a-f]+) (\d+)$",
+        done.stdout,
+        re.MULTILINE,
+    )
     if match is None:
         said = guest.exec(f"cat {OUTPUT}").stdout
         how = "ended" if done.status == 0 else f"does not hold after {done.seconds:.0f} s"
         raise HarnessError(f"the pressure program {how}", f"pressure --seed {seed} --hold", said)
-    pid, address, count = int(match[1]), int(match[2], 16), int(match[3])
+    seen, pid, address, count = (int(number, 0) for number in match.groups())
     records = np.frombuffer(guest.memory(pid, address, count * RECORD.itemsize), RECORD)
     good = records["check"] == (
         records["address"]
@@ -114,4 +123,4 @@ def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> 
         ^ records["generation"].astype(np.uint64) << np.uint64(32)
         ^ records["flags"]
     )
-    return Held(pid, records[good], int((~good).sum()), done.stdout)
+    return Held(pid, records[good], int((~good).sum()), seen, done.stdout)

@@ -20,8 +20,8 @@ def hold_and_complain(guest: Guest, programs: Store, *, seed: int, seconds: int)
     held = hold_pressure(guest, programs, seed=seed, seconds=seconds)
     audit = guest.audit(held.expected())
     storage = guest.dram.storage_frames()
-    used = len(held.frames() & storage)
-    assert used > 100, f"{used} frames of tag storage hold data: nothing is tested"
+    # At the end there may be none: its last phases empty storage, and files fill it.
+    assert held.in_storage > 1000, f"{held.in_storage} pages in tag storage: nothing is tested"
     assert audit.expected > 10_000, audit.text()
     complaints = [
         f"{name}: {few(frames)}"
