@@ -194,6 +194,7 @@ def test_a_kernel_that_keeps_off_is_consistent(
     assert not held.damaged
     assert few(held.frames(WRONG_TAGS) | held.frames(WRONG_DATA)) == []
     assert few(held.frames() & guest.dram.storage_frames()) == []
+    assert held.in_storage == 0
     text = audit.text()
     assert "consistent" in text
     assert (audit.tagged >= audit.expected, audit.expected > 10_000) == (True, True), text
@@ -205,6 +206,7 @@ def test_a_kernel_that_nobody_told_corrupts(
     guest = start("dram/unaware")
     held, audit = under_pressure(guest, harness_session)
     print(held.output, audit.text(), sep="\n")
+    assert held.in_storage > 0
     wrong_tags, wrong_data = held.frames(WRONG_TAGS), held.frames(WRONG_DATA)
     assert few(wrong_tags), "no tag was destroyed by data"
     assert few(wrong_data), "no data were destroyed by tags"
