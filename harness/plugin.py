@@ -21,6 +21,7 @@ import pytest
 
 from harness import publish, recording
 from harness.errors import HarnessError
+from harness.kernel.resolver import sweep_build
 from harness.machine.spec import machine_names
 from harness.paths import cache_root, repository_root
 from harness.probe.runner import Run, decoded_splats, missing_needs, run_source
@@ -162,7 +163,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Kept guests live until the person has seen enough."""
+    """Kept guests live until the person has seen enough; what was being built goes."""
     guests = config.stash.get(KEPT, [])
     if guests and sys.stdin.isatty():
         with contextlib.suppress(KeyboardInterrupt):
@@ -171,6 +172,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[REACHABLE].close()
     for guest in guests:
         guest.close()
+    if SESSION in config.stash and not hasattr(config, "workerinput"):
+        # After Ctrl-C pytest-xdist gives a worker 10 s, less than it takes to remove a
+        # kernel's tree (xdist/workermanage.py, EXIT_TIMEOUT), and kills it.
+        sweep_build(config.stash[SESSION].cache)
 
 
 @pytest.fixture(scope="session")

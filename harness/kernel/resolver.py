@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from filelock import FileLock, Timeout
 from harness.errors import UsageError
 from harness.kernel.artifact import Kernel, key_of, load_kernel
 from harness.kernel.build import OBJECTS, Job, build_kernel
-from harness.kernel.command import disk_full, disk_full_named, says_disk_full
+from harness.kernel.command import GRACE_S, disk_full, disk_full_named, says_disk_full
 from harness.kernel.config import merge_fragments, render_config
 from harness.kernel.history import remember_build
 from harness.kernel.image import adopt_image
@@ -183,6 +184,19 @@ def build_place(cache: Path, progress: Progress) -> Iterator[Path]:
                 yield place
         finally:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def sweep_build(cache: Path) -> None:
+    """Remove what a killed run left of its build, unless another run is building now.
+
+    The make of a killed run may still be ending, and write, for a moment.
+    """
+    place = cache / "work"
+    end = time.monotonic() + GRACE_S
+    with contextlib.suppress(Timeout), FileLock(cache / "work.lock", timeout=0):
+        while place.is_dir() and time.monotonic() < end:
+            shutil.rmtree(place, ignore_errors=True)
+            time.sleep(0.1)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.kernel.resolver import sweep_build
+
 FAKE = Path(__file__).parent / "fakelinux"
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0
@@ -102,6 +104,19 @@ def test_ended_build_leaves_no_process(linux: Path, number: signal.Signals) -> N
     assert (cache / "builds" / out.strip() / "Image").exists()
     assert not (cache / "work").exists()
     assert list(cache.glob("builds/.*.new")) == []
+
+
+def test_only_what_a_killed_build_left_is_swept(linux: Path) -> None:
+    cache = linux.parent / "cache"
+    run = start(linux)
+    shell = int(wait_for(cache / "pid"))
+    sweep_build(cache)
+    assert (cache / "work").is_dir()  # it is being built
+    run.kill()
+    run.communicate(timeout=DEADLINE_S)
+    sweep_build(cache)
+    assert gone(shell)
+    assert not (cache / "work").exists()
 
 
 def test_second_run_waits_and_says_so(linux: Path) -> None:
