@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""The SSH server in the guest: what it takes for itself is not held against the program."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from harness.paths import repository_root
+from harness.probe.runner import run_source
+from harness.verdict.verdict import Status
+
+if TYPE_CHECKING:
+    from harness.guest.guest import Guest
+    from harness.session import Session
+
+PROGRAM = repository_root() / "tests" / "system" / "programs" / "pass.c"
+MARGIN_KB = 512  # half of what AnonPages may grow by (harness/verdict/counters.py)
+
+
+def test_files_that_were_pushed_before_are_no_leak(guest: Guest, harness_session: Session) -> None:
+    guest.push(os.urandom(3 << 20), "data")
+    run = run_source(guest, PROGRAM, (), harness_session.programs, seconds=60, speaks_ktap=False)
+    assert run.verdict.status is Status.PASS, run.verdict.text()
+    assert run.before is not None
+    assert run.after is not None
+    assert run.after.meminfo["AnonPages"] - run.before.meminfo["AnonPages"] < MARGIN_KB
