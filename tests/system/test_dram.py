@@ -16,7 +16,7 @@ import pytest
 from harness.audit.audit import Audit, Expected, Kind
 from harness.audit.flagbits import KPF_ARCH_2
 from harness.audit.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.machine.geometry import PAGE
 from harness.paths import cache_root, repository_root
 from harness.probe.compile import PROBE_FLAGS, compile_program
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from harness.session import Session
 
 PROGRAMS = repository_root() / "tests" / "system" / "programs"
+ATTEMPTS = 3
 TAGS = bytes((i * 7 + 3) & 15 for i in range(256))
 
 
@@ -202,8 +203,18 @@ def test_a_kernel_that_keeps_off_is_consistent(
 def test_a_kernel_that_nobody_told_corrupts(
     start: Callable[[str], Guest], harness_session: Session
 ) -> None:
-    guest = start("dram/unaware")
-    held, audit = under_pressure(guest, harness_session)
+    # What is corrupted may be the program itself, or the kernel: it ends, and leaves no
+    # table to compare. Another clone then (needed once in nine runs, 2026-11-29).
+    for attempt in range(ATTEMPTS):
+        guest = start("dram/unaware")
+        try:
+            held, audit = under_pressure(guest, harness_session)
+        except HarnessError as error:
+            print(error, error.details, sep="\n")
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            break
     print(held.output, audit.text(), sep="\n")
     assert held.in_storage > 0
     wrong_tags, wrong_data = held.frames(WRONG_TAGS), held.frames(WRONG_DATA)
