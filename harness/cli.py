@@ -12,22 +12,25 @@ import click
 from rich.console import Console as RichConsole
 from rich.table import Table
 
-from harness import errors, interactive, knownbad, validate
-from harness.audit.view import describe_page
-from harness.entry import leave_with
+from harness.core import errors
+from harness.core.paths import cache_root
+from harness.core.progress import Progress, TerminalProgress, plain_progress
+from harness.guest import shell as interactive
+from harness.guest.attach import Attached
 from harness.guest.frames import settled
-from harness.guest.handle import Attached
+from harness.guest.page_view import describe_page
 from harness.host import doctor
-from harness.machine.geometry import PAGE
-from harness.machine.spec import machine_names
-from harness.paths import cache_root
-from harness.probe.runner import run_source
-from harness.progress import Progress, TerminalProgress, plain_progress
-from harness.publish import REPORT
-from harness.session import Session
-from harness.session import clean as clean_cache
-from harness.target import parse_target
-from harness.verdict.verdict import Status
+from harness.jobs import known_bad as knownbad
+from harness.jobs import validate
+from harness.jobs.leave import leave_with
+from harness.suite.gather import run_source
+from harness.suite.report_files import REPORT
+from harness.suite.session import Session
+from harness.suite.session import clean as clean_cache
+from harness.suite.target import parse_target
+from harness.verdict.judge import Status
+from harness.vm.geometry import PAGE
+from harness.vm.spec import machine_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

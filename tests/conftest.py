@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.paths import repository_root
+from harness.core.paths import repository_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,14 +7,14 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.errors import UsageError
-from harness.machine.geometry import PAGE
+from harness.core.errors import UsageError
+from harness.vm.geometry import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.audit.dram import Dram
     from harness.guest.ssh import Completed
+    from harness.vm.dram_view import Dram
 
 
 T = TypeVar("T")

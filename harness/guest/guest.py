@@ -11,26 +11,26 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.audit.audit import audit
-from harness.audit.dram import Dram
-from harness.closing import Closing
-from harness.deadline import Deadline
-from harness.errors import GuestLostError, HarnessError, QemuDiedError, UsageError
+from harness.core.closing import Closing
+from harness.core.deadline import Deadline
+from harness.core.errors import GuestLostError, HarnessError, QemuDiedError, UsageError
+from harness.guest.attach import Handle, open_handle
 from harness.guest.frames import read_frames, read_memory
-from harness.guest.handle import Handle, open_handle
 from harness.guest.ssh import Completed, SshConnection, SshError
+from harness.verdict.audit import audit
+from harness.vm.dram_view import Dram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import paramiko
 
-    from harness.audit.audit import Audit, Expected
-    from harness.guest.console import Console
+    from harness.core.progress import Progress
     from harness.guest.frames import Frame
-    from harness.guest.rundisk import RunKeys
-    from harness.machine.template import Template
-    from harness.progress import Progress
+    from harness.guest.template import Template
+    from harness.verdict.audit import Audit, Expected
+    from harness.vm.console import Console
+    from harness.vm.run_disk import RunKeys
 
 SSH_SECONDS = 30.0
 EXEC_SECONDS = 60.0

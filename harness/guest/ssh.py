@@ -15,8 +15,8 @@ import paramiko
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.deadline import Deadline
-    from harness.guest.rundisk import RunKeys
+    from harness.core.deadline import Deadline
+    from harness.vm.run_disk import RunKeys
 
 # What paramiko raises when the other side is gone, or is not what it should be.
 BROKEN: Final = (OSError, EOFError, paramiko.SSHException)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import DiskFullError, HarnessError, NetworkError, SetupError
+from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
 from harness.host.child import Lines, Result, run
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import os
 import sys
 from pathlib import Path
 
-from harness.errors import (
+from harness.core.errors import (
     INTERRUPTED,
     DiskFullError,
     HarnessError,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import SetupError
+from harness.core.errors import SetupError
+from harness.core.paths import CACHE_VARIABLE, cache_root, repository_root
 from harness.host import needs, venv
 from harness.host.apt import by_hand
-from harness.paths import CACHE_VARIABLE, cache_root, repository_root
 
 if TYPE_CHECKING:
     from harness.host.needs import Survey

@@ -13,7 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import SetupError
+from harness.core.errors import SetupError
 
 TABLE = Path(__file__).with_name("packages.toml")
 OS_RELEASE = Path("/etc/os-release")

@@ -14,7 +14,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from harness.errors import DiskFullError, HarnessError, NetworkError, SetupError
+from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
 from harness.host.child import Lines, Result, run
 
 if TYPE_CHECKING:

@@ -11,6 +11,6 @@
 """
 
 from harness.kernel.artifact import Kernel
-from harness.kernel.resolver import resolve
+from harness.kernel.locate import resolve
 
 __all__ = ["Kernel", "resolve"]

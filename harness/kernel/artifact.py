@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import ArtifactError
+from harness.core.errors import ArtifactError
 
 if TYPE_CHECKING:
     from pathlib import Path

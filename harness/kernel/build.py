@@ -15,16 +15,16 @@ import shutil
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from harness.errors import BuildError, ImageError
+from harness.core.errors import BuildError, ImageError
+from harness.core.run_logged import disk_full, disk_full_named, run_logged, says_disk_full
+from harness.core.toolchain import CROSS, build_environment, jobs
 from harness.kernel import artifact, config
-from harness.kernel.command import disk_full, disk_full_named, run_logged, says_disk_full
-from harness.kernel.toolchain import CROSS, build_environment, jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from harness.progress import Progress
+    from harness.core.progress import Progress
 
 OBJECTS = "mte-harness-objects"
 MTE_SELFTESTS = "tools/testing/selftests/arm64/mte"

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import PatchError, RecipeError
-from harness.kernel.command import disk_full, says_disk_full
-from harness.kernel.toolchain import clean_environment
+from harness.core.errors import PatchError, RecipeError
+from harness.core.run_logged import disk_full, says_disk_full
+from harness.core.toolchain import clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from harness.progress import Progress
+    from harness.core.progress import Progress
 
 _FAILED_HUNK = re.compile(r"error: patch failed: (.+):(\d+)")
 _OTHER_ERROR = re.compile(r"error: (.+)")

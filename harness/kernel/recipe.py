@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import RecipeError
-from harness.machine.spec import machine_names
+from harness.core.errors import RecipeError
+from harness.vm.spec import machine_names
 
 RECIPES = "kernel-configs"
 FRAGMENTS = "fragments"

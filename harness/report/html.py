@@ -12,12 +12,12 @@ import jinja2
 
 from harness.report.plot import growth, lines
 from harness.verdict import patterns
-from harness.verdict.verdict import Status
+from harness.verdict.judge import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.record import Item, Run, SplatRecord
+    from harness.report.model import Item, Run, SplatRecord
 
 # A shape of its own for each status, so that colour is never all there is.
 SYMBOLS = {

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from harness.errors import ArtifactError
-from harness.report.record import Item, Run, item_from_json, run_from_json, to_json
+from harness.core.errors import ArtifactError
+from harness.report.model import Item, Run, item_from_json, run_from_json, to_json
 
 if TYPE_CHECKING:
     from pathlib import Path

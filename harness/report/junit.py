@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.report.record import Item, Run
+    from harness.report.model import Item, Run
 
 
 def suite_properties(run: Run) -> tuple[tuple[str, str], ...]:

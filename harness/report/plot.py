@@ -11,7 +11,7 @@ from harness.verdict.counters import RULES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.report.record import Item
+    from harness.report.model import Item
 
 WIDTH = 300
 HEIGHT = 84

@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.report.html import SYMBOLS, headline, seconds
-from harness.verdict.verdict import Status
+from harness.verdict.judge import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.record import Figure, Run
+    from harness.report.model import Figure, Run
 
 _STYLES = {
     Status.PASS: "green",

@@ -20,7 +20,7 @@ from elftools.common.exceptions import ELFError
 from elftools.dwarf.ranges import BaseAddressEntry
 from elftools.elf.elffile import ELFFile
 
-from harness.errors import ArtifactError
+from harness.core.errors import ArtifactError
 from harness.verdict.splat import Frame, Splat
 
 if TYPE_CHECKING:

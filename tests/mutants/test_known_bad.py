@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from harness import errors
+from harness.core import errors
 
 if TYPE_CHECKING:
     import subprocess

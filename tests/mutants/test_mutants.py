@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.paths import repository_root
-from harness.probe.runner import run_probe
-from harness.probe.source import Probe, discover
-from harness.target import parse_target
-from harness.verdict.verdict import Status, Verdict
+from harness.core.paths import repository_root
+from harness.suite.gather import run_probe
+from harness.suite.head_comment import Probe, discover
+from harness.suite.target import parse_target
+from harness.verdict.judge import Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.machine.template import Template
-    from harness.session import Session
+    from harness.guest.template import Template
+    from harness.suite.session import Session
 
 ROOT = repository_root()
 PROBES = {probe.name: probe for probe in discover(ROOT / "guest" / "probes")}

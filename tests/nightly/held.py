@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.audit.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, hold_pressure
+from harness.jobs.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, hold_pressure
 from harness.verdict.splat import find_splats
 from tests.conftest import few
 
 if TYPE_CHECKING:
+    from harness.core.store import Store
     from harness.guest.guest import Guest
-    from harness.store import Store
 
 
 def hold_and_complain(guest: Guest, programs: Store, *, seed: int, seconds: int) -> list[str]:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
-from harness.host import debs
-from harness.store import Store
+from harness.core.store import Store
+from harness.host import debian as debs
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
-    from harness.session import Session
+    from harness.suite.session import Session
 
 PLACE = "/root/stress"
 PROGRAM = "stress-ng"

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.paths import repository_root
-from harness.probe.runner import run_probe
-from harness.probe.source import discover
-from harness.target import parse_target
-from harness.verdict.verdict import Status
+from harness.core.paths import repository_root
+from harness.suite.gather import run_probe
+from harness.suite.head_comment import discover
+from harness.suite.target import parse_target
+from harness.verdict.judge import Status
 
 if TYPE_CHECKING:
-    from harness.session import Session
+    from harness.suite.session import Session
 
 LEAK = 5  # kernel-configs/reuse-mutants: the blocks of a large folio are not given back
 

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 import fdt
 import pytest
 
-from harness.machine.devicetree import COMPATIBLE
-from harness.machine.spec import machine
-from harness.machine.template import obtain_template
-from harness.paths import cache_root
-from harness.store import Store
+from harness.core.paths import cache_root
+from harness.core.store import Store
+from harness.guest.template import obtain_template
 from harness.verdict.splat import find_splats
+from harness.vm.device_tree import COMPATIBLE
+from harness.vm.spec import machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.guest.guest import Guest
-    from harness.session import Session
+    from harness.suite.session import Session
 
 KERNEL = "tag-storage"
 HONEST = "dram/tag-storage"

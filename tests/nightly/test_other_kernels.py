@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.machine.spec import machine
-from harness.paths import repository_root
-from harness.probe.runner import run_probe
-from harness.probe.source import discover
+from harness.core.deadline import Deadline
+from harness.core.paths import repository_root
+from harness.suite.gather import run_probe
+from harness.suite.head_comment import discover
+from harness.verdict.judge import Status
 from harness.verdict.splat import find_splats
-from harness.verdict.verdict import Status
+from harness.vm.spec import machine
 from tests.nightly.held import hold_and_complain
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
-    from harness.session import Session
+    from harness.suite.session import Session
 
 STORAGE_KB = 32 * 1024
 # What reading /proc/meminfo twice may differ by.

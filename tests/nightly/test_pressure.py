@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import GuestLostError, HarnessError
-from harness.target import parse_target
+from harness.core.errors import GuestLostError, HarnessError
+from harness.suite.target import parse_target
 from tests.nightly.held import hold_and_complain
 
 if TYPE_CHECKING:
-    from harness.session import Session
+    from harness.suite.session import Session
 
 SEEDS = range(1, 31)
 SECONDS = 60

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.target import parse_target
+from harness.suite.target import parse_target
 from tests.nightly.held import hold_and_complain
 
 if TYPE_CHECKING:
-    from harness.session import Session
+    from harness.suite.session import Session
 
 
 @pytest.mark.parametrize(

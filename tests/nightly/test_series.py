@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.paths import repository_root
-from harness.probe.runner import run_probe
-from harness.probe.source import Probe, discover
-from harness.target import parse_target
-from harness.verdict.verdict import Status
+from harness.core.paths import repository_root
+from harness.suite.gather import run_probe
+from harness.suite.head_comment import Probe, discover
+from harness.suite.target import parse_target
+from harness.verdict.judge import Status
 
 if TYPE_CHECKING:
-    from harness.session import Session
+    from harness.suite.session import Session
 
 DEBUG = "tag-storage-debug"
 PROBES = [

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.target import parse_target
+from harness.suite.target import parse_target
 from tests.nightly import stress
 from tests.nightly.held import hold_and_complain
 
 if TYPE_CHECKING:
-    from harness.session import Session
+    from harness.suite.session import Session
 
 # On a kernel that checks itself, memory is full after minutes only; the stressors start
 # with that, and there must be time to give storage back afterwards.

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from harness import errors
-from harness.paths import repository_root
+from harness.core import errors
+from harness.core.paths import repository_root
 from tests.conftest import COMMAND
 from tests.system.conftest import emulators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.guest.template import Template
     from harness.kernel import Kernel
-    from harness.machine.template import Template
 
     Cli = Callable[..., subprocess.CompletedProcess[str]]
 

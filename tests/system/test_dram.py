@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.audit.audit import Audit, Expected, Kind
-from harness.audit.flagbits import KPF_ARCH_2
-from harness.audit.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
-from harness.errors import HarnessError, UsageError
-from harness.machine.geometry import PAGE
-from harness.paths import cache_root, repository_root
-from harness.probe.compile import PROBE_FLAGS, compile_program
-from harness.probe.runner import run_source
-from harness.target import parse_target
-from harness.verdict.verdict import Status
+from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.errors import HarnessError, UsageError
+from harness.core.paths import cache_root, repository_root
+from harness.jobs.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
+from harness.suite.gather import run_source
+from harness.suite.target import parse_target
+from harness.verdict.audit import Audit, Expected, Kind
+from harness.verdict.flag_bits import KPF_ARCH_2
+from harness.verdict.judge import Status
+from harness.vm.geometry import PAGE
 from tests.conftest import few
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.guest.guest import Guest
-    from harness.session import Session
+    from harness.suite.session import Session
 
 PROGRAMS = repository_root() / "tests" / "system" / "programs"
 ATTEMPTS = 3

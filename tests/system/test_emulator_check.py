@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import errors
-from harness.errors import MachineError, QemuCheckError
-from harness.host.debs import qemu_7_2
-from harness.machine import tagram
-from harness.machine.check import check_emulator
-from harness.machine.qemu import find_qemu
-from harness.machine.spec import machine as find_machine
-from harness.progress import plain_progress
-from harness.store import Store
+from harness.core import errors
+from harness.core.errors import MachineError, QemuCheckError
+from harness.core.progress import plain_progress
+from harness.core.store import Store
+from harness.host.debian import qemu_7_2
+from harness.vm import tags_in_dram as tagram
+from harness.vm.emulator_check import check_emulator
+from harness.vm.qemu import find_qemu
+from harness.vm.spec import machine as find_machine
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.machine.board import Board
-    from harness.machine.ram import Ram
-    from harness.machine.spec import MachineSpec
-    from harness.probe.ktap import Document
-    from harness.session import Session
+    from harness.core.ktap import Document
+    from harness.suite.session import Session
+    from harness.vm.dram import Ram
+    from harness.vm.spec import MachineSpec
+    from harness.vm.virtual_machine import Board
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import recording
-from harness.errors import BootError, GuestLostError, QemuDiedError
-from harness.machine import template as templates
-from harness.probe.runner import run_program
-from harness.verdict.verdict import Status
+from harness.core.errors import BootError, GuestLostError, QemuDiedError
+from harness.guest import template as templates
+from harness.suite import collect as recording
+from harness.suite.gather import run_program
+from harness.verdict.judge import Status
 from tests.system.fake_kernels import PSCI_SYSTEM_RESET, WFI_LOOP, write_image
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from harness.guest.guest import Guest
     from harness.kernel import Kernel
-    from harness.machine.spec import MachineSpec
-    from harness.session import Session
+    from harness.suite.session import Session
+    from harness.vm.spec import MachineSpec
 
 
 def test_panic_before_init(kernel: Kernel, machine: MachineSpec, harness_session: Session) -> None:

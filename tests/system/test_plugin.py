@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from harness.session import Session
+    from harness.suite.session import Session
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+from harness.core.paths import cache_root, repository_root
+from harness.core.progress import Silent
+from harness.jobs.series_check import check_form
 from harness.kernel.recipe import load_recipe, recipe_path
-from harness.paths import cache_root, repository_root
-from harness.progress import Silent
-from harness.series.check import check_form
 
 
 def test_each_patch_has_the_form_of_a_patch() -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from harness.paths import repository_root
-from harness.probe.runner import run_source
-from harness.verdict.verdict import Status
+from harness.core.paths import repository_root
+from harness.suite.gather import run_source
+from harness.verdict.judge import Status
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
-    from harness.session import Session
+    from harness.suite.session import Session
 
 PROGRAM = repository_root() / "tests" / "system" / "programs" / "pass.c"
 MARGIN_KB = 512  # half of what AnonPages may grow by (harness/verdict/counters.py)

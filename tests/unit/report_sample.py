@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.report import html
-from harness.report.record import (
+from harness.report.model import (
     Case,
     Figure,
     Item,

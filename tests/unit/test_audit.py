@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from harness.audit.audit import Audit, Expected, Kind, Snapshot
-from harness.audit.dram import Dram
-from harness.audit.vmcore import FIELDS, Marks, Pages, Vmcoreinfo, page_type
-from harness.errors import AuditError
-from harness.machine.geometry import DRAM, MIB, PAGE
-from harness.machine.ram import Ram
-from harness.machine.spec import ONE_REGION, Description
-from harness.progress import Silent
+from harness.core.errors import AuditError
+from harness.core.progress import Silent
+from harness.verdict.audit import Audit, Expected, Kind, Snapshot
+from harness.verdict.vmcore import FIELDS, Marks, Pages, Vmcoreinfo, page_type
+from harness.vm.dram import Ram
+from harness.vm.dram_view import Dram
+from harness.vm.geometry import DRAM, MIB, PAGE
+from harness.vm.spec import ONE_REGION, Description
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, errors
+from harness import cli
+from harness.core import errors
 
 COMMAND = Path(sys.executable).parent / "mte-harness"
 

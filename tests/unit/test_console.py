@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.deadline import Deadline
-from harness.guest import console as module
-from harness.guest.console import Console
+from harness.core.deadline import Deadline
+from harness.vm import console as module
+from harness.vm.console import Console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.errors import KernelError
-from harness.probe.coredump import (
+from harness.core.errors import KernelError
+from tests.support.coredump import (
     Mapping,
     parse_mappings,
     pattern_tag,

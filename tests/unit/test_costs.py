@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness import costs
-from harness.paths import repository_root
+from harness.core.paths import repository_root
+from harness.jobs import costs
 
 if TYPE_CHECKING:
     import pytest

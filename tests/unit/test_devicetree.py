@@ -6,8 +6,8 @@ from __future__ import annotations
 import fdt
 import pytest
 
-from harness.machine.devicetree import describe
-from harness.machine.spec import MACHINES
+from harness.vm.device_tree import describe
+from harness.vm.spec import MACHINES
 
 
 def described(name: str) -> fdt.FDT:

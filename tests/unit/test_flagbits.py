@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.audit.flagbits import KPF_ARCH_2, KPF_RESERVED, find_bit
-from harness.errors import AuditError
+from harness.core.errors import AuditError
+from harness.verdict.flag_bits import KPF_ARCH_2, KPF_RESERVED, find_bit
 
 RNG = np.random.default_rng(1)
 TAGGED = RNG.integers(0, 2, 200).astype(bool)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.audit.dram import Dram
-from harness.audit.view import describe_page
-from harness.errors import UsageError
+from harness.core.errors import UsageError
+from harness.core.progress import Silent
 from harness.guest.frames import Frame, read_memory, settled
+from harness.guest.page_view import describe_page
 from harness.guest.ssh import Completed
-from harness.machine.geometry import MIB
-from harness.machine.ram import Ram
-from harness.machine.spec import ONE_REGION
-from harness.progress import Silent
+from harness.vm.dram import Ram
+from harness.vm.dram_view import Dram
+from harness.vm.geometry import MIB
+from harness.vm.spec import ONE_REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

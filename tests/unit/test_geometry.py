@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import MachineError
-from harness.machine.geometry import DRAM, MIB, TagRegion, check_geometry, storage_of
-from harness.machine.spec import MACHINES, ONE_REGION, TWO_REGIONS
+from harness.core.errors import MachineError
+from harness.vm.geometry import DRAM, MIB, TagRegion, check_geometry, storage_of
+from harness.vm.spec import MACHINES, ONE_REGION, TWO_REGIONS
 
 GIB = 1024 * MIB
 (ONE,) = ONE_REGION

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import DiskFullError, HarnessError, NetworkError, SetupError
+from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
 from harness.host import apt
 from harness.host.child import Lines
 from harness.host.needs import Need, Survey, distribution

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 
-from harness.errors import NetworkError
+from harness.core.errors import NetworkError
 from harness.host import apt, bootstrap, venv
 from harness.host.needs import Need, Survey, distribution
 
@@ -133,7 +133,14 @@ def clone(tmp_path: Path, shim: Shim) -> Path:
         shutil.copytree(
             REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for name in ("harness/__init__.py", "harness/errors.py", "requirements.lock", "pyproject.toml"):
+    (root / "harness/core").mkdir()
+    for name in (
+        "harness/__init__.py",
+        "harness/core/__init__.py",
+        "harness/core/errors.py",
+        "requirements.lock",
+        "pyproject.toml",
+    ):
         shutil.copy(REPOSITORY / name, root / name)
     # The scripts run the distribution's Python, whose version may not be ours.
     stamp = subprocess.run(
@@ -167,8 +174,8 @@ print(venv.stamp(Path(sys.argv[1])), end="")
     ("script", "arguments"),
     [
         ("scripts/validate", "validate|a b|--x|"),
-        ("scripts/test", "-m|harness.host.checks|a b|--x|"),
-        (".ci/run", "-m|harness.host.checks|a b|--x|"),
+        ("scripts/test", "-m|harness.host.own_tests|a b|--x|"),
+        (".ci/run", "-m|harness.host.own_tests|a b|--x|"),
     ],
 )
 def test_script_from_anywhere_through_a_link(

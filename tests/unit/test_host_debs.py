@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ArtifactError, NetworkError, SetupError
-from harness.host import debs
-from harness.progress import Silent
-from harness.store import Store
+from harness.core.errors import ArtifactError, NetworkError, SetupError
+from harness.core.progress import Silent
+from harness.core.store import Store
+from harness.host import debian as debs
 
 Shim = Callable[[str, str], Path]
 Calls = Callable[[], list[str]]

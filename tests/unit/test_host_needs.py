@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SetupError
+from harness.core.errors import SetupError
 from harness.host import needs
 
 Shim = Callable[[str, str], Path]

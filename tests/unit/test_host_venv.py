@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import DiskFullError, HarnessError, NetworkError, SetupError
+from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
 from harness.host import venv
 from harness.host.child import Lines, Result
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import ConfigError
+from harness.core.errors import ConfigError
 from harness.kernel.config import check_config, merge_fragments, parse_config, render_config
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import ArtifactError, ImageError
-from harness.kernel.image import adopt_image, inspect_image
-from harness.progress import Silent
-from harness.store import Store
+from harness.core.errors import ArtifactError, ImageError
+from harness.core.progress import Silent
+from harness.core.store import Store
+from harness.kernel.linux_image import adopt_image, inspect_image
 
 if TYPE_CHECKING:
     from pathlib import Path

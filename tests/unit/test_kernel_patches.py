@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import DiskFullError, PatchError, RecipeError
+from harness.core.errors import DiskFullError, PatchError, RecipeError
+from harness.core.progress import Silent
 from harness.kernel import patches as module
 from harness.kernel.patches import Patch, apply_patches, read_patches
-from harness.progress import Silent
 
 if TYPE_CHECKING:
     from pathlib import Path

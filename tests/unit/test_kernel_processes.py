@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.kernel.resolver import sweep_build
+from harness.kernel.locate import sweep_build
 
 FAKE = Path(__file__).parent / "fakelinux"
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ PROGRAM = """
 import signal, sys
 from pathlib import Path
 from harness.kernel import resolve
-from harness.progress import PlainProgress
+from harness.core.progress import PlainProgress
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 linux, cache, root = sys.argv[1:]
 print(resolve(linux, root=Path(root), cache=Path(cache), progress=PlainProgress(sys.stderr)).key)

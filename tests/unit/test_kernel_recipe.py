@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import RecipeError
+from harness.core.errors import RecipeError
+from harness.core.paths import repository_root
 from harness.kernel.recipe import (
     DebianBase,
     DirectoryBase,
@@ -18,8 +19,7 @@ from harness.kernel.recipe import (
     recipe_names,
     recipe_path,
 )
-from harness.paths import repository_root
-from harness.probe.source import discover
+from harness.suite.head_comment import discover
 
 if TYPE_CHECKING:
     from pathlib import Path

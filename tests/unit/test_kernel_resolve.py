@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import (
+from harness.core import toolchain
+from harness.core.errors import (
     ArtifactError,
     BuildError,
     CompilerMissingError,
@@ -23,9 +24,10 @@ from harness.errors import (
     SourceError,
     UsageError,
 )
-from harness.kernel import Kernel, build, resolve, source, toolchain
-from harness.kernel.toolchain import build_environment
-from harness.progress import Silent
+from harness.core.progress import Silent
+from harness.core.toolchain import build_environment
+from harness.kernel import Kernel, build, resolve
+from harness.kernel import base as source
 
 FAKE = Path(__file__).parent / "fakelinux"
 PATCH = """\
@@ -142,7 +144,7 @@ def test_everything_that_matters_changes_the_key(
     world.fragment("CONFIG_ARM64_MTE=y\nCONFIG_SWAP=n\n")
     keys.append(world.resolve("stock").key)
     other = toolchain.Toolchain("gcc 99")
-    monkeypatch.setattr("harness.kernel.resolver.find_toolchain", lambda: other)
+    monkeypatch.setattr("harness.kernel.locate.find_toolchain", lambda: other)
     keys.append(world.resolve("stock").key)
     assert len(set(keys)) == 4
 

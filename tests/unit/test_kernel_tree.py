@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SourceError
-from harness.kernel import tree
+from harness.core.errors import SourceError
+from harness.core.progress import Silent
+from harness.kernel import mirror as tree
 from harness.kernel.build import OBJECTS
-from harness.kernel.tree import Mirror
-from harness.progress import Silent
+from harness.kernel.mirror import Mirror
 
 FAKE = Path(__file__).parent / "fakelinux"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import PatchError, UsageError
-from harness.kernel import source
+from harness.core.errors import PatchError, UsageError
+from harness.core.progress import Silent
+from harness.jobs.series_edit import make_tree, refresh
+from harness.kernel import base as source
 from harness.kernel.patches import read_patches
 from harness.kernel.recipe import Recipe, load_recipe
-from harness.kernel.worktree import make_tree, refresh
-from harness.progress import Silent
 
 FAKE = Path(__file__).parent / "fakelinux"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.probe.ktap import Outcome, parse
+from harness.core.ktap import Outcome, parse
 
 PROBE = """\
 KTAP version 1

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import QemuMissingError, QemuTooOldError, UsageError
-from harness.machine.command import Descriptors, Memory, guest_command
-from harness.machine.qemu import Qemu, find_qemu, require_version
-from harness.machine.spec import MACHINES, machine
-from harness.machine.template import boot_phase
+from harness.core.errors import QemuMissingError, QemuTooOldError, UsageError
+from harness.guest.template import boot_phase
+from harness.vm.qemu import Qemu, find_qemu, require_version
+from harness.vm.qemu_args import Descriptors, Memory, guest_command
+from harness.vm.spec import MACHINES, machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

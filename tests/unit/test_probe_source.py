@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import UsageError
-from harness.probe.source import Probe, discover, read
+from harness.core.errors import UsageError
+from harness.suite.head_comment import Probe, discover, read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.audit.dram import Dram
-from harness.errors import DiskFullError, UsageError
-from harness.machine import ram as ram_module
-from harness.machine.geometry import DRAM, MIB, PAGE
-from harness.machine.ram import Ram
-from harness.machine.spec import ONE_REGION
-from harness.progress import Silent
+from harness.core.errors import DiskFullError, UsageError
+from harness.core.progress import Silent
+from harness.vm import dram as ram_module
+from harness.vm.dram import Ram
+from harness.vm.dram_view import Dram
+from harness.vm.geometry import DRAM, MIB, PAGE
+from harness.vm.spec import ONE_REGION
 
 if TYPE_CHECKING:
-    from harness.progress import Progress
+    from harness.core.progress import Progress
 
 
 def test_it_is_memory(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.report import html, plot, terminal
-from harness.report.record import Figure, Sample
+from harness.report.model import Figure, Sample
 from tests.unit.report_sample import good_run, sample_run, splat_record
 
 VOID = {"meta"}

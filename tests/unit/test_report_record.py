@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import ArtifactError
-from harness.probe import ktap
+from harness.core import ktap
+from harness.core.errors import ArtifactError
 from harness.report import json_file, junit
-from harness.report.record import Item, findings, item_from_json, run_from_json, to_json
+from harness.report.model import Item, findings, item_from_json, run_from_json, to_json
+from harness.verdict.judge import Evidence, Status, judge
 from harness.verdict.splat import find_splats
-from harness.verdict.verdict import Evidence, Status, judge
 from tests.unit.report_sample import good_run, sample_run
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import RecipeError, SourceError, UsageError
+from harness.core.errors import RecipeError, SourceError, UsageError
+from harness.core.paths import repository_root
+from harness.jobs.series_check import RELEVANT
+from harness.jobs.series_prefix import BUILD_LOG, series_files, warnings, write_prefix
+from harness.jobs.series_style import Exceptions, check_style, read_exceptions
 from harness.kernel.artifact import Kernel
 from harness.kernel.patches import read_series
 from harness.kernel.recipe import load_recipe, recipe_path
-from harness.paths import repository_root
-from harness.series.check import RELEVANT
-from harness.series.prefix import BUILD_LOG, series_files, warnings, write_prefix
-from harness.series.style import Exceptions, check_style, read_exceptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import DiskFullError
-from harness.progress import Silent
-from harness.store import Store
+from harness.core.errors import DiskFullError
+from harness.core.progress import Silent
+from harness.core.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

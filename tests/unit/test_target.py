@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import RecipeError, UsageError
-from harness.target import parse_target
+from harness.core.errors import RecipeError, UsageError
+from harness.suite.target import parse_target
 
 if TYPE_CHECKING:
     from pathlib import Path

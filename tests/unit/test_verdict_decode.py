@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import ArtifactError
+from harness.core.errors import ArtifactError
 from harness.verdict.decode import MismatchError, Place, Symbolizer
 from harness.verdict.splat import Frame, find_splats
 

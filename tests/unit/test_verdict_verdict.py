@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness import errors
-from harness.probe import ktap
+from harness.core import errors, ktap
 from harness.verdict.counters import Counters, returned
+from harness.verdict.judge import Evidence, Lost, Status, judge
 from harness.verdict.splat import find_splats
-from harness.verdict.verdict import Evidence, Lost, Status, judge
 
 GOOD = Evidence(exit_status=0, document=ktap.parse("KTAP version 1\n1..2\nok 1 a\nok 2 b\n"))
 SPLATS = find_splats("[    1.000000] WARNING: CPU: 0 PID: 9 at mm/ksm.c:9 ksm+0x1/0x2\n")

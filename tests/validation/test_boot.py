@@ -10,7 +10,7 @@ from harness.verdict.splat import find_splats
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
-    from harness.machine.template import Template
+    from harness.guest.template import Template
 
 
 def test_boot_prints_no_splat(template: Template) -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from harness.paths import repository_root
-from harness.probe.compile import PROBE_FLAGS, compile_program
-from harness.probe.coredump import parse_mappings, pattern_tags, tags_at
+from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.paths import repository_root
+from tests.support.coredump import parse_mappings, pattern_tags, tags_at
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
-    from harness.session import Session
+    from harness.suite.session import Session
 
 SOURCE = repository_root() / "guest" / "programs" / "tagged_abort.c"
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import recording
-from harness.paths import repository_root
-from harness.probe.ktap import Outcome
-from harness.probe.runner import missing_needs, run_source
-from harness.probe.source import Probe, discover
+from harness.core.ktap import Outcome
+from harness.core.paths import repository_root
+from harness.suite import collect as recording
+from harness.suite.gather import missing_needs, run_source
+from harness.suite.head_comment import Probe, discover
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
     from harness.kernel import Kernel
-    from harness.session import Session
+    from harness.suite.session import Session
 
 FINDINGS = discover(repository_root() / "guest" / "findings")
 AFFECTED = ("6.12.117",)

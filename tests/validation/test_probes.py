@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.paths import repository_root
-from harness.probe.source import Probe, discover
+from harness.core.paths import repository_root
+from harness.suite.head_comment import Probe, discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.probe.runner import Run
+    from harness.suite.gather import Run
 
 # The longest first: with -n 2 the short ones fill the gaps at the end.
 PROBES = sorted(discover(repository_root() / "guest" / "probes"), key=lambda p: -p.timeout)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.kernel import Kernel
-    from harness.probe.runner import Run
+    from harness.suite.gather import Run
 
 # The slow one first (31 s of the 45 that all take, facts/bugs.md 6).
 PROGRAMS = (

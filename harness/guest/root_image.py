@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""The guest's root file system: Debian's arm64 packages in an ext4 image, made without root.
+
+``dpkg -x`` unpacks, ``mke2fs -d`` copies the tree into the image. No package
+script runs: none of these needs one for what a probe does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.core.cross import AGENT_FLAGS, PROBE_FLAGS, compile_program
+from harness.core.errors import DiskFullError, HarnessError
+from harness.core.paths import repository_root
+from harness.host import debian as debs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.core.progress import Progress
+    from harness.core.store import Store
+
+FORMAT = 1
+PACKAGES = ("busybox", "dropbear-bin", "python3")
+SUITE = "bookworm"
+SIZE_MIB = 160
+# What the guest's init, the harness and the probes call by name.
+APPLETS = (
+    "[", "awk", "base64", "blkid", "cat", "chmod", "cp", "cut", "date", "dd", "df", "dmesg", "du",
+    "echo", "env", "expr", "false", "find", "free", "grep", "gunzip", "gzip", "head", "hexdump",
+    "hostname", "id", "ifconfig", "ip", "kill", "less", "ln", "losetup", "ls", "mkdir", "mkfifo",
+    "mknod", "mkswap", "mktemp", "mount", "mv", "nice", "od", "pgrep", "pidof", "poweroff", "ps",
+    "reboot", "rm", "rmdir", "sed", "seq", "setsid", "sh", "sleep", "sort", "stat", "stty",
+    "swapoff", "swapon", "sync", "sysctl", "tail", "tar", "taskset", "tee", "test", "timeout",
+    "top", "touch", "tr", "true", "tty", "umount", "uname", "uniq", "uptime", "vi", "wc", "which",
+    "xargs", "yes", "zcat",
+)  # fmt: skip
+# Never read by a program, and a third of the size.
+USELESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian")
+MOUNT_POINTS = ("proc", "sys", "dev", "tmp", "run", "root", "mnt")
+
+
+@dataclass(frozen=True)
+class GuestImage:
+    """``disk`` is a raw ext4 image, only ever opened read-only."""
+
+    key: str
+    disk: Path
+
+
+GUEST = repository_root() / "guest"
+# Our own programs: source, flags, and where each goes.
+PROGRAMS = (
+    (GUEST / "agent.c", AGENT_FLAGS, "sbin/mte-agent"),
+    (GUEST / "programs" / "frames.c", PROBE_FLAGS, "bin/frames"),
+)
+
+
+def _key(programs: dict[str, Path]) -> str:
+    digest = hashlib.sha256(repr((FORMAT, SUITE, PACKAGES, APPLETS, SIZE_MIB)).encode())
+    digest.update((GUEST / "init").read_bytes())
+    for place, program in programs.items():
+        digest.update(f"{place} {program.parent.name}".encode())  # the store's key
+    return digest.hexdigest()[:16]
+
+
+def obtain_image(store: Store, programs: Store, downloads: Path, progress: Progress) -> GuestImage:
+    """The image, made if it is not there yet. NetworkError, DiskFullError, BuildError."""
+
+    own = {place: compile_program(programs, [source], flags) for source, flags, place in PROGRAMS}
+
+    def make(directory: Path) -> None:
+        progress.step("making the guest image")
+        tree = directory / "tree"
+        packages = debs.fetch(debs.DebSet(SUITE, "arm64", PACKAGES), downloads, progress)
+        debs.unpack(packages, tree)
+        _finish_tree(tree, own)
+        _make_file_system(tree, directory / "root.ext4")
+        shutil.rmtree(tree)
+        versions = {deb.name: deb.version for deb in packages}
+        (directory / "meta.json").write_text(json.dumps(versions, indent=1))
+
+    key = _key(own)
+    return GuestImage(key, store.obtain(key, make) / "root.ext4")
+
+
+def _finish_tree(tree: Path, programs: dict[str, Path]) -> None:
+    for name in USELESS:
+        shutil.rmtree(tree / name, ignore_errors=True)
+    for name in MOUNT_POINTS:
+        (tree / name).mkdir(exist_ok=True)
+    for name in APPLETS:
+        link = tree / "bin" / name
+        if not link.exists():
+            link.symlink_to("busybox")
+    (tree / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (tree / "etc" / "group").write_text("root:x:0:\n")
+    (tree / "etc" / "shells").write_text("/bin/sh\n")
+    shutil.copy2(GUEST / "init", tree / "init")
+    for place, program in programs.items():
+        shutil.copy2(program, tree / place)
+
+
+def _make_file_system(tree: Path, disk: Path) -> None:
+    # No journal: the image is never written. -E root_owner: whoever made it.
+    command = [
+        "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-L", "mte-guest",
+        "-E", "root_owner=0:0", "-d", str(tree), str(disk), f"{SIZE_MIB}M",
+    ]  # fmt: skip
+    result = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )
+    if result.returncode == 0:
+        return
+    if "No space left" in result.stderr:
+        raise DiskFullError(f"no room for the guest image under {disk.parent}", "mte-harness clean")
+    raise HarnessError(f"mke2fs: {result.stderr.strip()}", "is e2fsprogs installed?")

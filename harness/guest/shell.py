@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""An interactive root shell in a guest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import termios
+import tty
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import paramiko
+
+    from harness.guest.attach import Handle
+    from harness.guest.guest import Guest
+
+
+@contextlib.contextmanager
+def _raw_terminal() -> Iterator[None]:
+    """Keys go to the guest one by one; the terminal is as before afterwards."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        tty.setraw(sys.stdin)
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def shell(guest: Guest, handle: Handle) -> int:
+    """Connects this terminal to a shell in ``guest``; returns the shell's exit status."""
+    template = guest.template
+    click.echo(
+        f"{template.kernel.name} {template.kernel.release} on {template.spec.name}, "
+        f"{template.board.qemu}; guest {handle.pid} ends with this shell",
+        err=True,
+    )
+    channel = guest.shell_channel(*shutil.get_terminal_size())
+
+    def resized(_signal: int, _frame: object) -> None:
+        channel.resize_pty(*shutil.get_terminal_size())
+
+    before = signal.signal(signal.SIGWINCH, resized)
+    try:
+        with _raw_terminal():
+            _copy(channel)
+    finally:
+        signal.signal(signal.SIGWINCH, before)
+    return channel.recv_exit_status() if channel.exit_status_ready() else 0
+
+
+def _copy(channel: paramiko.Channel) -> None:
+    sources: list[paramiko.Channel | TextIO] = [channel, sys.stdin]
+    while True:
+        ready, _, _ = select.select(sources, [], [], None if sys.stdin in sources else 0.5)
+        if not ready:
+            # The shell has a terminal: there its end of input is a character, which a
+            # command that runs, or a line editor that starts, may swallow.
+            channel.sendall(b"\x04")
+        if channel in ready:
+            data = channel.recv(65536)
+            if not data:
+                return
+            os.write(sys.stdout.fileno(), data)
+        if sys.stdin in ready:
+            data = os.read(sys.stdin.fileno(), 65536)
+            if data:
+                channel.sendall(data)
+            else:
+                sources.remove(sys.stdin)

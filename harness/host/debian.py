@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: MIT
+"""Debian packages fetched and unpacked, never installed, without root.
+
+For the guest image (arm64 packages) and for the QEMU 7.2 of Debian 12, which the
+emulator check must refuse. apt does the work in a private state directory: it
+resolves the dependencies, checks the signatures and hashes, and obeys the host's
+own proxy settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from filelock import FileLock
+
+from harness.core.errors import ArtifactError, DiskFullError, NetworkError
+from harness.host.apt import DISK_FULL, failure, status_reader
+from harness.host.child import Result, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from harness.core.progress import Progress
+    from harness.core.store import Store
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+MIRROR = "http://deb.debian.org"
+# apt's own downloader (package apt, apt-helper has no place on PATH).
+APT_HELPER = "/usr/lib/apt/apt-helper"
+LISTS_LAST_S = 24 * 3600
+LINE = re.compile(r"'(?P<url>\S+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class DebSet:
+    """Packages of one suite ("bookworm", with its security updates) and architecture."""
+
+    suite: str
+    architecture: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Deb:
+    """One package file. ``size`` in bytes; ``path`` is where it is kept once fetched."""
+
+    name: str
+    version: str
+    url: str
+    sha256: str
+    size: int
+    path: Path
+
+
+def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...]:
+    """``wanted`` and all that it depends on (Recommends apart), in ``downloads``.
+
+    Asks the network only for what is not there, and for the lists once a day;
+    without a network, lists of any age will do. Raises NetworkError,
+    DiskFullError, or SetupError if the suite has no such package.
+    """
+    apt = _PrivateApt(wanted, downloads)
+    with apt.lock():
+        fresh = apt.update(progress)
+        debs = apt.resolve()
+        try:
+            apt.download(debs, progress)
+        except NetworkError:
+            if fresh:
+                raise
+            # The mirror drops a version when its successor comes.
+            apt.update(progress, must=True)
+            debs = apt.resolve()
+            apt.download(debs, progress)
+    return debs
+
+
+def unpack(debs: Sequence[Deb], directory: Path) -> None:
+    """Unpack ``debs`` over one another in ``directory``; their scripts do not run.
+
+    Raises ArtifactError (a file is truncated or altered) or DiskFullError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for deb in debs:
+        result = run(["dpkg-deb", "--extract", str(deb.path), str(directory)], {"LC_ALL": "C"})
+        if any(word in result.output for word in DISK_FULL):
+            raise DiskFullError(f"no room to unpack into {directory}", "mte-harness clean")
+        if result.status:
+            raise ArtifactError(
+                f"{deb.path} does not unpack", "remove it, then run this again", result.tail()
+            )
+
+
+def qemu_7_2(store: Store, downloads: Path, progress: Progress) -> Path:
+    """A ``qemu-system-aarch64`` that runs Debian 12's own QEMU 7.2.
+
+    It brings its C library and its loader along, so that it runs on a host of any
+    other release too. Errors as of `fetch` and `unpack`.
+    """
+
+    def make(directory: Path) -> None:
+        progress.step("unpacking Debian 12's QEMU 7.2")
+        native = run(["dpkg", "--print-architecture"]).output.strip()
+        debs = fetch(DebSet("bookworm", native, ("qemu-system-arm",)), downloads, progress)
+        unpack(debs, directory / "root")
+        _write_wrapper(directory)
+
+    return store.obtain("bookworm", make) / "qemu-system-aarch64"
+
+
+def _write_wrapper(directory: Path) -> None:
+    root = directory / "root"
+    loaders = sorted(root.glob("lib*/ld-linux*.so.*"))
+    if not loaders:
+        raise ArtifactError(f"the packages in {root} have no dynamic loader", "mte-harness clean")
+    libraries = [
+        f"$root/{found.relative_to(root)}"
+        for found in sorted({*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")})
+    ]
+    wrapper = directory / "qemu-system-aarch64"
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        'root=$(dirname "$(readlink -f "$0")")/root\n'
+        f'exec "$root/{loaders[0].relative_to(root)}" --library-path "{":".join(libraries)}" '
+        '"$root/usr/bin/qemu-system-aarch64" -L "$root/usr/share/qemu" "$@"\n'
+    )
+    wrapper.chmod(0o755)
+
+
+class _PrivateApt:
+    """apt with a state of its own: an empty machine that has one suite as its source."""
+
+    def __init__(self, wanted: DebSet, downloads: Path) -> None:
+        self._wanted = wanted
+        self._downloads = downloads
+        self._state = downloads / "apt" / f"{wanted.suite}-{wanted.architecture}"
+        self._stamp = self._state / "updated"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep a second run out, and lay the directories that apt expects."""
+        for name in ("lists/partial", "archives/partial"):
+            (self._state / name).mkdir(parents=True, exist_ok=True)
+        with FileLock(self._state / "lock"):
+            (self._state / "status").touch()
+            (self._state / "sources.list").write_text(self._sources())
+            (self._state / "apt.conf").write_text(self._configuration())
+            yield
+
+    def update(self, progress: Progress, *, must: bool = False) -> bool:
+        """Fetch the lists if they are older than a day; True if they are new now.
+
+        A failure is an error only if there are no lists, or they ``must`` be new.
+        """
+        try:
+            age = time.time() - self._stamp.stat().st_mtime
+        except FileNotFoundError:
+            must = True
+        else:
+            if age < LISTS_LAST_S and not must:
+                return False
+        progress.step(f"fetching the package lists of {self._wanted.suite}")
+        result = self._run("apt-get", "update", "-qq", "-o", "APT::Update::Error-Mode=any")
+        if result.status == 0:
+            self._stamp.touch()
+            return True
+        if must:
+            raise failure(result, None, f"see {self._state}/apt.conf")
+        return False
+
+    def resolve(self) -> tuple[Deb, ...]:
+        """The packages wanted and their dependencies, from the lists."""
+        result = self._run(
+            "apt-get", "install", "--print-uris", "-qq", "-y", *self._wanted.packages
+        )
+        if result.status:
+            raise failure(result, None, f"see {self._state}/apt.conf")
+        return tuple(self._deb(found) for found in LINE.finditer(result.output))
+
+    def _deb(self, found: re.Match[str]) -> Deb:
+        # NAME_VERSION_ARCHITECTURE.deb, where a colon is written %3a.
+        name, version, _ = unquote(found["file"]).split("_")
+        return Deb(
+            name=name,
+            version=version,
+            url=found["url"],
+            sha256=found["sha256"],
+            size=int(found["size"]),
+            path=self._downloads / found["file"],
+        )
+
+    def download(self, debs: Sequence[Deb], progress: Progress) -> None:
+        """Fetch those of ``debs`` that are not there, whole and unaltered.
+
+        apt-helper checks each hash, and goes on where a part of a file is there.
+        """
+        missing = [deb for deb in debs if not _is_there(deb)]
+        if not missing:
+            return
+        size = sum(deb.size for deb in missing) / 1e6
+        progress.step(f"downloading {len(missing)} Debian packages ({size:.0f} MB)")
+        if size * 1e6 > shutil.disk_usage(self._downloads).free:
+            raise DiskFullError(f"no room for {size:.0f} MB in {self._downloads}", "free some")
+        words = [
+            word
+            for deb in missing
+            for word in (deb.url, f"{deb.path}.part", f"SHA256:{deb.sha256}")
+        ]
+        result = self._run(
+            APT_HELPER, "-qq", "-o", "APT::Status-Fd=1", "download-file", *words, progress=progress
+        )
+        if result.status:
+            for failed in self._downloads.glob("*.FAILED"):
+                failed.unlink()
+            raise failure(result, None, f"see {self._state}/apt.conf")
+        for deb in missing:
+            deb.path.with_name(f"{deb.path.name}.part").rename(deb.path)
+
+    def _run(self, *argv: str, progress: Progress | None = None) -> Result:
+        environment = {"APT_CONFIG": str(self._state / "apt.conf"), "LC_ALL": "C.UTF-8"}
+        if progress is None:
+            return run(argv, environment)
+        return run(argv, environment, status_reader(progress.count))
+
+    def _sources(self) -> str:
+        options = f"[arch={self._wanted.architecture} signed-by={KEYRING}]"
+        suite = self._wanted.suite
+        return (
+            f"deb {options} {MIRROR}/debian {suite} main\n"
+            f"deb {options} {MIRROR}/debian-security {suite}-security main\n"
+        )
+
+    def _configuration(self) -> str:
+        """apt.conf: the host's way to the network, and nothing else of the host's.
+
+        Dir::Etc::parts leads away from the host's own files, whose hooks are for
+        the host's own packages (apt.conf(5) reads APT_CONFIG first).
+        """
+        host = subprocess.run(
+            ["apt-config", "dump", "--format", '%F "%v";%n'],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        network = [
+            line
+            for line in host.splitlines()
+            if line.startswith("Acquire::") and "IndexTargets" not in line
+        ]
+        return "\n".join(
+            [
+                *network,
+                f'APT::Architecture "{self._wanted.architecture}";',
+                f'APT::Architectures {{ "{self._wanted.architecture}"; }};',
+                'APT::Install-Recommends "false";',
+                # The cache may be where the user _apt cannot write.
+                'APT::Sandbox::User "root";',
+                f'Dir::State "{self._state}";',
+                f'Dir::State::status "{self._state}/status";',
+                f'Dir::Cache "{self._state}";',
+                'Dir::Cache::pkgcache "";',
+                'Dir::Cache::srcpkgcache "";',
+                f'Dir::Etc::sourcelist "{self._state}/sources.list";',
+                'Dir::Etc::sourceparts "/dev/null";',
+                'Dir::Etc::preferences "/dev/null";',
+                'Dir::Etc::preferencesparts "/dev/null";',
+                'Dir::Etc::main "/dev/null";',
+                'Dir::Etc::parts "/dev/null";',
+                'Acquire::Languages "none";',
+                'Acquire::GzipIndexes "true";',
+                'Acquire::ForceHash "SHA256";',  # the hash that --print-uris prints
+                'Debug::NoLocking "true";',
+                "",
+            ]
+        )
+
+
+def _is_there(deb: Deb) -> bool:
+    """Whether ``deb`` is kept, whole and unaltered."""
+    try:
+        with deb.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == deb.sha256
+    except FileNotFoundError:
+        return False

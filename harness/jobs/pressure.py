@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""The pressure program, held at its end, and what the host then knows of every page.
+
+The program (guest/probes/pressure.c) derives each byte and tag from address and
+generation. Its table says which page is in which frame; the tags that DRAM must have
+there are computed here, independently.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.errors import HarnessError
+from harness.core.paths import repository_root
+from harness.verdict.audit import Expected
+from harness.vm.geometry import TAGS
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from harness.core.store import Store
+    from harness.guest.guest import Guest
+
+SOURCE = repository_root() / "guest" / "probes" / "pressure.c"
+OUTPUT = "/tmp/pressure.out"
+# struct record of pressure.c
+RECORD = np.dtype(
+    [
+        ("address", "<u8"),
+        ("pfn", "<u8"),
+        ("generation", "<u4"),
+        ("flags", "<u4"),
+        ("check", "<u8"),
+    ]
+)
+TAGGED, WRONG_TAGS, WRONG_DATA = 1, 2, 4
+
+
+def _hash(seed: npt.NDArray[np.uint64], granule: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """pattern_hash() of guest/include/mte.h, which is splitmix64."""
+    x = seed * np.uint64(0x9E3779B97F4A7C15) + granule
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def storage_bytes(
+    addresses: npt.NDArray[np.uint64], generations: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.uint8]:
+    """The tag storage that pages must have, as page_tag() of pressure.c sets it: (n, 128)."""
+    granules = np.arange(TAGS, dtype=np.uint64)
+    hashes = _hash(addresses, generations)[:, None]
+    tags = np.uint64(1) + ((hashes >> (granules & np.uint64(31))) + granules) % np.uint64(15)
+    nibbles = tags.astype(np.uint8)
+    packed: npt.NDArray[np.uint8] = nibbles[:, 0::2] | (nibbles[:, 1::2] << np.uint8(4))
+    return packed
+
+
+@dataclass(frozen=True)
+class Held:
+    """A run that has ended its work and keeps its memory. ``output`` is what it printed.
+
+    ``in_storage`` is how many pages of data it saw in tag storage, each as often as it was
+    filled or checked there.
+    """
+
+    pid: int
+    records: npt.NDArray[np.void]
+    damaged: int
+    in_storage: int
+    output: str
+
+    def frames(self, flag: int = 0) -> frozenset[int]:
+        """The page frames whose record has ``flag``; all of them for 0."""
+        rows = self.records[self.records["flags"] & flag == flag]
+        return frozenset(rows["pfn"].tolist())
+
+    def expected(self) -> Expected:
+        """The tags of all its tagged pages."""
+        rows = self.records[self.records["flags"] & TAGGED == TAGGED]
+        return Expected(
+            rows["pfn"].astype(np.int64),
+            storage_bytes(rows["address"], rows["generation"].astype(np.uint64)),
+        )
+
+
+def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> Held:
+    """Runs the program for ``seconds`` and reads its table out of DRAM, once it holds.
+
+    Raises HarnessError when it ends instead, with what it said.
+    """
+    guest.push(compile_program(programs, [SOURCE], PROBE_FLAGS), SOURCE.stem)
+    regions = " ".join(
+        f"--tags {r.base:#x}:{r.size:#x}:{r.storage:#x}" for r in guest.template.spec.tags
+    )
+    done = guest.exec(
+        f"./{SOURCE.stem} --seed {seed} --seconds {seconds} {regions} --hold > {OUTPUT} 2>&1 & "
+        f"pid=$!; until grep -q '^# hold' {OUTPUT} || ! kill -0 $pid 2>/dev/null; "
+        f"do sleep 0.2; done; cat {OUTPUT}",
+        # Against a hang only: with lockdep and stress-ng beside it, 30 s have taken 250.
+        timeout=8 * seconds + 360,
+        phase="memory under pressure",
+    )
+    match = re.search(
+        r"^# (\d+) pages of data seen in tag storage\n# hold (\d+) (0x[0-9a-f]+) (\d+)$",
+        done.stdout,
+        re.MULTILINE,
+    )
+    if match is None:
+        said = guest.exec(f"cat {OUTPUT}").stdout
+        how = "ended" if done.status == 0 else f"does not hold after {done.seconds:.0f} s"
+        raise HarnessError(f"the pressure program {how}", f"pressure --seed {seed} --hold", said)
+    seen, pid, address, count = (int(number, 0) for number in match.groups())
+    records = np.frombuffer(guest.memory(pid, address, count * RECORD.itemsize), RECORD)
+    good = records["check"] == (
+        records["address"]
+        ^ records["pfn"] << np.uint64(1)
+        ^ records["generation"].astype(np.uint64) << np.uint64(32)
+        ^ records["flags"]
+    )
+    return Held(pid, records[good], int((~good).sum()), seen, done.stdout)

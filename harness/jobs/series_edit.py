@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""A recipe's patches as git commits, to edit, and back again as `git format-patch` files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.core.errors import PatchError, UsageError
+from harness.core.paths import cache_root, repository_root
+from harness.core.progress import Progress, plain_progress
+from harness.core.toolchain import clean_environment
+from harness.jobs.leave import leave_with
+from harness.kernel.base import find_origin
+from harness.kernel.patches import is_mbox, listed
+from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
+
+BASE = "mte-harness-base"  # the tag under the recipe's own patches
+USAGE = "usage: kernel-tree|kernel-refresh RECIPE [DIRECTORY]"
+
+# What format-patch writes must not depend on who writes it.
+FORMAT = ("--zero-commit", "--no-signature", "--no-numbered", "--abbrev=12", "--no-renames")
+
+
+def make_tree(recipe: Recipe, directory: Path, cache: Path, progress: Progress) -> None:
+    """Make a git repository in ``directory``: the base, then one commit for each patch.
+
+    Raises PatchError if a patch does not apply: `git am` waits there to be continued.
+    """
+    if isinstance(recipe.base, DirectoryBase):
+        raise UsageError(f"{recipe.name} is built from {recipe.base.path}", "edit it there")
+    if directory.exists() and any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty", "name another directory")
+    origin = find_origin(recipe.base, cache, progress)
+    directory.mkdir(parents=True, exist_ok=True)
+    progress.step(f"unpacking {origin.title}")
+    origin.unpack(directory)
+    progress.step("committing the base")
+    _git(directory, "init", "--quiet", "--initial-branch=main")
+    _git(directory, "add", "--all", "--force")
+    _git(directory, "commit", "--quiet", "--message", f"{origin.title}\n\n{origin.identity}")
+    inherited = [path for path in recipe.patches if path != recipe.own_patches]
+    for path in inherited:
+        _am(directory, path, progress)
+    _git(directory, "tag", BASE)
+    if recipe.own_patches:
+        _am(directory, recipe.own_patches, progress)
+
+
+def refresh(recipe: Recipe, directory: Path) -> list[Path]:
+    """Write the commits of ``directory`` over the recipe's own patches; return the files.
+
+    The same commits give the same bytes.
+    """
+    own = recipe.own_patches
+    if own is None:
+        raise UsageError(
+            f"{recipe.path} names no patches of its own",
+            'add patches = "patches/series" there, and an empty file of that name',
+        )
+    if _git(directory, "status", "--porcelain", "--untracked-files=no"):
+        raise UsageError(f"{directory} has changes that are not committed", "commit or stash them")
+    if is_mbox(own):
+        own.write_text(_git(directory, "format-patch", "--stdout", *FORMAT, f"{BASE}..HEAD"))
+        return [own]
+    for old in listed(own):
+        old.unlink(missing_ok=True)
+    names = _git(directory, "format-patch", *FORMAT, "-o", str(own.parent), f"{BASE}..HEAD")
+    files = [Path(name) for name in names.splitlines()]
+    lines = ["# SPDX-License-Identifier: GPL-2.0-only", *(file.name for file in files)]
+    own.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return [*files, own]
+
+
+def _am(directory: Path, path: Path, progress: Progress) -> None:
+    progress.step(f"applying {path}")
+    files = [path] if is_mbox(path) else listed(path)
+    if files:
+        _git(
+            directory,
+            "am",
+            "--quiet",
+            "--3way",
+            "--committer-date-is-author-date",
+            *map(str, files),
+        )
+
+
+def _git(directory: Path, *words: str) -> str:
+    """Run git with none of the user's settings; return what it prints."""
+    environment = clean_environment() | {
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_SYSTEM": "/dev/null",
+        "GIT_AUTHOR_NAME": "mte-harness",
+        "GIT_AUTHOR_EMAIL": "mte-harness@localhost",
+        "GIT_COMMITTER_NAME": "mte-harness",
+        "GIT_COMMITTER_EMAIL": "mte-harness@localhost",
+    }
+    if words[0] == "am":  # the mail names the author
+        del environment["GIT_AUTHOR_NAME"], environment["GIT_AUTHOR_EMAIL"]
+    done = subprocess.run(
+        ["git", "-C", str(directory), *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        if words[0] == "am":
+            raise PatchError(
+                f"git am stopped: {said.splitlines()[0] if said else 'no reason given'}",
+                f"in {directory}: resolve it, then git am --continue",
+                said,
+            )
+        raise UsageError(f"git {words[0]} failed in {directory}", "see below", said)
+    return done.stdout
+
+
+def run(arguments: list[str]) -> None:
+    """Run scripts/kernel-tree (``tree``) or scripts/kernel-refresh (``refresh``)."""
+    if len(arguments) not in {2, 3}:
+        raise UsageError(USAGE)
+    command, name = arguments[:2]
+    found = recipe_path(name, repository_root())
+    if found is None:
+        raise UsageError(f"there is no recipe {name!r}", USAGE)
+    recipe = load_recipe(found, repository_root())
+    default = "linux-" + recipe.name.replace("/", "-")
+    directory = Path(arguments[2] if len(arguments) == 3 else default).resolve()
+    if command == "tree":
+        make_tree(recipe, directory, cache_root(), plain_progress())
+        print(f"{directory}: edit and commit, then scripts/kernel-refresh {name} {directory}")
+    else:
+        for path in refresh(recipe, directory):
+            print(path)
+
+
+if __name__ == "__main__":
+    leave_with(lambda: run(sys.argv[1:]))

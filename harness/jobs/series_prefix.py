@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""The kernels between two patches: the first N patches of a series, as a recipe of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from harness.core.errors import UsageError
+from harness.kernel.config import merge_fragments
+from harness.kernel.patches import listed
+from harness.kernel.recipe import FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.kernel import Kernel
+    from harness.kernel.recipe import Recipe
+
+BUILD_LOG = "build.log"
+_WARNING = re.compile(r"\bwarning: |^WARNING: modpost")
+# Line numbers move with every patch above them.
+_PLACE = re.compile(r":\d+(?::\d+)?:")
+
+
+def series_files(recipe: Recipe) -> list[Path]:
+    """Return the files of the recipe's own patches, in order. Raises UsageError."""
+    own = recipe.own_patches
+    if own is None or own.name != "series":
+        raise UsageError(f"{recipe.name} has no series of its own", "name one that has")
+    return listed(own)
+
+
+def write_prefix(recipe: Recipe, parent: Recipe, count: int, into: Path) -> Path:
+    """Write the recipe of the first ``count`` patches of ``recipe`` below ``into``; return where.
+
+    It inherits ``parent``, as ``recipe`` does. The options of the series may be unknown: they
+    come with one of the patches.
+    """
+    files = series_files(recipe)
+    place = into / f"{recipe.name}-{count:02}"
+    place.mkdir()
+    (place / "series").write_text("".join(f"{file}\n" for file in files[:count]))
+    own = [path for path in recipe.fragments if path not in parent.fragments]
+    values = {
+        "description": f"the first {count} of {len(files)} patches of {recipe.name}",
+        "inherits": parent.name,
+        "fragments": [str(path) for path in own],
+        "optional": [f"CONFIG_{symbol}" for symbol in merge_fragments(own)],
+        "patches": "series",
+    }
+    if recipe.machine:
+        values["machine"] = recipe.machine
+    # JSON's strings and lists are TOML's as well.
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    (place / FILE).write_text(text)
+    return place
+
+
+def warnings(kernel: Kernel) -> set[str]:
+    """Return what the compiler and kbuild warned of, without line numbers."""
+    log = (kernel.directory / BUILD_LOG).read_text(encoding="utf-8", errors="replace")
+    return {_PLACE.sub(":", line) for line in log.splitlines() if _WARNING.search(line)}

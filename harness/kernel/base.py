@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""The source of a recipe's base: identified at once, unpacked into the cache when it is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.core.errors import NetworkError, SourceError
+from harness.core.run_logged import disk_full, run_logged, says_disk_full
+from harness.core.store import Store
+from harness.core.toolchain import clean_environment
+from harness.kernel.artifact import file_digest
+from harness.kernel.recipe import DebianBase, GitBase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.core.progress import Progress
+
+DEBIAN_SOURCES = Path("/usr/src")
+_FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A base that was found: ``identity`` is the hash of its content, ``unpack`` writes it out."""
+
+    identity: str
+    title: str
+    unpack: Callable[[Path], None]
+
+
+def find_origin(base: DebianBase | GitBase, cache: Path, progress: Progress) -> Origin:
+    """Find the base. Raises SourceError (there is none) or NetworkError (no answer)."""
+    if isinstance(base, DebianBase):
+        return _debian(base)
+    repository = Path(base.url).expanduser()
+    if repository.is_dir():
+        return _git_local(repository.resolve(), base.revision)
+    return _git_remote(base, cache / "git", progress)
+
+
+def pristine(origin: Origin, cache: Path, progress: Progress) -> Path:
+    """Return the directory with the unpacked source of ``origin``: shared, never written to."""
+
+    def make(directory: Path) -> None:
+        progress.step(f"unpacking {origin.title}")
+        origin.unpack(directory)
+
+    name = hashlib.sha256(origin.identity.encode()).hexdigest()[:16]
+    return Store(cache, "sources", progress).obtain(name, make)
+
+
+def _debian(base: DebianBase) -> Origin:
+    tarball = DEBIAN_SOURCES / f"{base.package}.tar.xz"
+    if not tarball.is_file():
+        raise SourceError(f"{tarball} is missing", f"sudo apt-get install {base.package}")
+
+    def unpack(directory: Path) -> None:
+        _extract(
+            ["tar", "-xJf", str(tarball), "--strip-components=1", "-C", str(directory)], directory
+        )
+
+    return Origin(f"tarball:{file_digest(tarball)}", base.package, unpack)
+
+
+def _extract(argv: list[str], directory: Path) -> None:
+    said: list[str] = []
+    environment = clean_environment()
+    status = run_logged(argv, io.StringIO(), cwd=directory, env=environment, on_line=said.append)
+    if status:
+        text = "\n".join(said[-10:])
+        if says_disk_full(text):
+            raise disk_full(directory)
+        raise SourceError(
+            f"cannot unpack: {said[-1] if said else argv[0]}", "install it again", text
+        )
+
+
+def _git_local(repository: Path, revision: str) -> Origin:
+    commit = _git(repository, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    if commit is None:
+        raise SourceError(f"{repository} has no revision {revision!r}", "git fetch, or correct it")
+    return _git_origin(repository, commit, f"{repository.name} {revision}")
+
+
+def _git_origin(repository: Path, commit: str, title: str) -> Origin:
+    script = 'git -C "$1" archive "$2" | tar -x -C "$3"'
+
+    def unpack(directory: Path) -> None:
+        words = ["bash", "-o", "pipefail", "-c", script, "unpack", str(repository), commit]
+        _extract([*words, str(directory)], directory)
+
+    tree = _git(repository, "rev-parse", f"{commit}^{{tree}}")
+    return Origin(f"git:{tree}", title, unpack)
+
+
+def _git_remote(base: GitBase, store: Path, progress: Progress) -> Origin:
+    """Fetch the one revision, without history, unless it is there already."""
+    repository = store / hashlib.sha256(base.url.encode()).hexdigest()[:16]
+    if not repository.is_dir():
+        repository.mkdir(parents=True)
+        _git(repository, "init", "--quiet", "--bare")
+    commit = _remote_commit(base)
+    if _git(repository, "cat-file", "-e", f"{commit}^{{tree}}") is None:
+        progress.step(f"fetching {base.revision} from {base.url}")
+        _remote(base, "fetch", "--quiet", "--depth=1", base.url, commit, cwd=repository)
+    return _git_origin(repository, commit, base.revision)
+
+
+def _remote_commit(base: GitBase) -> str:
+    if _FULL_HASH.fullmatch(base.revision):
+        return base.revision
+    names = [f"refs/{kind}/{base.revision}" for kind in ("tags", "heads")]
+    listed = _remote(base, "ls-remote", base.url, f"{names[0]}^{{}}", *names, base.revision)
+    refs = {name: commit for commit, name in (line.split("\t") for line in listed.splitlines())}
+    for name in (f"{names[0]}^{{}}", *names, base.revision):
+        if name in refs:
+            return refs[name]
+    raise SourceError(
+        f"{base.url} has no branch or tag {base.revision!r}",
+        "correct it, or give a full commit hash",
+    )
+
+
+def _remote(base: GitBase, *words: str, cwd: Path | None = None) -> str:
+    environment = clean_environment() | {"GIT_TERMINAL_PROMPT": "0"}
+    done = subprocess.run(
+        ["git", *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        if says_disk_full(done.stderr):
+            raise disk_full(cwd or Path())
+        raise NetworkError(
+            f"cannot reach {base.url} for {base.revision}",
+            "check the URL and the network",
+            done.stderr,
+        )
+    return done.stdout
+
+
+def _git(repository: Path, *words: str) -> str | None:
+    """Return what git prints, or None if it fails."""
+    done = subprocess.run(
+        ["git", "-c", "safe.directory=*", "-C", str(repository), *words],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() if done.returncode == 0 else None

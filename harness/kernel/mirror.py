@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: MIT
+"""A user's source directory, mirrored into the cache and never written to.
+
+kbuild refuses to build out of tree while the source holds an in-tree build, and would take the
+objects that lie there for its own (VPATH). So the source files, and only they, are copied into a
+mirror. A file is copied only when its content differs: make then compiles what was edited, and a
+`git checkout` there and back compiles nothing.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.core.errors import SourceError
+from harness.core.run_logged import disk_full_named
+from harness.core.toolchain import clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.core.progress import Progress
+
+# Build products, in gitignore(5) patterns; the tree's own .gitignore files say the rest.
+# Debian's source package ignores its whole top directory ("/*"): that is undone first.
+PRODUCTS = (
+    "!/*", "/.*", "/vmlinux*", "/System.map", "/Module.*", "/modules*", "/*.symvers",
+    "/include/config/", "/include/generated/", "/arch/*/include/generated/",
+    "*.o", "*.a", "*.ko", ".*.cmd", "*.mod", "*.order",
+)  # fmt: skip
+
+# An mtime this close to the look at it may hide a later edit (git's "racy" entries).
+RACY_NS = 1_000_000_000
+THREADS = 4
+
+Stamp = tuple[int, int, int, int]
+"""mode, size, mtime and ctime in ns: while they stay, the content stays."""
+
+
+@dataclass
+class State:
+    """What the mirror holds, as of the last look.
+
+    ``files``: name -> stamp and content hash. ``watched``: directories (and git's index) with
+    their mtime: while all stay, no file came or went. ``digest``: the hash of the whole content.
+    """
+
+    files: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
+    watched: dict[str, int] = field(default_factory=dict)
+    digest: str = ""
+
+
+class Mirror:
+    """The mirror of the source directory ``source`` in ``home``, a directory of the cache.
+
+    The caller holds a lock on ``home``.
+    """
+
+    def __init__(self, source: Path, home: Path) -> None:
+        self.source = source
+        self.tree = home / "src"
+        self.home = home
+        self._state_file = home / "state.json"
+        self._private_git = home / "git"
+
+    def refresh(self, progress: Progress) -> str:
+        """Make the mirror equal to the source; return the hash of its content.
+
+        Raises SourceError if it is no kernel source, DiskFullError.
+        """
+        _check_is_kernel(self.source)
+        state = self._load()
+        if state.digest and self._unchanged(state):
+            return state.digest
+        progress.step(f"reading {self.source}")
+        with disk_full_named(self.home):
+            self.tree.mkdir(parents=True, exist_ok=True)
+            return self._update(state, progress)
+
+    def _unchanged(self, state: State) -> bool:
+        top = str(self.source)
+        try:
+            return all(
+                os.lstat(name).st_mtime_ns == mtime for name, mtime in state.watched.items()
+            ) and all(
+                _stamp(os.lstat(f"{top}/{name}")) == stamp
+                for name, (stamp, _) in state.files.items()
+            )
+        except OSError:
+            return False
+
+    def _update(self, state: State, progress: Progress) -> str:
+        now = time.time_ns()
+        watched = self._watch()
+        stamps = self._list()
+        kept = {
+            name: state.files[name]
+            for name, stamp in stamps.items()
+            if name in state.files and state.files[name][0] == stamp
+        }
+        # From here until the end the state on disk knows only what is not being changed.
+        self._save(State(files=kept))
+        for name in self._present(state) - stamps.keys():
+            (self.tree / name).unlink(missing_ok=True)
+        fresh = [name for name in stamps if name not in kept]
+        files = dict(kept)
+        for name, digest in self._copy_all(fresh, state, progress):
+            mode, size, mtime, ctime = stamps[name]
+            racy = now - max(mtime, ctime) < RACY_NS
+            files[name] = ((mode, -1 if racy else size, mtime, ctime), digest)
+        digest = _digest(files)
+        self._save(State(files, watched, digest))
+        return digest
+
+    def _copy_all(
+        self, names: list[str], state: State, progress: Progress
+    ) -> Iterator[tuple[str, str]]:
+        """Bring ``names`` over; yield each with the hash of its content."""
+        pool = concurrent.futures.ThreadPoolExecutor(THREADS)
+        try:
+            hashes = pool.map(lambda name: self._copy(name, state), names)
+            for number, pair in enumerate(zip(names, hashes, strict=True)):
+                if number % 500 == 0:
+                    progress.count(number, len(names))
+                yield pair
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _copy(self, name: str, state: State) -> str:
+        """Bring one file over, unless the mirror has its content; return the content's hash."""
+        source, target = self.source / name, self.tree / name
+        known = state.files.get(name, (None, ""))[1]
+        if source.is_symlink():
+            link = str(source.readlink())
+            if not (target.is_symlink() and str(target.readlink()) == link):
+                _make_room(target)
+                target.symlink_to(link)
+            return "link:" + link
+        data = source.read_bytes()
+        executable = bool(source.stat().st_mode & stat.S_IXUSR)
+        digest = hashlib.sha256(data).hexdigest() + ("x" if executable else "")
+        if digest != known and not (_is_file(target) and target.read_bytes() == data):
+            _make_room(target)
+            target.write_bytes(data)
+        if digest != known:
+            target.chmod(0o755 if executable else 0o644)
+        return digest
+
+    def _list(self) -> dict[str, Stamp]:
+        """Return the source files with their stamps: what git knows or does not ignore."""
+        own = (self.source / ".git").exists()
+        if own:
+            where = ["-C", str(self.source)]
+        else:
+            self._make_private_git()
+            where = [f"--git-dir={self._private_git}", f"--work-tree={self.source}"]
+        words = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        excludes = [word for pattern in PRODUCTS for word in ("-x", pattern)]
+        safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
+        done = subprocess.run(
+            ["git", *safe, *where, *words, *excludes],
+            cwd=self.source,
+            env=clean_environment() | {"GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            raise SourceError(
+                f"cannot list the files of {self.source}: {said}", "see git status there"
+            )
+        stamps = {}
+        top = str(self.source)
+        for name in map(os.fsdecode, done.stdout.split(b"\0")[:-1]):
+            try:
+                status = os.lstat(f"{top}/{name}")
+            except FileNotFoundError:  # deleted, and the deletion not committed
+                continue
+            if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
+                stamps[name] = _stamp(status)
+        return stamps
+
+    def _make_private_git(self) -> None:
+        """Make an empty repository, so that git reads .gitignore files where there is no .git."""
+        if not (self._private_git / "HEAD").exists():
+            subprocess.run(
+                ["git", "init", "--quiet", "--bare", str(self._private_git)],
+                env=clean_environment(),
+                capture_output=True,
+                check=True,
+            )
+            subprocess.run(
+                ["git", f"--git-dir={self._private_git}", "config", "core.bare", "false"],
+                env=clean_environment(),
+                capture_output=True,
+                check=True,
+            )
+
+    def _watch(self) -> dict[str, int]:
+        watched = {}
+        for top, directories, _ in os.walk(self.source):
+            directories[:] = [name for name in directories if name != ".git"]
+            watched[top] = os.lstat(top).st_mtime_ns
+        index = self.source / ".git/index"
+        if index.is_file():
+            watched[str(index)] = index.stat().st_mtime_ns
+        return watched
+
+    def _present(self, state: State) -> set[str]:
+        """Return the names of the files in the mirror, objects left out."""
+        if state.digest:
+            return set(state.files)
+        names = set()
+        for top, directories, files in os.walk(self.tree):
+            inside = os.path.relpath(top, self.tree)
+            if inside == ".":
+                directories[:] = [
+                    name for name in directories if not name.startswith("mte-harness-")
+                ]
+            names |= {os.path.normpath(f"{inside}/{name}") for name in files}
+        return names
+
+    def _load(self) -> State:
+        try:
+            raw = json.loads(self._state_file.read_text(encoding="utf-8"))
+            files = {name: (tuple(stamp), digest) for name, (stamp, digest) in raw["files"].items()}
+            return State(files, raw["watched"], raw["digest"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return State()
+
+    def _save(self, state: State) -> None:
+        text = json.dumps({"files": state.files, "watched": state.watched, "digest": state.digest})
+        new = self._state_file.with_suffix(".new")
+        new.write_text(text, encoding="utf-8")
+        new.rename(self._state_file)
+
+
+def _check_is_kernel(source: Path) -> None:
+    for name in ("Makefile", "Kconfig", "arch/arm64/Kconfig"):
+        if not (source / name).is_file():
+            raise SourceError(
+                f"{source} is no kernel source: it has no {name}", "give its top directory"
+            )
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _digest(files: dict[str, tuple[Stamp, str]]) -> str:
+    whole = hashlib.sha256()
+    for name in sorted(files):
+        whole.update(f"{name}\0{files[name][1]}\n".encode(errors="surrogateescape"))
+    return whole.hexdigest()
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _make_room(target: Path) -> None:
+    """Clear what is at ``target``, and make the directory that it goes into."""
+    if target.is_symlink() or target.is_file():
+        target.unlink()
+    elif target.is_dir():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)

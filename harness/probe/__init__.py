@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-"""Probes: the programs that run in the guest, and the KTAP they speak."""

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""Probe sources: the head comment that describes a probe, and finding probes.
+
+The head comment follows the SPDX line (and a ``#!`` line, in Python)::
+
+    /*
+     * probe: swap_disk
+     * area: swap
+     * needs: CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
+     * timeout: 60
+     *
+     * Tags and data survive a round trip through a swap disk ...
+     */
+
+``needs`` may be omitted. In Python the same lines are ``#`` comments.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AREAS = ("faults", "zero", "swap", "copy", "thp", "migrate", "tools", "pressure", "reuse")
+LANGUAGES = {".c": "c", ".py": "python"}
+_KEYS = ("probe", "area", "needs", "timeout")
+_KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_SECONDS = re.compile(r"[1-9]\d{0,3}")
+_SYMBOL = re.compile(r"CONFIG_[A-Z0-9_]+")
+_CURE = "see any file in guest/probes/ for the form of the head comment"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One probe program: what it is called, needs and proves.
+
+    ``needs`` are kernel config symbols (``CONFIG_SWAP``); ``timeout`` is in
+    seconds, for the whole program; ``prose`` is the text of the head comment.
+    """
+
+    name: str
+    area: str
+    needs: tuple[str, ...]
+    timeout: int
+    prose: str
+    path: Path
+    language: str
+
+
+def discover(directory: Path) -> tuple[Probe, ...]:
+    """All probes of a directory (not below it), ordered by name.
+
+    Raises UsageError where a head comment is malformed, where there is no probe,
+    or where a C and a Python probe share a name.
+    """
+    paths = [path for path in sorted(directory.glob("*")) if path.suffix in LANGUAGES]
+    if not paths:
+        raise UsageError(f"no probes in {directory}", "name a directory with .c or .py probes")
+    probes = tuple(sorted((read(path) for path in paths), key=lambda probe: probe.name))
+    for one, two in itertools.pairwise(probes):
+        if one.name == two.name:
+            raise UsageError(f"{one.path.name} and {two.path.name} are one name", "rename one")
+    return probes
+
+
+def read(path: Path) -> Probe:
+    """Reads one probe's head comment; UsageError says what is wrong with it."""
+    try:
+        lines = _head_comment(path.read_text(encoding="utf-8"), LANGUAGES[path.suffix])
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    except KeyError as error:
+        raise UsageError(f"{path}: a probe is a .c or a .py file") from error
+
+    end = lines.index("") if "" in lines else len(lines)
+    keys = _keys(path, lines[:end])
+    prose = "\n".join(lines[end:]).strip()
+    needs = tuple(keys.get("needs", "").split())
+    for wrong, why in (
+        (keys["probe"] != path.stem, f"'probe: {keys['probe']}' in a file named {path.name}"),
+        (not _NAME.fullmatch(keys["probe"]), f"{keys['probe']!r} is not lower_snake_case"),
+        (keys["area"] not in AREAS, f"area {keys['area']!r} is none of {', '.join(AREAS)}"),
+        (not _SECONDS.fullmatch(keys["timeout"]), f"timeout {keys['timeout']!r} is no seconds"),
+        (not all(map(_SYMBOL.fullmatch, needs)), f"needs {' '.join(needs)}: no config symbols"),
+        (not prose, "no prose that says what must hold"),
+    ):
+        if wrong:
+            raise _malformed(path, why)
+    return Probe(
+        name=keys["probe"],
+        area=keys["area"],
+        needs=needs,
+        timeout=int(keys["timeout"]),
+        prose=prose,
+        path=path,
+        language=LANGUAGES[path.suffix],
+    )
+
+
+def _keys(path: Path, lines: list[str]) -> dict[str, str]:
+    """The ``key: value`` lines of a head comment."""
+    keys: dict[str, str] = {}
+    for line in lines:
+        match = _KEY_LINE.match(line)
+        if not match or match["key"] not in _KEYS:
+            raise _malformed(path, f"{line!r} is none of the keys {', '.join(_KEYS)}")
+        if match["key"] in keys:
+            raise _malformed(path, f"{match['key']!r} is given twice")
+        keys[match["key"]] = match["value"].strip()
+    for key in ("probe", "area", "timeout"):
+        if not keys.get(key):
+            raise _malformed(path, f"no {key!r}")
+    return keys
+
+
+def _malformed(path: Path, why: str) -> UsageError:
+    return UsageError(f"{path}: head comment: {why}", _CURE)
+
+
+def _head_comment(text: str, language: str) -> list[str]:
+    """The lines of the first comment after the SPDX line, without its markers."""
+    return _python_comment(text) if language == "python" else _c_comment(text)
+
+
+def _c_comment(text: str) -> list[str]:
+    # The SPDX line is a comment of its own (Documentation/process/license-rules.rst).
+    body = re.sub(r"\A\s*(?:/\*[^\n]*?\*/|//[^\n]*)\s*\n", "", text)
+    match = re.match(r"\s*/\*(.*?)\*/", body, re.DOTALL)
+    if not match:
+        return []
+    lines = [re.sub(r"^\s*\* ?", "", line).rstrip() for line in match[1].strip().split("\n")]
+    return _strip_blank(lines)
+
+
+def _python_comment(text: str) -> list[str]:
+    lines = []
+    for line in text.split("\n"):
+        if not line.startswith("#"):
+            break
+        if not line.startswith(("#!", "# SPDX-")):
+            lines.append(line[1:].strip() if line[1:2] != " " else line[2:].rstrip())
+    return _strip_blank(lines)
+
+
+def _strip_blank(lines: list[str]) -> list[str]:
+    while lines and not lines[0]:
+        lines.pop(0)
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines

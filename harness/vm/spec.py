@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""A machine is data: memory, CPUs, disks, CPU flags, and where its tags live.
+
+The QEMU command line is derived from it in one place (``command.py``), the device
+tree in another (``devicetree.py``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+from dataclasses import dataclass
+
+from harness.core.errors import UsageError
+from harness.vm.geometry import MIB, TagRegion
+
+
+class Description(enum.StrEnum):
+    """What the device tree says of tag storage in DRAM."""
+
+    CARVEOUT = "carveout"
+    TAG_STORAGE = "tag-storage"
+    TAG_STORAGE_V1 = "tag-storage-v1"
+    UNAWARE = "unaware"
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """One kind of emulated machine.
+
+    ``memory_mib``: DRAM in MiB, from 0x40000000 on (QEMU, hw/arm/virt.c).
+    ``swap_mib``: size in MiB of the blank disk that the guest sees as its second.
+    ``cpu``: QEMU's ``-cpu``. SVE and SME are off: their gross MTE suppression
+    was wrong before QEMU 9.0, and no probe needs them (facts/bugs.md 5).
+    ``icount``: the guest's clock counts its instructions, a nanosecond each; then it has
+    one CPU (QEMU, docs/devel/tcg-icount.rst).
+    ``tags``: where in DRAM the tags live; none: outside, as QEMU has it.
+    ``describe``: what the guest is told of it.
+    """
+
+    name: str
+    description: str
+    memory_mib: int = 1024
+    cpus: int = 2
+    swap_mib: int = 512
+    cpu: str = "max,pauth-impdef=on,sve=off,sme=off"
+    machine: str = "virt,mte=on,gic-version=3"
+    # Debug kernels are several times slower under TCG than on hardware; what the
+    # kernel calls a stall must not be our slowness.
+    append: str = "rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60"
+    icount: bool = False
+    tags: tuple[TagRegion, ...] = ()
+    describe: Description = Description.UNAWARE
+
+    @property
+    def memory(self) -> int:
+        """DRAM in bytes."""
+        return self.memory_mib * MIB
+
+    def key(self) -> str:
+        """Sixteen hex digits over every field that the guest can see."""
+        fields = dataclasses.asdict(self)
+        del fields["description"]
+        return hashlib.sha256(repr(sorted(fields.items())).encode()).hexdigest()[:16]
+
+
+_DRAM = {
+    Description.CARVEOUT: "tag storage is reserved memory (no-map), as firmware does today",
+    Description.TAG_STORAGE: "tag storage is described for reuse (our binding, RFC version 3's)",
+    Description.TAG_STORAGE_V1: "tag storage is described in the binding of the RFC's version 1",
+    Description.UNAWARE: "nobody tells the kernel of tag storage: it must corrupt",
+}
+# Not at the top of DRAM, where the kernel's own first allocations go, nor in the
+# first 192 MiB, where QEMU puts Image and device tree (geometry.py).
+ONE_REGION = (TagRegion(0x40000000, 1024 * MIB, 0x78000000),)
+TWO_REGIONS = (
+    TagRegion(0x40000000, 512 * MIB, 0x5C000000),
+    TagRegion(0x60000000, 512 * MIB, 0x78000000),
+)
+
+
+def _dram(name: str, about: str, tags: tuple[TagRegion, ...]) -> dict[str, MachineSpec]:
+    return {
+        f"{name}/{describe}": MachineSpec(
+            name=f"{name}/{describe}",
+            description=f"tags live in DRAM{about}; {words}",
+            tags=tags,
+            describe=describe,
+        )
+        for describe, words in _DRAM.items()
+    }
+
+
+MACHINES = {
+    "emulator": MachineSpec(
+        name="emulator",
+        description="stock QEMU: tags are kept outside guest memory",
+    ),
+    **_dram("dram", "", ONE_REGION),
+    **_dram("dram-two-regions", ", in two regions", TWO_REGIONS),
+    **_dram(
+        "dram-8k-blocks",
+        ", in blocks of 8 KiB",
+        tuple(dataclasses.replace(region, block_size=8192) for region in ONE_REGION),
+    ),
+}
+# `dram` alone is the machine on which every kernel must work.
+ALIASES = {"dram": "dram/carveout"}
+
+
+def machine_names() -> list[str]:
+    """Every name that ``machine()`` knows."""
+    return sorted({*MACHINES, *ALIASES})
+
+
+def machine(name: str) -> MachineSpec:
+    """The machine called ``name``; UsageError names those there are."""
+    try:
+        return MACHINES[ALIASES.get(name, name)]
+    except KeyError:
+        raise UsageError(
+            f"no machine called {name!r}", f"one of: {', '.join(machine_names())}"
+        ) from None
