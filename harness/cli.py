@@ -23,12 +23,13 @@ from harness.host import doctor
 from harness.jobs import known_bad as knownbad
 from harness.jobs import validate
 from harness.jobs.leave import leave_with
-from harness.suite.gather import run_source
+from harness.suite.gather import run_program
+from harness.suite.program import file_program
 from harness.suite.report_files import REPORT
 from harness.suite.session import Session
 from harness.suite.session import clean as clean_cache
 from harness.suite.target import parse_target
-from harness.verdict.judge import Status
+from harness.verdict.result import Status
 from harness.vm.geometry import PAGE
 from harness.vm.spec import machine_names
 
@@ -140,6 +141,7 @@ def run_command(
     with _progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
         template = session.prepare(parse_target(kernel, machine))
+        prepared = file_program(program, session.programs, arguments, seconds=timeout)
 
     def stream(channel: str, data: bytes) -> None:
         out = sys.stdout.buffer if channel == "stdout" else sys.stderr.buffer
@@ -147,20 +149,12 @@ def run_command(
         out.flush()
 
     with session.guest(template) as guest:
-        done = run_source(
-            guest,
-            program,
-            arguments,
-            session.programs,
-            seconds=timeout,
-            speaks_ktap=False,
-            stream=stream,
-        )
-    if done.verdict.status is not Status.PASS:
-        click.echo(f"mte-harness: {template.kernel.name}: {done.verdict.text()}", err=True)
-        if done.verdict.status is not Status.LOST:
+        done = run_program(guest, prepared, stream=stream)
+    if done.status is not Status.PASS:
+        click.echo(f"mte-harness: {template.kernel.name}: {done.text()}", err=True)
+        if done.status is not Status.LOST:
             click.echo(f"console since the clone:\n{done.console}", err=True)
-    return done.verdict.status.exit_status
+    return done.status.exit_status
 
 
 @cli.command("validate")

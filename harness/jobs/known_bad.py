@@ -90,13 +90,13 @@ def prove(session: Session, recipe: Recipe, machine: str | None, workers: int) -
             qemu_binary=None,
             quiet=True,
         )
-        run = json_file.read(Path(directory) / REPORT)
+        report = json_file.read(Path(directory) / REPORT)
     assert recipe.known_bad is not None
     return Row(
         recipe,
         frozenset(recipe.known_bad.probes),
         frozenset(recipe.known_bad.sometimes),
-        frozenset(item.name for item in run.items if not item.good),
-        len(run.items),
-        run.seconds,
+        frozenset(test.name for test in report.tests if not test.good),
+        len(report.tests),
+        report.seconds,
     )

@@ -16,18 +16,17 @@ import pytest
 from harness.core import errors
 from harness.core.paths import repository_root
 from harness.jobs.costs import costs
-from harness.report import html, json_file, terminal
+from harness.report import json_file, terminal
 from harness.suite.plugin import VALIDATION
-from harness.suite.report_files import PAGE, REPORT
+from harness.suite.report_files import PAGE, REPORT, write_all
 from harness.suite.target import parse_target
-from harness.verdict.judge import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from harness.guest.template import Template
-    from harness.report.model import Run
+    from harness.report.model import Report
     from harness.suite.session import Session
 
 
@@ -115,17 +114,16 @@ def add_figures(session: Session, directory: Path) -> str:
     Returns the same for a terminal.
     """
     session.progress.step("counting the instructions that reuse of tag storage costs")
-    run = json_file.read(directory / REPORT)
-    run = dataclasses.replace(run, figures=costs(session))
-    json_file.write(run, directory / REPORT)
-    html.write(run, directory / PAGE)
-    return terminal.figures(run.figures, directory / PAGE, color=sys.stdout.isatty())
+    report = json_file.read(directory / REPORT)
+    report = dataclasses.replace(report, figures=costs(session))
+    write_all(report, directory)
+    return terminal.figures(report.figures, directory / PAGE, color=sys.stdout.isatty())
 
 
-def worst_status(run: Run) -> int:
-    """The exit status of a whole run: that of its worst item."""
-    if run.good:
+def worst_status(report: Report) -> int:
+    """Return the exit status of a whole run: that of its worst test."""
+    if report.good:
         return errors.OK
-    if run.failures:
-        return Status(run.failures[0].status).exit_status
+    if report.failures:
+        return report.failures[0].status.exit_status
     return errors.INTERNAL

@@ -36,6 +36,7 @@ class Session:
         self.programs = Store(cache, "programs", progress)
         self._qemu_binary = qemu_binary
         self._boards: dict[MachineSpec, Board] = {}
+        self._prepared: dict[tuple[str, MachineSpec, str], Template] = {}
         self._keys = RunKeys.generate()
 
     @functools.cached_property
@@ -79,10 +80,17 @@ class Session:
         """A fresh clone."""
         return Guest(template, self._keys, self.progress)
 
-    def prepare(self, target: Target) -> Template:
-        """All steps up to the template."""
-        self.check(target.machine)
-        return self.template(self.kernel(target.kernel), target.machine)
+    def prepare(self, target: Target, append: str = "") -> Template:
+        """Return the template of a target after all steps, each done once in this run.
+
+        ``append``: more words for the kernel's command line.
+        """
+        key = (target.kernel, target.machine, append)
+        if key not in self._prepared:
+            self.check(target.machine)
+            kernel = self.kernel(target.kernel)
+            self._prepared[key] = self.template(kernel, target.machine, append)
+        return self._prepared[key]
 
 
 def clean(cache: Path, what: str | None) -> tuple[Path, ...]:

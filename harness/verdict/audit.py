@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.core.errors import AuditError
+from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.flag_bits import KPF_ARCH_2, KPF_ARCH_4, KPF_RESERVED, Samples
 from harness.verdict.vmcore import Pages, Vmcoreinfo
 from harness.vm.dram_view import unpack
@@ -114,6 +115,18 @@ class Audit:
     def frames(self, kind: Kind) -> frozenset[int]:
         """The page frames that this is said of."""
         return frozenset(self._found.get(kind, np.array([], np.int64)).tolist())
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what was found, with the first pages of each kind in detail."""
+        return tuple(
+            Finding(
+                FindingKind(kind.value),
+                tuple(int(pfn) for pfn in pfns),
+                tuple(self._detail(kind, int(pfn)) for pfn in pfns[:8]),
+            )
+            for kind, pfns in self._found.items()
+        )
 
     def text(self, limit: int = 8) -> str:
         """What was found, with the first ``limit`` pages of each kind, for a person."""
