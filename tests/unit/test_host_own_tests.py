@@ -61,7 +61,8 @@ def test_sigterm_is_passed_on_and_waited_for(tmp_path: Path) -> None:
     script = f"trap 'sleep 0.3; echo > {tmp_path}/ended; exit' TERM; echo ready; sleep 60 & wait"
     program = (
         "from harness.host import own_tests; import sys;"
-        f"own_tests.CHECKS = {{}}; own_tests.SUITE = ['sh', '-c', {script!r}]; sys.exit(own_tests.main([]))"
+        f"own_tests.CHECKS = {{}}; own_tests.SUITE = ['sh', '-c', {script!r}];"
+        "sys.exit(own_tests.main([]))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
