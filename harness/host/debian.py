@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from harness.core.errors import ArtifactError, DiskFullError, NetworkError
 from harness.host.apt import DISK_FULL, failure, status_reader
-from harness.host.child import Result, run
+from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -225,7 +225,7 @@ class _PrivateApt:
         for deb in missing:
             deb.path.with_name(f"{deb.path.name}.part").rename(deb.path)
 
-    def _run(self, *argv: str, progress: Progress | None = None) -> Result:
+    def _run(self, *argv: str, progress: Progress | None = None) -> Finished:
         environment = {"APT_CONFIG": str(self._state / "apt.conf"), "LC_ALL": "C.UTF-8"}
         if progress is None:
             return run(argv, environment)

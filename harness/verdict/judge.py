@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.core import errors
-from harness.core.ktap import Document, Outcome, Result
+from harness.core.ktap import Document, KtapResult, Outcome
 from harness.verdict import taint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from harness.verdict.counters import Problem
+    from harness.verdict.counters import CounterProblem
     from harness.verdict.splat import Splat
 
 KSFT_SKIP = 4  # tools/testing/selftests/kselftest.h: exit status of a test that skipped itself
@@ -79,7 +79,7 @@ class Evidence:
     splats: tuple[Splat, ...] = ()
     taint_before: int = 0
     taint_after: int | None = 0
-    counters: tuple[Problem, ...] = ()
+    counters: tuple[CounterProblem, ...] = ()
     audit: tuple[str, ...] = ()
     unaudited: str = ""
     lost: Lost | None = None
@@ -164,7 +164,7 @@ def _results(evidence: Evidence) -> Iterator[Reason]:
             yield Reason(Status.ERROR, f"the program's output is no proof: {problem}")
 
 
-def _result(result: Result, evidence: Evidence) -> Iterator[Reason]:
+def _result(result: KtapResult, evidence: Evidence) -> Iterator[Reason]:
     name = result.name or f"result {result.number}"
     said = f"{name}: {result.reason}" if result.reason else name
     if result.outcome is Outcome.SKIP:
