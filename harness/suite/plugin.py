@@ -22,7 +22,7 @@ import pytest
 from harness.core.errors import HarnessError
 from harness.core.paths import cache_root, repository_root
 from harness.core.progress import Silent, plain_progress
-from harness.kernel.locate import sweep_build
+from harness.kernel.workspace import sweep_build
 from harness.suite import collect as recording
 from harness.suite import report_files as publish
 from harness.suite.gather import Run, decoded_splats, missing_needs, run_source

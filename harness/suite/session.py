@@ -8,12 +8,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ImageError, UsageError
-from harness.core.paths import repository_root
 from harness.core.store import Store
 from harness.guest.guest import Guest
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
-from harness.kernel import Kernel, resolve
+from harness.kernel import Kernel, KernelSource, obtain_kernel
 from harness.vm.emulator_check import check_emulator
 from harness.vm.qemu import Qemu, find_qemu, require_version
 from harness.vm.run_disk import RunKeys
@@ -43,9 +42,9 @@ class Session:
         """The QEMU of this run. QemuMissingError when there is none."""
         return find_qemu(self._qemu_binary)
 
-    def kernel(self, argument: str) -> Kernel:
-        """The kernel that ``argument`` names, built if need be."""
-        return resolve(argument, root=repository_root(), cache=self.cache, progress=self.progress)
+    def kernel(self, source: KernelSource) -> Kernel:
+        """Return the kernel of ``source``; it is built if the cache does not have it."""
+        return obtain_kernel(source, self.cache, self.progress)
 
     def check(self, spec: MachineSpec) -> None:
         """The emulator check; raises QemuCheckError or QemuTooOldError."""

@@ -15,6 +15,7 @@ import pytest
 
 from harness.core.deadline import Deadline
 from harness.core.paths import repository_root
+from harness.kernel import locate_kernel
 from harness.suite.gather import run_probe
 from harness.suite.head_comment import discover
 from harness.verdict.judge import Status
@@ -44,7 +45,8 @@ def start(session: Session, kernel: str, name: str, append: str = "", option: st
         spec = dataclasses.replace(
             spec, name=f"{name} ({option})", machine=f"{spec.machine},{option}"
         )
-    return session.guest(session.template(session.kernel(kernel), spec, append))
+    source = locate_kernel(kernel, repository_root())
+    return session.guest(session.template(session.kernel(source), spec, append))
 
 
 def meminfo(guest: Guest) -> dict[str, int]:
@@ -189,7 +191,7 @@ def test_kexec_into_the_same_kernel(harness_session: Session) -> None:
     (drivers/irqchip/irq-gic-v3-its.c, gic_reserve_range()), and the next one hangs.
     """
     with start(harness_session, OTHER, "dram/tag-storage", "kasan=off", "its=off") as guest:
-        image = harness_session.kernel(OTHER).image
+        image = harness_session.kernel(locate_kernel(OTHER, repository_root())).image
         guest.push(image, "/root/Image", mode=0o644)
         run_python(guest, "kexec.py")
         guest.exec("frames samples > /dev/null 2>&1 &")  # has tagged pages, and stays
