@@ -57,11 +57,6 @@ class Splat:
     registers: tuple[tuple[str, str], ...] = ()
 
     @property
-    def fatal(self) -> bool:
-        """Whether the kernel stopped over it."""
-        return any(line.startswith("Kernel panic - ") for line in self.lines)
-
-    @property
     def culprits(self) -> tuple[Frame, ...]:
         """The frames that say where the fault is, innermost first, at most 5."""
         frames = self.frames or ((self.pc,) if self.pc else ())
@@ -80,26 +75,13 @@ class Splat:
         return f"{self.kind.value}-{digest}"
 
 
-@dataclass(frozen=True)
-class Log:
-    """What a console log says: ``events`` are lines about memory that ran out."""
-
-    splats: tuple[Splat, ...]
-    events: tuple[str, ...]
-
-
 def find_splats(console: str) -> tuple[Splat, ...]:
-    """The splats of a console log, in the order in which they began."""
-    return scan(console).splats
-
-
-def scan(console: str) -> Log:
-    """Reads a console log, or the part of one that a test produced."""
+    """Return the splats of a console log, or of a part of one, in the order in which they began."""
     scanner = _Scanner()
     for seconds, text in _kernel_lines(console):
         scanner.line(seconds, text)
     scanner.close()
-    return Log(tuple(draft.splat() for draft in scanner.done), tuple(scanner.events))
+    return tuple(draft.splat() for draft in scanner.done)
 
 
 def _kernel_lines(console: str) -> list[tuple[float | None, str]]:
@@ -198,7 +180,6 @@ class _Scanner:
 
     def __init__(self) -> None:
         self.done: list[_Draft] = []
-        self.events: list[str] = []
         self.draft: _Draft | None = None
         self.prelude: list[tuple[float | None, str]] = []
         self.asked_for = False  # a trace that comes now was asked for
@@ -223,8 +204,6 @@ class _Scanner:
         if kind is None and patterns.PRELUDE.match(text):
             self.prelude.append((seconds, text))
             return
-        if kind is None and patterns.EVENTS.match(text):
-            self.events.append(text)
         if kind is not None and self._consequence(seconds, text):
             self.draft = self.done.pop()
             self.draft.add(seconds, text)

@@ -12,12 +12,12 @@ from harness.core import errors
 from harness.core.errors import MachineError, QemuCheckError
 from harness.core.progress import plain_progress
 from harness.core.store import Store
-from harness.host.debian import qemu_7_2
 from harness.suite.target import parse_target
 from harness.vm import tags_in_dram as tagram
 from harness.vm.emulator_check import check_emulator
 from harness.vm.qemu import find_qemu
 from harness.vm.spec import machine as find_machine
+from tests.support.old_qemu import qemu_7_2
 
 if TYPE_CHECKING:
     import subprocess
