@@ -13,7 +13,7 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from harness.core import errors
-from harness.core.paths import cache_root
+from harness.core.paths import cache_root, repository_root
 from harness.core.progress import Progress, TerminalProgress, plain_progress
 from harness.guest import shell as interactive
 from harness.guest.attach import Attached
@@ -23,6 +23,7 @@ from harness.host import doctor
 from harness.jobs import known_bad as knownbad
 from harness.jobs import validate
 from harness.jobs.leave import leave_with
+from harness.kernel import locate_kernel
 from harness.suite.gather import run_program
 from harness.suite.program import file_program
 from harness.suite.report_files import REPORT
@@ -98,7 +99,7 @@ def doctor_command() -> int:
 def build_command(kernel: str) -> int:
     """Builds KERNEL and prints where it is."""
     with _progress() as progress:
-        built = Session(cache_root(), progress).kernel(kernel)
+        built = Session(cache_root(), progress).kernel(locate_kernel(kernel, repository_root()))
     click.echo(f"{built.name} {built.release} {built.key}\n{built.image}")
     return errors.OK
 

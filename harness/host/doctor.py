@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 CACHE_GB = 6.0
 # Two guests of 1 GiB at once (pytest -n 2), each with QEMU's own 0.3, and a build.
 MEMORY_GB = 4.0
-SHARED_MEMORY = Path("/dev/shm")
 MEMINFO = Path("/proc/meminfo")
 
 

@@ -23,13 +23,12 @@ from harness.guest.template import BOOT_SECONDS, Template, wait_ready
 from harness.jobs.costs import costs
 from harness.jobs.leave import leave_with
 from harness.jobs.pressure import hold_pressure
-from harness.kernel import Kernel, resolve
+from harness.kernel import Kernel, locate_kernel, obtain_kernel
 from harness.suite.session import Session
-from harness.suite.target import Target
+from harness.suite.target import parse_target
 from harness.vm.geometry import PAGE
 from harness.vm.qemu_args import Memory
 from harness.vm.run_disk import RunKeys
-from harness.vm.spec import machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +103,7 @@ def build_times() -> tuple[float, float, float]:
     with _scratch_cache() as cache:
 
         def build(argument: str) -> Kernel:
-            return resolve(argument, root=repository_root(), cache=cache, progress=progress)
+            return obtain_kernel(locate_kernel(argument, repository_root()), cache, progress)
 
         nothing = _timed(lambda: build("stock"))
         tree = cache / "bench-tree"
@@ -126,7 +125,7 @@ def build_times() -> tuple[float, float, float]:
 def main(*, builds: bool, reuse: bool) -> None:
     """Prints a table of the harness's own speeds on this machine."""
     session = Session(cache_root(), plain_progress())
-    template = session.prepare(Target("stock", machine("emulator")))
+    template = session.prepare(parse_target("stock", "emulator"))
     running, answered = clone_times(session, template)
     cold = cold_boot_time(template)
     rows = [
@@ -135,7 +134,7 @@ def main(*, builds: bool, reuse: bool) -> None:
         ("cold boot to first exec answered", f"{cold:.2f} s"),
         ("clone / cold boot, to first exec", f"{answered / cold:.2f}"),
     ]
-    dram = session.prepare(Target("stock", machine("dram")))
+    dram = session.prepare(parse_target("stock", "dram"))
     dram_running, _ = clone_times(session, dram)
     audited, paused, tagged = audit_time(session, dram)
     rows += [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import HarnessError
 from harness.core.paths import repository_root
+from harness.kernel import locate_kernel
 from harness.report.model import Figure
 from harness.vm.spec import machine
 
@@ -69,7 +70,7 @@ def costs(session: Session) -> tuple[Figure, ...]:
 def _measure(session: Session, kernel: str, name: str, modes: list[str]) -> dict[str, float]:
     spec = dataclasses.replace(machine(name), name=f"{name} (icount)", cpus=1, icount=True)
     session.check(spec)
-    template = session.template(session.kernel(kernel), spec)
+    template = session.template(session.kernel(locate_kernel(kernel, repository_root())), spec)
     program = compile_program(session.programs, [repository_root() / PROGRAM], PROBE_FLAGS)
     found: dict[str, float] = {}
     for mode in modes:  # a guest each: what one leaves behind is no part of the next

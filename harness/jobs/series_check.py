@@ -27,10 +27,12 @@ from harness.jobs.leave import leave_with
 from harness.jobs.series_binding import BINDINGS, check_bindings
 from harness.jobs.series_prefix import series_files, warnings, write_prefix
 from harness.jobs.series_style import EXCEPTIONS, check_style, read_exceptions
+from harness.kernel import RecipeKernel, locate_kernel
 from harness.kernel.base import find_origin, pristine
-from harness.kernel.locate import DEFAULT_RECIPE, build_place, link_tree
+from harness.kernel.locate import DEFAULT_RECIPE
 from harness.kernel.patches import Patch, apply_patches, read_patches
 from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
+from harness.kernel.workspace import build_place, link_tree
 from harness.suite.session import Session
 
 if TYPE_CHECKING:
@@ -94,10 +96,11 @@ class Prefixes:
     def check(self, number: int) -> list[str]:
         """Return what is wrong with the kernel of the first ``number`` patches."""
         if self._known is None:
-            self._known = warnings(self._session.kernel(self._parent.name))
+            self._known = warnings(self._session.kernel(RecipeKernel(self._parent)))
         place = write_prefix(self._recipe, self._parent, number, self._scratch)
         try:
-            said = sorted(warnings(self._session.kernel(str(place))) - self._known)
+            kernel = self._session.kernel(locate_kernel(str(place), repository_root()))
+            said = sorted(warnings(kernel) - self._known)
             plan = validate.prepare(self._session, [str(place)], None)
         except (BuildError, ConfigError, BootError) as error:
             return [str(error), *error.details.splitlines()[-10:]]

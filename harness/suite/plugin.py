@@ -19,7 +19,7 @@ import pytest
 from harness.core.errors import HarnessError
 from harness.core.paths import cache_root, repository_root
 from harness.core.progress import Silent, plain_progress
-from harness.kernel.locate import sweep_build
+from harness.kernel.workspace import sweep_build
 from harness.report import terminal
 from harness.suite import collect
 from harness.suite.report_files import ReportFiles

@@ -8,12 +8,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ImageError, UsageError
-from harness.core.paths import repository_root
 from harness.core.store import Store
 from harness.guest.guest import Guest
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
-from harness.kernel import Kernel, resolve
+from harness.kernel import Kernel, KernelSource, obtain_kernel
 from harness.vm.emulator_check import check_emulator
 from harness.vm.qemu import Qemu, find_qemu, require_version
 from harness.vm.run_disk import RunKeys
@@ -36,7 +35,7 @@ class Session:
         self.programs = Store(cache, "programs", progress)
         self._qemu_binary = qemu_binary
         self._boards: dict[MachineSpec, Board] = {}
-        self._prepared: dict[tuple[str, MachineSpec, str], Template] = {}
+        self._prepared: dict[tuple[Target, str], Template] = {}
         self._keys = RunKeys.generate()
 
     @functools.cached_property
@@ -44,9 +43,9 @@ class Session:
         """The QEMU of this run. QemuMissingError when there is none."""
         return find_qemu(self._qemu_binary)
 
-    def kernel(self, argument: str) -> Kernel:
-        """The kernel that ``argument`` names, built if need be."""
-        return resolve(argument, root=repository_root(), cache=self.cache, progress=self.progress)
+    def kernel(self, source: KernelSource) -> Kernel:
+        """Return the kernel of ``source``; it is built if the cache does not have it."""
+        return obtain_kernel(source, self.cache, self.progress)
 
     def check(self, spec: MachineSpec) -> None:
         """The emulator check; raises QemuCheckError or QemuTooOldError."""
@@ -85,7 +84,7 @@ class Session:
 
         ``append``: more words for the kernel's command line.
         """
-        key = (target.kernel, target.machine, append)
+        key = (target, append)
         if key not in self._prepared:
             self.check(target.machine)
             kernel = self.kernel(target.kernel)

@@ -19,6 +19,7 @@ import pytest
 from harness.core.paths import cache_root
 from harness.core.store import Store
 from harness.guest.template import obtain_template
+from harness.suite.target import parse_target
 from harness.verdict.splat import find_splats
 from harness.vm.device_tree import COMPATIBLE
 from harness.vm.spec import machine
@@ -179,7 +180,7 @@ def boot(session: Session, directory: Path, name: str, tell: Callable[[fdt.FDT],
     liar = dataclasses.replace(spec, name=f"{HONEST} ({name})")
     board = dataclasses.replace(honest, spec=liar, device_tree=blob)
     store = Store(directory, "templates", session.progress)
-    kernel = session.kernel(KERNEL)
+    kernel = session.kernel(parse_target(KERNEL, None).kernel)
     return session.guest(obtain_template(store, board, kernel, session.image, session.progress))
 
 

@@ -12,11 +12,12 @@ from harness.core import errors
 from harness.core.errors import MachineError, QemuCheckError
 from harness.core.progress import plain_progress
 from harness.core.store import Store
-from harness.host.debian import qemu_7_2
+from harness.suite.target import parse_target
 from harness.vm import tags_in_dram as tagram
 from harness.vm.emulator_check import check_emulator
 from harness.vm.qemu import find_qemu
 from harness.vm.spec import machine as find_machine
+from tests.support.old_qemu import qemu_7_2
 
 if TYPE_CHECKING:
     import subprocess
@@ -88,6 +89,8 @@ def test_tags_elsewhere_are_seen(
     with pytest.raises(QemuCheckError, match="the guest set are not in DRAM at 0x78600000 and 5"):
         run_check(harness_session, board)
     # Nor does a guest start there: this is seen before its first instruction.
-    template = harness_session.template(harness_session.kernel("stock"), board.spec)
+    template = harness_session.template(
+        harness_session.kernel(parse_target("stock", None).kernel), board.spec
+    )
     with pytest.raises(MachineError, match="0 of 1 regions are in place"):
         harness_session.guest(template)

@@ -13,6 +13,7 @@ import pytest
 
 from harness.core.errors import BootError, GuestLostError, QemuDiedError
 from harness.guest import template as templates
+from harness.kernel import ImageKernel
 from harness.suite import collect as recording
 from harness.suite.gather import run_program
 from harness.verdict.judge import Status
@@ -45,14 +46,14 @@ def test_silent_hang(
     monkeypatch.setattr(templates, "BOOT_SECONDS", 3.0)
     image = write_image(tmp_path / "Image", WFI_LOOP)
     with pytest.raises(BootError, match=r"silent for 3 s.*no output from the kernel") as caught:
-        harness_session.template(harness_session.kernel(str(image)), machine)
+        harness_session.template(harness_session.kernel(ImageKernel(image)), machine)
     assert "PC=" in caught.value.details
 
 
 def test_reboot_loop(tmp_path: Path, machine: MachineSpec, harness_session: Session) -> None:
     image = write_image(tmp_path / "Image", PSCI_SYSTEM_RESET)
     with pytest.raises(BootError, match="it reset the machine"):
-        harness_session.template(harness_session.kernel(str(image)), machine)
+        harness_session.template(harness_session.kernel(ImageKernel(image)), machine)
 
 
 def test_panic_in_mid_test(guest: Guest, request: pytest.FixtureRequest) -> None:

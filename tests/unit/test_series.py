@@ -96,7 +96,7 @@ def test_a_warning_is_known_whatever_its_line(tmp_path: Path) -> None:
         directory = tmp_path / name
         directory.mkdir()
         (directory / BUILD_LOG).write_text(log)
-        return Kernel(name, "0", directory, directory, None, None, None, "6.12", None, "for a test")
+        return Kernel(name, "0", directory, directory, None, None, "6.12", None, "for a test")
 
     old = kernel("old", "  CC mm/a.o\n../mm/a.c:10:5: warning: unused\n")
     new = kernel("new", "../mm/a.c:12:5: warning: unused\n../mm/b.c:1:2: warning: unused\n")

@@ -14,7 +14,6 @@ import pytest
 
 from harness.core.errors import ArtifactError, NetworkError, SetupError
 from harness.core.progress import Silent
-from harness.core.store import Store
 from harness.host import debian as debs
 
 Shim = Callable[[str, str], Path]
@@ -187,37 +186,3 @@ def test_unpack_a_truncated_file(tmp_path: Path) -> None:
     package.path.write_bytes(package.path.read_bytes()[:-100])
     with pytest.raises(ArtifactError, match="does not unpack"):
         debs.unpack([package], tmp_path / "tree")
-
-
-def test_qemu_7_2_runs_with_the_loader_and_libraries_that_it_brings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unpack(_packages: object, root: Path) -> None:
-        loader = root / "lib64/ld-linux-x86-64.so.2"
-        loader.parent.mkdir(parents=True)
-        loader.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
-        loader.chmod(0o755)
-        (root / "usr/lib/x86_64-linux-gnu").mkdir(parents=True)
-
-    asked: list[debs.DebSet] = []
-    monkeypatch.setattr(debs, "fetch", lambda wanted, *_: asked.append(wanted))
-    monkeypatch.setattr(debs, "unpack", unpack)
-    store = Store(tmp_path, "qemu", Silent())
-    program = debs.qemu_7_2(store, tmp_path, Silent())
-    link = tmp_path / "link"
-    link.symlink_to(program)
-    said = subprocess.run([link, "-m", "a b"], capture_output=True, text=True, check=True).stdout
-    root = program.parent / "root"
-    assert said.splitlines() == [
-        "--library-path",
-        f"{root}/usr/lib/x86_64-linux-gnu",
-        f"{root}/usr/bin/qemu-system-aarch64",
-        "-L",
-        f"{root}/usr/share/qemu",
-        "-m",
-        "a b",
-    ]
-    debs.qemu_7_2(store, tmp_path, Silent())
-    assert [(wanted.suite, wanted.packages) for wanted in asked] == [
-        ("bookworm", ("qemu-system-arm",))
-    ]
