@@ -158,7 +158,10 @@ class TestNewRecord:
         commit(checkout, guest__probes__swap__pressure="2")
         second = identity()
         commit(checkout, guest__probes__swap__pressure_more="2")
-        assert len({first, second, identity()}) == 3
+        third = identity()
+        git(checkout, "mv", "guest/probes/swap/pressure", "guest/probes/swap/pressure_2")
+        commit(checkout)
+        assert len({first, second, third, identity()}) == 4
         assert records.object_ids(checkout, "HEAD", ["guest/*/none*"]) == {"guest/*/none*": None}
 
     @pytest.mark.parametrize("when", ["before", "meanwhile"])
