@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""jobs"""
+"""What the commands do.
+
+``records`` defines the JSON file that a measurement leaves in ``docs/records/`` and adds such
+files up; ``figures`` makes ``docs/figures.md`` from them and measures the source code itself.
+"""
