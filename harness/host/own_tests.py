@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKS = {
     "lint": ["ruff", "check", "harness", "tests", "guest"],
     "format": ["ruff", "format", "--check", "harness", "tests", "guest"],
+    "imports": ["lint-imports", "--no-cache", "--no-logo"],
+    "dead code": ["vulture"],
     "types": ["mypy"],
     "unit tests": ["pytest", "-n", "2", "tests/unit"],
     # Built before the suite's two workers wait for it, so that its progress is seen.
