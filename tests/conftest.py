@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
             errors="replace",
             timeout=timeout,
             check=False,
-            cwd=repository_root(),
+            cwd=resources(),
             env={**os.environ, **env},
         )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.core import ktap
 from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import AuditError, GuestLostError, UsageError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.verdict import counters
 from harness.verdict.audit import learn, unauditable
 from harness.verdict.decode import Symbolizer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from harness.kernel import Kernel
     from harness.suite.head_comment import Probe
 
-LIBRARY = repository_root() / "guest" / "lib"
+LIBRARY = resources() / "guest" / "lib"
 SNAPSHOT_SECONDS = 120.0
 LOOKS = 3
 _MARK = "=== mte-harness "

@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ImageError, UsageError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.core.store import Store
 from harness.guest.guest import Guest
 from harness.guest.root_image import GuestImage, obtain_image
@@ -45,7 +45,7 @@ class Session:
 
     def kernel(self, argument: str) -> Kernel:
         """The kernel that ``argument`` names, built if need be."""
-        return resolve(argument, root=repository_root(), cache=self.cache, progress=self.progress)
+        return resolve(argument, root=resources(), cache=self.cache, progress=self.progress)
 
     def check(self, spec: MachineSpec) -> None:
         """The emulator check; raises QemuCheckError or QemuTooOldError."""

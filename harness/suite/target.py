@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.kernel.recipe import load_recipe, recipe_path
 from harness.vm.spec import machine, machine_names
 
@@ -35,7 +35,7 @@ def parse_target(argument: str, chosen: str | None) -> Target:
     if at and name in machine_names():
         return Target(kernel, machine(name))
     if chosen is None:
-        root = repository_root()
+        root = resources()
         path = recipe_path(argument, root)
         chosen = load_recipe(path, root).machine if path else None
     return Target(argument, machine(chosen or DEFAULT_MACHINE))

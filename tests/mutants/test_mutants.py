@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.gather import run_probe
 from harness.suite.head_comment import Probe, discover
 from harness.suite.target import parse_target
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.guest.template import Template
     from harness.suite.session import Session
 
-ROOT = repository_root()
+ROOT = resources()
 PROBES = {probe.name: probe for probe in discover(ROOT / "guest" / "probes")}
 # The recipe with each table, and the parameter that chooses.
 PARAMETERS = {"mutants": "mte_mutant", "reuse-mutants": "metadata_mutant"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.gather import run_probe
 from harness.suite.head_comment import discover
 from harness.suite.target import parse_target
@@ -18,7 +18,7 @@ LEAK = 5  # kernel-configs/reuse-mutants: the blocks of a large folio are not gi
 
 
 def test_a_leaked_block_fails_any_probe(harness_session: Session) -> None:
-    probes = {probe.name: probe for probe in discover(repository_root() / "guest" / "probes")}
+    probes = {probe.name: probe for probe in discover(resources() / "guest" / "probes")}
     probe = probes["thp_fresh"]
     target = parse_target("reuse-mutants", None)
     kernel = harness_session.kernel(target.kernel)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.gather import run_probe
 from harness.suite.head_comment import Probe, discover
 from harness.suite.target import parse_target
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEBUG = "tag-storage-debug"
 PROBES = [
     probe
-    for probe in discover(repository_root() / "guest" / "probes")
+    for probe in discover(resources() / "guest" / "probes")
     if probe.area in {"swap", "thp", "migrate", "pressure", "reuse", "copy"}
 ]
 

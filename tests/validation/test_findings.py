@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.ktap import Outcome
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite import collect as recording
 from harness.suite.gather import missing_needs, run_source
 from harness.suite.head_comment import Probe, discover
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.kernel import Kernel
     from harness.suite.session import Session
 
-FINDINGS = discover(repository_root() / "guest" / "findings")
+FINDINGS = discover(resources() / "guest" / "findings")
 AFFECTED = ("6.12.117",)
 
 
