@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.core.paths import cache_root, repository_root
+from harness.core.paths import cache_root, resources
 from harness.core.progress import Silent, plain_progress
 from harness.kernel.locate import sweep_build
 from harness.suite import collect as recording
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from harness.kernel import Kernel
     from harness.vm.spec import MachineSpec
 
-VALIDATION = repository_root() / "tests" / "validation"
+VALIDATION = resources() / "tests" / "validation"
 DEFAULT_SECONDS = 60.0
 SESSION = pytest.StashKey[Session]()
 KEPT = pytest.StashKey["list[Guest]"]()
@@ -93,7 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--keep-guest waits for a person: run it without -n")
     if not config.getoption("--qemu"):
         return
-    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and VALIDATION.is_dir():
+    if config.args_source is not pytest.Config.ArgsSource.ARGS and VALIDATION.is_dir():
         config.args[:] = [str(VALIDATION)]
     worker = hasattr(config, "workerinput")
     config.stash[SESSION] = Session(
