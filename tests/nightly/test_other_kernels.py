@@ -20,7 +20,7 @@ from harness.suite.head_comment import discover
 from harness.verdict.judge import Status
 from harness.verdict.splat import find_splats
 from harness.vm.spec import machine
-from tests.nightly.held import hold_and_complain
+from tests.support.held_pressure import hold_and_complain
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.suite.target import parse_target
-from tests.nightly import stress
-from tests.nightly.held import hold_and_complain
+from tests.support import stress
+from tests.support.held_pressure import hold_and_complain
 
 if TYPE_CHECKING:
     from harness.suite.session import Session

@@ -15,8 +15,8 @@ import pytest
 
 from harness.core import errors
 from harness.core.paths import resources
-from tests.conftest import COMMAND
-from tests.system.conftest import emulators
+from tests.support.command import COMMAND
+from tests.support.emulators import emulators
 
 if TYPE_CHECKING:
     from collections.abc import Callable

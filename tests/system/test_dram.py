@@ -23,7 +23,7 @@ from harness.verdict.audit import Audit, Expected, Kind
 from harness.verdict.flag_bits import KPF_ARCH_2
 from harness.verdict.judge import Status
 from harness.vm.geometry import PAGE
-from tests.conftest import few
+from tests.support.few import few
 
 if TYPE_CHECKING:
     import subprocess
