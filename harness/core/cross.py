@@ -10,7 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from harness.core.errors import BuildError, CompilerMissingError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ CURE = (
     "Debian: apt-get install gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross, or run "
     "scripts/validate"
 )
-INCLUDE = repository_root() / "guest" / "include"
+INCLUDE = resources() / "guest" / "include"
 # Static: the probe runs in any arm64 guest, whatever its C library. -O1 keeps a
 # probe's loads and stores where its author wrote them and still compiles fast.
 PROBE_FLAGS = (

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.core.errors import ArtifactError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.jobs import records
 from harness.jobs.costs import OPERATIONS
 from harness.jobs.records import FIGURES, KINDS, Record, Sum
@@ -287,7 +287,7 @@ def _lines(root: Path, *patterns: str) -> int:
 @click.option("--check", is_flag=True, help="Write nothing; fail unless the page is up to date.")
 def figures_command(*, check: bool) -> None:
     """Make docs/figures.md from the records in docs/records/."""
-    root = repository_root()
+    root = resources()
     if not check:
         click.echo(write_figures(root))
     elif not check_figures(root):
@@ -306,7 +306,7 @@ def record_group() -> None:
 )
 def record_code_command(unit_seconds: float, files_passed: int) -> None:
     """Record lines, import cycles, duplicates and README size of this checkout."""
-    root = repository_root()
+    root = resources()
     record = code_record(
         root,
         unit_seconds=unit_seconds,

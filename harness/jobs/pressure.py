@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import HarnessError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.verdict.audit import Expected
 from harness.vm.geometry import TAGS
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.core.store import Store
     from harness.guest.guest import Guest
 
-SOURCE = repository_root() / "guest" / "probes" / "pressure.c"
+SOURCE = resources() / "guest" / "probes" / "pressure.c"
 OUTPUT = "/tmp/pressure.out"
 # struct record of pressure.c
 RECORD = np.dtype(

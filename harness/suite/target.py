@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.errors import RecipeError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.kernel import KernelSource, RecipeKernel, locate_kernel
 from harness.vm.spec import machine, machine_names
 
@@ -32,7 +32,7 @@ def parse_target(argument: str, chosen: str | None) -> Target:
     Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. Raises UsageError
     for a kernel or machine that does not exist, RecipeError for a recipe that is wrong.
     """
-    root = repository_root()
+    root = resources()
     kernel, at, name = argument.rpartition("@")
     # The name of a directory may have an @ in it.
     if at and name in machine_names():

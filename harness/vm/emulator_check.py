@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from harness.core import ktap
 from harness.core.cross import BARE_FLAGS, compile_program
 from harness.core.errors import QemuCheckError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.vm import tags_in_dram as tagram
 from harness.vm.dram import Ram
 from harness.vm.dram_view import Dram
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.core.store import Store
     from harness.vm.virtual_machine import Board
 
-SOURCE = repository_root() / "guest" / "emulator-check"
+SOURCE = resources() / "guest" / "emulator-check"
 SECONDS = 60
 # left[] and found[] of check.c: the page frames that it tags, and that it looks at.
 LEFT = tuple(address // PAGE for address in (0x4C000000, 0x55000000, 0x7E000000))

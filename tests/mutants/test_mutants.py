@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.gather import run_program
 from harness.suite.head_comment import Probe, discover
 from harness.suite.program import probe_program
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
 
-ROOT = repository_root()
+ROOT = resources()
 PROBES = {probe.name: probe for probe in discover(ROOT / "guest" / "probes")}
 # The recipe with each table, and the parameter that chooses.
 PARAMETERS = {"mutants": "mte_mutant", "reuse-mutants": "metadata_mutant"}

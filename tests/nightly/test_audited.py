@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.gather import run_program
 from harness.suite.head_comment import discover
 from harness.suite.program import probe_program
@@ -19,7 +19,7 @@ LEAK = 5  # kernel-configs/reuse-mutants: the blocks of a large folio are not gi
 
 
 def test_a_leaked_block_fails_any_probe(launch: Launcher, harness_session: Session) -> None:
-    probes = {probe.name: probe for probe in discover(repository_root() / "guest" / "probes")}
+    probes = {probe.name: probe for probe in discover(resources() / "guest" / "probes")}
     program = probe_program(probes["thp_fresh"], harness_session.programs)
     for number, status in ((0, Status.PASS), (LEAK, Status.FAIL)):
         append = f"metadata_mutant={number}"

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.deadline import Deadline
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.head_comment import discover
 from harness.verdict.splat import find_splats
 from harness.vm.spec import machine
-from tests.nightly.held import hold_and_complain
+from tests.support.held_pressure import hold_and_complain
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 STORAGE_KB = 32 * 1024
 # What reading /proc/meminfo twice may differ by.
 SLACK_KB = 1024
-PROGRAMS = repository_root() / "tests" / "nightly" / "programs"
-PROBES = {probe.name: probe for probe in discover(repository_root() / "guest" / "probes")}
+PROGRAMS = resources() / "tests" / "nightly" / "programs"
+PROBES = {probe.name: probe for probe in discover(resources() / "guest" / "probes")}
 # A way of each kind that a page with tags can go.
 ORDINARY = ["zero_anon", "cow_fork", "swap_roundtrip", "swap_shmem", "thp_split", "migrate_page"]
 REUSE = sorted(probe.name for probe in PROBES.values() if probe.area == "reuse")

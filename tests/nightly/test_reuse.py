@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.nightly.held import hold_and_complain
+from tests.support.held_pressure import hold_and_complain
 
 if TYPE_CHECKING:
     from harness.suite.fixtures import Launcher

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.head_comment import Probe, discover
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEBUG = "tag-storage-debug"
 PROBES = [
     probe
-    for probe in discover(repository_root() / "guest" / "probes")
+    for probe in discover(resources() / "guest" / "probes")
     if probe.area in {"swap", "thp", "migrate", "pressure", "reuse", "copy"}
 ]
 

@@ -15,7 +15,7 @@ import pytest
 
 from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import HarnessError, UsageError
-from harness.core.paths import cache_root, repository_root
+from harness.core.paths import cache_root, resources
 from harness.jobs.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
 from harness.suite.gather import run_source
 from harness.suite.target import parse_target
@@ -23,7 +23,7 @@ from harness.verdict.audit import Audit, Expected, Kind
 from harness.verdict.flag_bits import KPF_ARCH_2
 from harness.verdict.judge import Status
 from harness.vm.geometry import PAGE
-from tests.conftest import few
+from tests.support.few import few
 
 if TYPE_CHECKING:
     import subprocess
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.guest.guest import Guest
     from harness.suite.session import Session
 
-PROGRAMS = repository_root() / "tests" / "system" / "programs"
+PROGRAMS = resources() / "tests" / "system" / "programs"
 ATTEMPTS = 3
 TAGS = bytes((i * 7 + 3) & 15 for i in range(256))
 

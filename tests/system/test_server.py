@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.gather import run_source
 from harness.verdict.judge import Status
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.guest.guest import Guest
     from harness.suite.session import Session
 
-PROGRAM = repository_root() / "tests" / "system" / "programs" / "pass.c"
+PROGRAM = resources() / "tests" / "system" / "programs" / "pass.c"
 MARGIN_KB = 512  # half of what AnonPages may grow by (harness/verdict/counters.py)
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.core.errors import ArtifactError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.jobs import figures, records
 from harness.jobs.records import KINDS, Host, Inputs, Record, Value
 
@@ -47,7 +47,7 @@ def row(page: str, what: str) -> list[str]:
 
 class TestPage:
     def test_the_page_of_this_repository_is_what_its_records_give(self) -> None:
-        assert figures.check_figures(repository_root()), "run `mte-harness figures`"
+        assert figures.check_figures(resources()), "run `mte-harness figures`"
 
     def test_an_altered_figure_is_found(self, tmp_path: Path) -> None:
         records.save(record(1), tmp_path)
@@ -240,7 +240,7 @@ class TestCode:
 class TestCommands:
     @pytest.fixture
     def root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(figures, "repository_root", lambda: tmp_path)
+        monkeypatch.setattr(figures, "resources", lambda: tmp_path)
         records.save(record(1), tmp_path)
         return tmp_path
 

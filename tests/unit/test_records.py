@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.core.errors import ArtifactError, UsageError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.jobs import records
 from harness.jobs.records import KINDS, RECORDS, Host, Inputs, Record, Value
 
@@ -192,7 +192,7 @@ class TestNewRecord:
     @pytest.mark.parametrize("kind", KINDS)
     def test_each_path_of_a_kind_is_in_the_repository(self, kind: str) -> None:
         patterns = [pattern.format(recipe="stock") for pattern in KINDS[kind]]
-        found = records.object_ids(repository_root(), "HEAD", patterns)
+        found = records.object_ids(resources(), "HEAD", patterns)
         assert [pattern for pattern in patterns if found[pattern] is None] == []
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import RecipeError, SourceError, UsageError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.jobs.series_check import RELEVANT
 from harness.jobs.series_prefix import BUILD_LOG, series_files, warnings, write_prefix
 from harness.jobs.series_style import Exceptions, check_style, read_exceptions
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from harness.kernel.recipe import Recipe
 
-ROOT = repository_root()
+ROOT = resources()
 
 
 def recipe(name: str) -> Recipe:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import RecipeError, UsageError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.kernel import RecipeKernel, TreeKernel, locate_kernel
 from harness.kernel.recipe import recipe_names
 from harness.suite.target import parse_target, recipe_machine
@@ -29,7 +29,7 @@ def test_which_machine_is_taken(tmp_path: Path) -> None:
     assert parse_target(recipe, "emulator").machine.name == "emulator"
     target = parse_target(f"{recipe}@dram", "emulator")
     assert target.machine.name == "dram/carveout"
-    assert target.kernel == locate_kernel(recipe, repository_root())
+    assert target.kernel == locate_kernel(recipe, resources())
 
 
 def test_an_at_in_a_path(tmp_path: Path) -> None:
@@ -58,13 +58,13 @@ def test_unknown_machine_of_an_inherited_recipe_names_the_file_that_asks_for_it(
     ):
         directory.mkdir(parents=True)
         (directory / "kernel.toml").write_text(text)
-    monkeypatch.setattr("harness.suite.target.repository_root", lambda: tmp_path)
+    monkeypatch.setattr("harness.suite.target.resources", lambda: tmp_path)
     with pytest.raises(RecipeError, match=r"parent/kernel.toml:2: there is no machine"):
         parse_target("heir", None)
 
 
 def test_every_recipe_of_the_repository_asks_for_a_machine_that_exists() -> None:
-    root = repository_root()
+    root = resources()
     names = recipe_names(root)
     assert "tag-storage" in names
     for name in names:

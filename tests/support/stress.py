@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Debian's stress-ng in the guest: the program, and of the libraries those that it needs."""
+"""Debian's stress-ng in a guest, with the shared libraries that the guest image lacks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _needed(path: Path) -> list[str]:
 
 
 def _files(tree: Path) -> list[Path]:
-    """The program and its libraries, but for those of the guest image's own C library."""
+    """Return the program and the libraries of ``tree`` that it needs, also indirectly."""
     libraries = {path.name: path for path in tree.rglob("*.so*")}
     wanted, found = [tree / "usr/bin" / PROGRAM], []
     while wanted:
@@ -45,7 +45,7 @@ def _files(tree: Path) -> list[Path]:
 
 
 def archive(session: Session) -> Path:
-    """A tar file with all that has to be in one directory."""
+    """Return a tar file of the program and its libraries, all in one directory; it is cached."""
 
     def make(directory: Path) -> None:
         wanted = debs.DebSet("bookworm", "arm64", (PROGRAM,))
@@ -61,14 +61,14 @@ def archive(session: Session) -> Path:
 
 
 def install(guest: Guest, session: Session) -> None:
-    """Puts it where `start` finds it."""
+    """Unpack stress-ng below PLACE in the guest."""
     guest.push(archive(session), "/root/stress.tar")
     done = guest.exec(f"mkdir {PLACE} && tar -xf /root/stress.tar -C {PLACE}; rm /root/stress.tar")
     assert done.status == 0, done
 
 
 def start(guest: Guest, *words: str) -> None:
-    """Runs it in the background."""
+    """Run stress-ng with these arguments in the background."""
     line = shlex.join(["./" + PROGRAM, *words])
     guest.exec(
         f"cd {PLACE}; (LD_LIBRARY_PATH={PLACE} {line} > {OUTPUT} 2>&1 < /dev/null; "
@@ -77,7 +77,7 @@ def start(guest: Guest, *words: str) -> None:
 
 
 def finish(guest: Guest, seconds: float) -> tuple[str, str]:
-    """Waits until it ends; its status and output."""
+    """Wait until stress-ng ends; return its exit status and its output."""
     done = guest.exec(
         f"until [ -e {STATUS} ]; do sleep 0.5; done; cat {STATUS}; cat {OUTPUT}", timeout=seconds
     )

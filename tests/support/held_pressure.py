@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pressure program, held at its end, and all that can be said against what is seen then."""
+"""The pressure program, held at its end, and the faults found in its memory and the kernel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.jobs.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, hold_pressure
 from harness.verdict.splat import find_splats
-from tests.conftest import few
+from tests.support.few import few
 
 if TYPE_CHECKING:
     from harness.core.store import Store
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def hold_and_complain(guest: Guest, programs: Store, *, seed: int, seconds: int) -> list[str]:
-    """What program, auditor and kernel complain of: nothing, if all is well."""
-    guest.audit()  # what it has to learn about the kernel takes memory of the guest's
+    """Run the program, then return the faults that it, the audit and the kernel log report."""
+    guest.audit()  # the first audit learns page-flag bits, with a helper that needs guest memory
     held = hold_pressure(guest, programs, seed=seed, seconds=seconds)
     audit = guest.audit(held.expected())
     storage = guest.dram.storage_frames()
-    # At the end there may be none: its last phases empty storage, and files fill it.
+    # Counted over the whole run: at its end tag storage may hold no page of the program.
     assert held.in_storage > 1000, f"{held.in_storage} pages in tag storage: nothing is tested"
     assert audit.expected > 10_000, audit.text()
     complaints = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The way out of every command: a documented exit status, and never a traceback."""
+"""The exit status of every command: a documented one, and a traceback only in a log."""
 
 from __future__ import annotations
 
@@ -18,18 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def _internal_error() -> int:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="mte-harness-", suffix=".log", delete=False
-    ) as log:
-        traceback.print_exc(file=log)
-    cause = traceback.format_exc().splitlines()[-1]
-    click.echo(f"mte-harness: a bug in the harness: {cause} (traceback in {log.name})", err=True)
-    return errors.INTERNAL
-
-
-def leave_with(command: Callable[[], int | None]) -> NoReturn:
-    """Runs a command and exits with the status that it returns, or that of its error."""
+def exit_with_status(command: Callable[[], int | None]) -> NoReturn:
+    """Run ``command`` and exit with the status that it returns, or with that of its error."""
     unwind_on_sigterm()
     try:
         status = command() or errors.OK
@@ -44,6 +34,17 @@ def leave_with(command: Callable[[], int | None]) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("mte-harness: interrupted", err=True)
         status = errors.INTERRUPTED
-    except Exception:  # noqa: BLE001 - the last resort, which says where the traceback is
+    except Exception:  # noqa: BLE001 - any other exception is a bug of ours
         status = _internal_error()
     sys.exit(status)
+
+
+def _internal_error() -> int:
+    """Write the traceback of the current exception to a log; return the exit status."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="mte-harness-", suffix=".log", delete=False
+    ) as log:
+        traceback.print_exc(file=log)
+    cause = traceback.format_exc().splitlines()[-1]
+    click.echo(f"mte-harness: a bug in the harness: {cause} (traceback in {log.name})", err=True)
+    return errors.INTERNAL
