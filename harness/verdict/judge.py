@@ -19,7 +19,7 @@ from harness.verdict.result import ProbeResult, Reason, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.verdict.evidence import Evidence, ProgramEnd
+    from harness.verdict.evidence import Evidence, ProgramEnd, TestEnd
 
 KSFT_SKIP = 4  # tools/testing/selftests/kselftest.h: exit status of a test that skipped itself
 
@@ -38,7 +38,7 @@ def judge(evidence: Evidence) -> ProbeResult:
         ]
         if program.known_bug:
             reasons = _excused(program, reasons)
-    if evidence.test and not (program and program.known_bug and reasons):
+    if evidence.test and not _repeats_known_bug(evidence.test, program, reasons):
         first, *details = evidence.test.text.splitlines() or [str(evidence.test.status)]
         reasons.append(Reason(evidence.test.status, first, tuple(details)))
     reasons.sort(key=lambda reason: reason.status.rank)
@@ -169,3 +169,8 @@ def _excused(program: ProgramEnd, reasons: list[Reason]) -> list[Reason]:
         dataclasses.replace(reason, status=Status.SKIP, text=known + reason.text)
         for reason in reasons
     ]
+
+
+def _repeats_known_bug(test: TestEnd, program: ProgramEnd | None, reasons: list[Reason]) -> bool:
+    """Return whether a test skipped itself (pytest.xfail()) over what ``reasons`` already tell."""
+    return bool(program and program.known_bug and reasons) and test.status is Status.SKIP
