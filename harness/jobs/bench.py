@@ -17,19 +17,20 @@ import click
 
 from harness.core.deadline import Deadline
 from harness.core.paths import cache_root, repository_root
-from harness.core.progress import Silent, plain_progress
+from harness.core.progress import plain_progress
 from harness.guest.ssh import SshConnection
-from harness.guest.template import BOOT_SECONDS, Template, wait_ready
+from harness.guest.template import Template, guest_files, wait_ready
 from harness.jobs.costs import costs
 from harness.jobs.leave import leave_with
 from harness.jobs.pressure import hold_pressure
 from harness.kernel import Kernel, resolve
 from harness.suite.session import Session
 from harness.suite.target import Target
+from harness.verdict.audit import audit
 from harness.vm.geometry import PAGE
-from harness.vm.qemu_args import Memory
+from harness.vm.qemu_args import ColdBoot, SavedMachine
 from harness.vm.run_disk import RunKeys
-from harness.vm.spec import machine
+from harness.vm.spec import find_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,17 +59,15 @@ def cold_boot_time(template: Template) -> float:
     for _ in range(BOOTS):
         with tempfile.TemporaryDirectory(dir=template.directory.parent) as scratch:
             started = time.monotonic()
-            with template.board.start(
-                template.kernel,
-                template.image,
-                keys.disk(),
-                Memory(Path(scratch) / "ram", shared=True),
-                Path(scratch),
-                Silent(),
-            ) as process:
-                wait_ready(process, template.kernel, BOOT_SECONDS)
-                connection = SshConnection(process.ssh_port(), keys, Deadline.after(60))
-                connection.exec("true", Deadline.after(60))
+            files = guest_files(template.kernel, template.image, keys)
+            start = ColdBoot(SavedMachine(Path(scratch)))
+            limits = template.limits
+            with template.machine.launch(start, files) as process:
+                wait_ready(process, template.kernel, limits)
+                connection = SshConnection(
+                    process.ssh_port(), keys, Deadline.after(limits.ssh_connect)
+                )
+                connection.exec("true", Deadline.after(limits.exec))
                 times.append(time.monotonic() - started)
                 connection.close()
     return statistics.median(times)
@@ -78,10 +77,10 @@ def audit_time(session: Session, template: Template) -> tuple[float, float, int]
     """Seconds for an audit with known tags, of them paused, and how many pages are tagged."""
     with session.guest(template) as guest:
         expected = hold_pressure(guest, session.programs, seed=1, seconds=2).expected()
-        guest.audit(expected)  # learns the page flags, once for a kernel
+        audit(guest, expected)  # learns the page flags, once for a kernel
         started = time.monotonic()
-        audit = guest.audit(expected)
-        return time.monotonic() - started, audit.seconds, audit.tagged
+        found = audit(guest, expected)
+        return time.monotonic() - started, found.seconds, found.tagged
 
 
 @contextmanager
@@ -126,7 +125,7 @@ def build_times() -> tuple[float, float, float]:
 def main(*, builds: bool, reuse: bool) -> None:
     """Prints a table of the harness's own speeds on this machine."""
     session = Session(cache_root(), plain_progress())
-    template = session.prepare(Target("stock", machine("emulator")))
+    template = session.prepare(Target("stock", find_machine("emulator")))
     running, answered = clone_times(session, template)
     cold = cold_boot_time(template)
     rows = [
@@ -135,7 +134,7 @@ def main(*, builds: bool, reuse: bool) -> None:
         ("cold boot to first exec answered", f"{cold:.2f} s"),
         ("clone / cold boot, to first exec", f"{answered / cold:.2f}"),
     ]
-    dram = session.prepare(Target("stock", machine("dram")))
+    dram = session.prepare(Target("stock", find_machine("dram")))
     dram_running, _ = clone_times(session, dram)
     audited, paused, tagged = audit_time(session, dram)
     rows += [

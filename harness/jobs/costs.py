@@ -14,13 +14,12 @@ from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import HarnessError
 from harness.core.paths import repository_root
 from harness.report.model import Figure
-from harness.vm.spec import machine
+from harness.vm.spec import find_machine
 
 if TYPE_CHECKING:
     from harness.suite.session import Session
 
 PROGRAM = "guest/bench/cost.c"
-SECONDS = 300.0
 # What each line of the program's output is, and the ratio to stock that we aim at.
 OPERATIONS = {
     "fault_plain": ("fault on an untagged page", "1.01"),
@@ -41,7 +40,7 @@ def costs(session: Session) -> tuple[Figure, ...]:
     """Measure `stock` on dram/carveout and `tag-storage` on dram/tag-storage, in 20 s or so."""
     stock = _measure(session, "stock", "dram/carveout", ["", "fill"])
     reuse = _measure(session, "tag-storage", "dram/tag-storage", ["", "fill", "evict"])
-    storage = sum(region.storage_size for region in machine("dram").tags) >> 10
+    storage = sum(region.storage_size for region in find_machine("dram").tags) >> 10
     gained = (reuse["filled_kib"] - stock["filled_kib"]) / storage
     figures = [
         Figure(
@@ -67,7 +66,7 @@ def costs(session: Session) -> tuple[Figure, ...]:
 
 
 def _measure(session: Session, kernel: str, name: str, modes: list[str]) -> dict[str, float]:
-    spec = dataclasses.replace(machine(name), name=f"{name} (icount)", cpus=1, icount=True)
+    spec = dataclasses.replace(find_machine(name), name=f"{name} (icount)", cpus=1, icount=True)
     session.check(spec)
     template = session.template(session.kernel(kernel), spec)
     program = compile_program(session.programs, [repository_root() / PROGRAM], PROBE_FLAGS)
@@ -75,7 +74,7 @@ def _measure(session: Session, kernel: str, name: str, modes: list[str]) -> dict
     for mode in modes:  # a guest each: what one leaves behind is no part of the next
         with session.guest(template) as guest:
             guest.push(program, "cost")
-            done = guest.exec(f"./cost {mode}", timeout=SECONDS)
+            done = guest.exec(f"./cost {mode}", timeout=session.limits.cost)
         if done.status != 0:
             raise HarnessError(f"{PROGRAM} {mode} failed on {kernel}", details=done.stderr)
         for line in done.stdout.splitlines():

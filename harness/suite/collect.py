@@ -24,7 +24,7 @@ from harness.report.model import (
     findings,
 )
 from harness.suite.head_comment import Probe
-from harness.verdict.audit import unauditable
+from harness.verdict.auditable import unauditable
 from harness.verdict.judge import Status
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _kernel(item: pytest.Item) -> Kernel | None:
 
 def _qemu(item: pytest.Item) -> str:
     template = _template(item)
-    return template.board.qemu.banner if template else ""
+    return template.machine.qemu.banner if template else ""
 
 
 def _status(report: pytest.TestReport, error: BaseException | None) -> Status:

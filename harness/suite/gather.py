@@ -14,7 +14,8 @@ from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import AuditError, GuestLostError, UsageError
 from harness.core.paths import repository_root
 from harness.verdict import counters
-from harness.verdict.audit import learn, unauditable
+from harness.verdict.audit import audit, learn
+from harness.verdict.auditable import unauditable
 from harness.verdict.decode import Symbolizer
 from harness.verdict.judge import Evidence, Lost, Verdict, judge
 from harness.verdict.splat import Splat, find_splats
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from harness.suite.head_comment import Probe
 
 LIBRARY = repository_root() / "guest" / "lib"
-SNAPSHOT_SECONDS = 120.0
 LOOKS = 3
 _MARK = "=== mte-harness "
 _READ = (
@@ -72,7 +72,7 @@ def snapshot(guest: Guest, *, tidy: bool = False) -> Snapshot:
     """Reads counters and taint; ``tidy`` first removes what probes may leave, and settles."""
     line = f"{_TIDY + counters.SETTLE if tidy else counters.REFRESH}; {_READ}"
     phase = "reading the kernel's counters"
-    done = guest.exec(line, timeout=SNAPSHOT_SECONDS, phase=phase)
+    done = guest.exec(line, timeout=guest.limits.counters, phase=phase)
     parts = dict(part.split("\n", 1) for part in done.stdout.split(_MARK)[1:] if "\n" in part)
     try:
         return Snapshot(
@@ -112,7 +112,7 @@ def _learned(guest: Guest) -> str:
 def _audited(guest: Guest) -> tuple[tuple[str, ...], str]:
     """What the auditor finds wrong, or why it cannot look: Evidence's audit and unaudited."""
     try:
-        found = guest.audit()
+        found = audit(guest)
     except AuditError as error:
         return (), error.cause
     return (() if found.clean else tuple(found.text().split("\n"))), ""
@@ -135,7 +135,7 @@ def run_program(
     """
     phases: dict[str, float] = {"clone": guest.clone_seconds}
     auditable = not unauditable(guest.template)
-    audit: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
     unaudited = ""
     before: Snapshot | None = None
     after: Snapshot | None = None
@@ -162,7 +162,7 @@ def run_program(
             after = _settled(guest, before.counters)
             clock = timed("after", clock)
             if auditable and not unaudited:
-                audit, unaudited = _audited(guest)
+                complaints, unaudited = _audited(guest)
                 clock = timed("audit", clock)
     except GuestLostError as error:
         lost = Lost(error.cause, error.details)
@@ -181,7 +181,7 @@ def run_program(
         taint_before=before.taint if before else 0,
         taint_after=taint_after,
         counters=counters.returned(before.counters, after.counters) if before and after else (),
-        audit=audit,
+        audit=complaints,
         unaudited=unaudited,
         lost=lost,
         allowed_skips=allowed_skips or {},
@@ -214,14 +214,6 @@ def decoded_splats(console: str, vmlinux: Path | None) -> tuple[Splat, ...]:
 def missing_needs(probe: Probe, kernel: Kernel) -> tuple[str, ...]:
     """The config symbols that ``probe`` needs and ``kernel`` has not got; none if unknown."""
     return tuple(symbol for symbol in probe.needs if kernel.built_with(symbol) is False)
-
-
-def slowness(kernel: Kernel) -> int:
-    """How many times as long as on other kernels a program may take on ``kernel``.
-
-    With lockdep everything is three to six times slower under TCG.
-    """
-    return 6 if kernel.built_with("CONFIG_PROVE_LOCKING") else 1
 
 
 def _command(source: Path) -> str:
@@ -266,7 +258,7 @@ def run_source(
         raise UsageError(f"no program {source}")
     if source.suffix == ".c":  # compiled before the guest's clock runs
         compile_program(programs, [source], PROBE_FLAGS)
-    slow = slowness(guest.template.kernel)
+    slow = guest.template.slowness
     command = " ".join([_command(source), *map(shlex.quote, arguments)])
     return run_program(
         guest,

@@ -20,7 +20,7 @@ from harness.report import html, json_file, junit, terminal
 from harness.report.model import Run
 from harness.suite import collect as recording
 from harness.vm.qemu import find_qemu
-from harness.vm.spec import machine
+from harness.vm.spec import find_machine
 
 if TYPE_CHECKING:
     from harness.vm.spec import MachineSpec
@@ -70,7 +70,7 @@ def _machine(specs: list[MachineSpec]) -> dict[str, str]:
             "memory": f"{spec.memory_mib} MiB",
             "cpus": str(spec.cpus),
             "cpu": spec.cpu,
-            "qemu machine": spec.machine,
+            "qemu machine": spec.qemu_machine,
         }
     return facts
 
@@ -93,7 +93,9 @@ def close_report(config: pytest.Config) -> None:
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         host=_host(),
         qemu=qemu,
-        machine=_machine([machine(name) for name in sorted({i.machine for i in items}) if name]),
+        machine=_machine(
+            [find_machine(name) for name in sorted({i.machine for i in items}) if name]
+        ),
         kernels=recording.kernels(directory, items),
         items=items,
         errors=errors,

@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ImageError, UsageError
+from harness.core.limits import Limits
 from harness.core.paths import repository_root
 from harness.core.store import Store
 from harness.guest.guest import Guest
@@ -17,7 +18,7 @@ from harness.kernel import Kernel, resolve
 from harness.vm.emulator_check import check_emulator
 from harness.vm.qemu import Qemu, find_qemu, require_version
 from harness.vm.run_disk import RunKeys
-from harness.vm.virtual_machine import Board, obtain_board
+from harness.vm.virtual_machine import VirtualMachine, prepare_machine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,12 +31,20 @@ if TYPE_CHECKING:
 class Session:
     """One run of the harness: a cache, a QEMU, and the key pairs of this run."""
 
-    def __init__(self, cache: Path, progress: Progress, qemu_binary: str | None = None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        progress: Progress,
+        qemu_binary: str | None = None,
+        limits: Limits = Limits(),
+    ) -> None:
         self.cache = cache
+        self.limits = limits
         self.progress = progress
         self.programs = Store(cache, "programs", progress)
         self._qemu_binary = qemu_binary
-        self._boards: dict[MachineSpec, Board] = {}
+        self._machines: dict[MachineSpec, VirtualMachine] = {}
+        self._templates: dict[str, Template] = {}
         self._keys = RunKeys.generate()
 
     @functools.cached_property
@@ -50,15 +59,17 @@ class Session:
     def check(self, spec: MachineSpec) -> None:
         """The emulator check; raises QemuCheckError or QemuTooOldError."""
         # First what is wrong with the tags: it is the better reason.
-        check_emulator(self.board(spec), self.programs, self.cache, self.progress)
+        check_emulator(self.machine(spec), self.programs)
         require_version(self.qemu)
 
-    def board(self, spec: MachineSpec) -> Board:
+    def machine(self, spec: MachineSpec) -> VirtualMachine:
         """The machine, made ready. MachineError for one that cannot be."""
-        if spec not in self._boards:
+        if spec not in self._machines:
             trees = Store(self.cache, "device-trees", self.progress)
-            self._boards[spec] = obtain_board(spec, self.qemu, self.programs, trees)
-        return self._boards[spec]
+            self._machines[spec] = prepare_machine(
+                spec, self.qemu, self.programs, trees, self.cache, self.limits, self.progress
+            )
+        return self._machines[spec]
 
     @functools.cached_property
     def image(self) -> GuestImage:
@@ -73,11 +84,13 @@ class Session:
                 f"kernel {kernel.name} has no MTE", "set CONFIG_ARM64_MTE=y and build it again"
             )
         store = Store(self.cache, "templates", self.progress)
-        return obtain_template(store, self.board(spec), kernel, self.image, self.progress, append)
+        template = obtain_template(store, self.machine(spec), kernel, self.image, append)
+        # One object for each saved guest: it keeps what was learned about the kernel.
+        return self._templates.setdefault(template.key, template)
 
     def guest(self, template: Template) -> Guest:
         """A fresh clone."""
-        return Guest(template, self._keys, self.progress)
+        return Guest(template, self._keys)
 
     def prepare(self, target: Target) -> Template:
         """All steps up to the template."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.paths import repository_root
 from harness.kernel.recipe import load_recipe, recipe_path
-from harness.vm.spec import machine, machine_names
+from harness.vm.spec import find_machine, machine_names
 
 if TYPE_CHECKING:
     from harness.vm.spec import MachineSpec
@@ -33,9 +33,9 @@ def parse_target(argument: str, chosen: str | None) -> Target:
     kernel, at, name = argument.rpartition("@")
     # A directory's name may have an @ in it.
     if at and name in machine_names():
-        return Target(kernel, machine(name))
+        return Target(kernel, find_machine(name))
     if chosen is None:
         root = repository_root()
         path = recipe_path(argument, root)
         chosen = load_recipe(path, root).machine if path else None
-    return Target(argument, machine(chosen or DEFAULT_MACHINE))
+    return Target(argument, find_machine(chosen or DEFAULT_MACHINE))

@@ -21,7 +21,7 @@ from harness.core.store import Store
 from harness.guest.template import obtain_template
 from harness.verdict.splat import find_splats
 from harness.vm.device_tree import COMPATIBLE
-from harness.vm.spec import machine
+from harness.vm.spec import find_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,18 +169,18 @@ LIES = [
 
 def boot(session: Session, directory: Path, name: str, tell: Callable[[fdt.FDT], None]) -> Guest:
     """A guest whose device tree is spoilt; its template goes where it is not kept."""
-    spec = machine(HONEST)
-    honest = session.board(spec)
+    spec = find_machine(HONEST)
+    honest = session.machine(spec)
     assert honest.device_tree
     tree = fdt.parse_dtb(honest.device_tree.read_bytes())
     tell(tree)
     blob = directory / "lie.dtb"
     blob.write_bytes(tree.to_dtb(version=17))
     liar = dataclasses.replace(spec, name=f"{HONEST} ({name})")
-    board = dataclasses.replace(honest, spec=liar, device_tree=blob)
+    machine = dataclasses.replace(honest, spec=liar, device_tree=blob)
     store = Store(directory, "templates", session.progress)
     kernel = session.kernel(KERNEL)
-    return session.guest(obtain_template(store, board, kernel, session.image, session.progress))
+    return session.guest(obtain_template(store, machine, kernel, session.image))
 
 
 def counters(guest: Guest) -> dict[str, int]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Kernels that never come up, and guests that go away: always said, never a pass."""
+"""Kernels that never come up, and guests that go away: always reported, never a pass."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import threading
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import BootError, GuestLostError, QemuDiedError
-from harness.guest import template as templates
+from harness.core.limits import Limits
 from harness.suite import collect as recording
 from harness.suite.gather import run_program
+from harness.suite.session import Session
 from harness.verdict.judge import Status
 from tests.system.fake_kernels import PSCI_SYSTEM_RESET, WFI_LOOP, write_image
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from harness.guest.guest import Guest
     from harness.kernel import Kernel
-    from harness.suite.session import Session
     from harness.vm.spec import MachineSpec
 
 
@@ -36,16 +37,17 @@ def test_panic_before_init(kernel: Kernel, machine: MachineSpec, harness_session
     assert "qemu-system-aarch64" in caught.value.details
 
 
-def test_silent_hang(
-    tmp_path: Path,
-    machine: MachineSpec,
-    harness_session: Session,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(templates, "BOOT_SECONDS", 3.0)
+def impatient(session: Session, **seconds: float) -> Session:
+    """Return a session on the same cache and QEMU with some limits replaced."""
+    limits = dataclasses.replace(Limits(), **seconds)
+    return Session(session.cache, session.progress, str(session.qemu.path), limits)
+
+
+def test_silent_hang(tmp_path: Path, machine: MachineSpec, harness_session: Session) -> None:
+    session = impatient(harness_session, boot=3.0)
     image = write_image(tmp_path / "Image", WFI_LOOP)
     with pytest.raises(BootError, match=r"silent for 3 s.*no output from the kernel") as caught:
-        harness_session.template(harness_session.kernel(str(image)), machine)
+        session.template(session.kernel(str(image)), machine)
     assert "PC=" in caught.value.details
 
 
@@ -64,9 +66,14 @@ def test_panic_in_mid_test(guest: Guest, request: pytest.FixtureRequest) -> None
     assert "CPU#0" in run.verdict.text()
 
 
-def test_network_cut_in_mid_command(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.guest.guest.SSH_SECONDS", 3.0)
-    with pytest.raises(GuestLostError, match="no longer answers") as caught:
+def test_network_cut_in_mid_command(
+    kernel: Kernel, machine: MachineSpec, harness_session: Session
+) -> None:
+    session = impatient(harness_session, ssh_connect=3.0)
+    with (
+        session.guest(session.template(kernel, machine)) as guest,
+        pytest.raises(GuestLostError, match="no longer answers") as caught,
+    ):
         guest.exec("ifconfig eth0 down; sleep 100", timeout=3, phase="a phase")
     assert "a phase" in caught.value.cause
 
