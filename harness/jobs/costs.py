@@ -16,7 +16,7 @@ from harness.core.paths import resources
 from harness.kernel import locate_kernel
 from harness.report.model import Figure
 from harness.suite.target import Target
-from harness.vm.spec import machine
+from harness.vm.spec import find_machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from harness.suite.session import Session
 
 PROGRAM = "guest/bench/cost.c"
-SECONDS = 300.0
 # For each name that the program prints: the operation, and the ratio to stock that we aim at.
 OPERATIONS = {
     "fault_plain": ("fault on an untagged page", "1.01"),
@@ -46,7 +45,7 @@ def measure_costs(session: Session) -> tuple[Figure, ...]:
     """Compare `stock` on dram/carveout with `tag-storage` on dram/tag-storage; takes 20 s."""
     stock = _count(session, "stock", "dram/carveout", ["", "fill"])
     reuse = _count(session, "tag-storage", "dram/tag-storage", ["", "fill", "evict"])
-    storage = sum(region.storage_size for region in machine("dram").tags) >> 10
+    storage = sum(region.storage_size for region in find_machine("dram").tags) >> 10
     return compare(stock, reuse, storage)
 
 
@@ -100,7 +99,7 @@ def parse_counts(output: str) -> dict[str, float]:
 
 def _count(session: Session, kernel: str, machine_name: str, modes: list[str]) -> dict[str, float]:
     """Run the program in each of its modes on one CPU that counts instructions."""
-    spec = machine(machine_name)
+    spec = find_machine(machine_name)
     spec = dataclasses.replace(spec, name=f"{machine_name} (icount)", cpus=1, icount=True)
     template = session.prepare(Target(locate_kernel(kernel, resources()), spec))
     program = compile_program(session.programs, [resources() / PROGRAM], PROBE_FLAGS)
@@ -108,7 +107,7 @@ def _count(session: Session, kernel: str, machine_name: str, modes: list[str]) -
     for mode in modes:  # in a guest of its own: the memory state of one mode changes the next
         with session.guest(template) as guest:
             guest.push(program, "cost")
-            done = guest.exec(f"./cost {mode}", timeout=SECONDS)
+            done = guest.exec(f"./cost {mode}", timeout=session.limits.cost)
         if done.status != 0:
             raise HarnessError(f"{PROGRAM} {mode} failed on {kernel}", details=done.stderr)
         counts |= parse_counts(done.stdout)

@@ -17,7 +17,7 @@ import numpy as np
 from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import HarnessError
 from harness.core.paths import resources
-from harness.verdict.audit import Expected
+from harness.verdict.audit_rules import Expected
 from harness.vm.geometry import TAGS
 
 if TYPE_CHECKING:

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from harness.core.deadline import Deadline
 from harness.core.paths import cache_root, resources
-from harness.core.progress import Silent, plain_progress
+from harness.core.progress import plain_progress
 from harness.guest.ssh import SshConnection
-from harness.guest.template import BOOT_SECONDS, Template, wait_ready
+from harness.guest.template import Template, guest_files, wait_ready
 from harness.jobs.pressure import hold_pressure
 from harness.kernel import Kernel, locate_kernel, obtain_kernel
 from harness.suite.target import parse_target
+from harness.verdict.audit import audit
 from harness.vm.geometry import PAGE
-from harness.vm.qemu_args import Memory
+from harness.vm.qemu_args import ColdBoot, SavedMachine
 from harness.vm.run_disk import RunKeys
 
 if TYPE_CHECKING:
@@ -83,17 +84,14 @@ def _cold_boot_seconds(template: Template) -> float:
     for _ in range(BOOTS):
         with tempfile.TemporaryDirectory(dir=template.directory.parent) as scratch:
             started = time.monotonic()
-            with template.board.start(
-                template.kernel,
-                template.image,
-                keys.disk(),
-                Memory(Path(scratch) / "ram", shared=True),
-                Path(scratch),
-                Silent(),
-            ) as process:
-                wait_ready(process, template.kernel, BOOT_SECONDS)
-                connection = SshConnection(process.ssh_port(), keys, Deadline.after(60))
-                connection.exec("true", Deadline.after(60))
+            files = guest_files(template.kernel, template.image, keys)
+            start = ColdBoot(SavedMachine(Path(scratch)))
+            limits = template.limits
+            with template.machine.launch(start, files) as process:
+                wait_ready(process, template.kernel, limits)
+                deadline = Deadline.after(limits.ssh_connect)
+                connection = SshConnection(process.ssh_port(), keys, deadline)
+                connection.exec("true", Deadline.after(limits.exec))
                 times.append(time.monotonic() - started)
                 connection.close()
     return statistics.median(times)
@@ -103,10 +101,10 @@ def _audit_seconds(session: Session, template: Template) -> tuple[float, float, 
     """Return the seconds of an audit, those with the guest paused, and the tagged pages."""
     with session.guest(template) as guest:
         expected = hold_pressure(guest, session.programs, seed=1, seconds=2).expected()
-        guest.audit(expected)  # the first audit of a kernel also learns its page-flag bits
+        audit(guest, expected)  # the first audit of a kernel also learns its page-flag bits
         started = time.monotonic()
-        audit = guest.audit(expected)
-        return time.monotonic() - started, audit.seconds, audit.tagged
+        found = audit(guest, expected)
+        return time.monotonic() - started, found.seconds, found.tagged
 
 
 @contextmanager

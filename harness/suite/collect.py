@@ -35,7 +35,7 @@ from harness.report.model import (
     to_json,
 )
 from harness.suite.head_comment import Probe
-from harness.verdict.audit import unauditable
+from harness.verdict.auditable import unauditable
 from harness.verdict.evidence import Evidence, TestEnd
 from harness.verdict.judge import judge
 from harness.verdict.result import ProbeResult, Status

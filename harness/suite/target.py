@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.core.errors import RecipeError
 from harness.core.paths import resources
 from harness.kernel import KernelSource, RecipeKernel, locate_kernel
-from harness.vm.spec import machine, machine_names
+from harness.vm.spec import find_machine, machine_names
 
 if TYPE_CHECKING:
     from harness.kernel.recipe import Recipe
@@ -36,11 +36,11 @@ def parse_target(argument: str, chosen: str | None) -> Target:
     kernel, at, name = argument.rpartition("@")
     # The name of a directory may have an @ in it.
     if at and name in machine_names():
-        return Target(locate_kernel(kernel, root), machine(name))
+        return Target(locate_kernel(kernel, root), find_machine(name))
     source = locate_kernel(argument, root)
     if chosen is None and isinstance(source, RecipeKernel):
         chosen = recipe_machine(source.recipe)
-    return Target(source, machine(chosen or DEFAULT_MACHINE))
+    return Target(source, find_machine(chosen or DEFAULT_MACHINE))
 
 
 def recipe_machine(recipe: Recipe) -> str | None:

@@ -144,14 +144,7 @@ def _counters(program: ProgramEnd) -> Iterator[Reason]:
 def _audit(program: ProgramEnd) -> Iterator[Reason]:
     wrong = [finding for finding in program.findings if finding.kind is not FindingKind.UNKNOWN]
     if wrong:
-        lines = [
-            line
-            for finding in program.findings
-            for line in (
-                f"{len(finding.frames)} pages: {finding.kind.value}",
-                *(f"  {detail}" for detail in finding.details),
-            )
-        ]
+        lines = [line for finding in program.findings for line in finding.lines()]
         text = "the auditor finds pages and tag storage at odds"
         yield Reason(Status.FAIL, text, tuple(lines))
     if program.unaudited:

@@ -17,7 +17,7 @@ from harness.core.deadline import Deadline
 from harness.core.paths import resources
 from harness.suite.head_comment import discover
 from harness.verdict.splat import find_splats
-from harness.vm.spec import machine
+from harness.vm.spec import find_machine
 from tests.support.held_pressure import hold_and_complain
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ OTHER = "tag-storage-other"
 
 def start(launch: Launcher, kernel: str, name: str, append: str = "", option: str = "") -> Guest:
     """A guest of ``kernel`` on machine ``name``, which QEMU makes with one more ``option``."""
-    spec = machine(name)
+    spec = find_machine(name)
     if option:
         spec = dataclasses.replace(
-            spec, name=f"{name} ({option})", machine=f"{spec.machine},{option}"
+            spec, name=f"{name} ({option})", qemu_machine=f"{spec.qemu_machine},{option}"
         )
     return launch(kernel, spec, append)
 
@@ -187,5 +187,5 @@ def test_kexec_into_the_same_kernel(launch: Launcher) -> None:
         guest.exec("(sleep 0.5; python3 kexec.py go) > /dev/null 2>&1 &")
         deadline = Deadline.after(60)
         for words in ("Starting new kernel", f"{STORAGE_KB}K in 1 regions used", "harness: init"):
-            assert guest.console.wait_for(words, deadline), guest.console.tail(40)
+            guest.console.expect_exact(words, timeout=deadline.left())
         assert not find_splats(guest.console.text())

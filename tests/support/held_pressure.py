@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.jobs.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, hold_pressure
+from harness.verdict.audit import audit, learn
 from harness.verdict.splat import find_splats
 from tests.support.few import few
 
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 def hold_and_complain(guest: Guest, programs: Store, *, seed: int, seconds: int) -> list[str]:
     """Run the program, then return the faults that it, the audit and the kernel log report."""
-    guest.audit()  # the first audit learns page-flag bits, with a helper that needs guest memory
+    learn(guest)  # with a helper that takes memory in the guest, which the program must not see
     held = hold_pressure(guest, programs, seed=seed, seconds=seconds)
-    audit = guest.audit(held.expected())
+    found = audit(guest, held.expected())
     storage = guest.dram.storage_frames()
     # Counted over the whole run: at its end tag storage may hold no page of the program.
     assert held.in_storage > 1000, f"{held.in_storage} pages in tag storage: nothing is tested"
-    assert audit.expected > 10_000, audit.text()
+    assert found.expected > 10_000, found.text()
     complaints = [
         f"{name}: {few(frames)}"
         for name, frames in (
@@ -34,8 +35,8 @@ def hold_and_complain(guest: Guest, programs: Store, *, seed: int, seconds: int)
     ]
     if held.damaged:
         complaints.append(f"{held.damaged} records of the program's table are damaged")
-    if not audit.clean or audit.tagged < audit.expected:
-        complaints.append(audit.text())
+    if not found.clean or found.tagged < found.expected:
+        complaints.append(found.text())
     taint = guest.exec("cat /proc/sys/kernel/tainted").stdout.strip()
     if taint != "0":
         complaints.append(f"taint {taint}")

@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 from harness.core.paths import resources
-from harness.suite.gather import run_source
-from harness.verdict.judge import Status
+from harness.suite.gather import run_program
+from harness.suite.program import file_program
+from harness.verdict.result import Status
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
@@ -20,8 +21,7 @@ MARGIN_KB = 512  # half of what AnonPages may grow by (harness/verdict/counters.
 
 def test_files_that_were_pushed_before_are_no_leak(guest: Guest, harness_session: Session) -> None:
     guest.push(os.urandom(3 << 20), "data")
-    run = run_source(guest, PROGRAM, (), harness_session.programs, seconds=60, speaks_ktap=False)
-    assert run.verdict.status is Status.PASS, run.verdict.text()
-    assert run.before is not None
-    assert run.after is not None
-    assert run.after.meminfo["AnonPages"] - run.before.meminfo["AnonPages"] < MARGIN_KB
+    result = run_program(guest, file_program(PROGRAM, harness_session.programs, seconds=60))
+    assert result.status is Status.PASS, result.text()
+    before, after = (sample.values["AnonPages"] for sample in result.samples)
+    assert after - before < MARGIN_KB

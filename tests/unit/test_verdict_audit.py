@@ -11,18 +11,19 @@ import pytest
 
 from harness.core.errors import AuditError
 from harness.core.progress import Silent
-from harness.verdict.audit import Audit, Expected, Kind, Snapshot
+from harness.verdict.audit import Audit, examine
+from harness.verdict.audit_rules import Expected, PausedGuest
+from harness.verdict.finding import FindingKind
 from harness.verdict.vmcore import FIELDS, Marks, Pages, Vmcoreinfo, page_type
-from harness.vm.dram import Ram
-from harness.vm.dram_view import Dram
-from harness.vm.geometry import DRAM, MIB, PAGE
+from harness.vm.dram import Dram
+from harness.vm.geometry import DRAM_BASE, MIB, PAGE
 from harness.vm.spec import ONE_REGION, Description
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FIRST = DRAM // PAGE
+FIRST = DRAM_BASE // PAGE
 FRAMES = 1024 * MIB // PAGE
 STORAGE = 0x78000000 // PAGE
 BASE = 0xFFFFFDFFC0000000
@@ -37,11 +38,12 @@ ONE, TWO = FIRST + 5, FIRST + 40
 
 @pytest.fixture(scope="module")
 def dram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dram]:
-    with Ram.create(1024 * MIB, tmp_path_factory.mktemp("ram"), Silent()) as ram:
-        yield Dram(ram, ONE_REGION)
+    scratch = tmp_path_factory.mktemp("dram")
+    with Dram.create(1024 * MIB, ONE_REGION, scratch, Silent()) as made:
+        yield made
 
 
-class Guest:
+class Memory:
     """struct page of 1 GiB, all of it in use by the kernel; frames are PFNs."""
 
     def __init__(self) -> None:
@@ -64,24 +66,24 @@ class Guest:
         return Pages(self.array, FIRST, BASE, MARKS)
 
     def audit(self, dram: Dram, describe: Description = Description.UNAWARE, **known: Any) -> Audit:
-        seen = known.pop("seen", None)
+        tags = known.pop("tags", None)
         bits = known.pop("bits", BITS)
         expected = Expected(**known) if known else None
-        return Audit(dram, describe, Snapshot(self.pages(), bits, expected, seen, 0.0))
+        return examine(dram, describe, PausedGuest(self.pages(), bits, expected, tags, 0.0))
 
 
 @pytest.fixture
-def memory() -> Guest:
-    made = Guest()
+def memory() -> Memory:
+    made = Memory()
     made.set(ONE, flags=1 << TAGGED)
     made.set(TWO, flags=1 << TAGGED)
     return made
 
 
-def test_storage_of_the_kernel(memory: Guest, dram: Dram) -> None:
+def test_storage_of_the_kernel(memory: Memory, dram: Dram) -> None:
     memory.free(STORAGE, 0)
     audit = memory.audit(dram)
-    assert audit.frames(Kind.STORAGE_IN_USE) == {TWO}
+    assert audit.frames(FindingKind.STORAGE_IN_USE) == {TWO}
     assert not audit.clean
     assert (
         "frame 0x40028, tags at 0x78001400: 0x78001 is of the kernel's, refcount 1" in audit.text()
@@ -91,21 +93,21 @@ def test_storage_of_the_kernel(memory: Guest, dram: Dram) -> None:
     assert memory.audit(dram).text() == "2 tagged pages, 0 with known tags\nconsistent"
 
 
-def test_a_free_block_counts_as_a_whole(memory: Guest, dram: Dram) -> None:
+def test_a_free_block_counts_as_a_whole(memory: Memory, dram: Dram) -> None:
     memory.free(STORAGE, 10)
     assert memory.audit(dram).clean
     memory.set(STORAGE, private=0)
-    assert memory.audit(dram).frames(Kind.UNKNOWN) == {TWO}
+    assert memory.audit(dram).frames(FindingKind.UNKNOWN) == {TWO}
 
 
-def test_impossible_order(memory: Guest, dram: Dram) -> None:
+def test_impossible_order(memory: Memory, dram: Dram) -> None:
     memory.free(STORAGE, 0)
     memory.set(STORAGE, private=2**63)
     with pytest.raises(AuditError, match="a free block has order 9223372036854775808"):
         memory.audit(dram)
 
 
-def test_free_in_a_list_of_a_cpu(memory: Guest, dram: Dram) -> None:
+def test_free_in_a_list_of_a_cpu(memory: Memory, dram: Dram) -> None:
     memory.free(STORAGE, 0)
     other = STORAGE + 700
     for pfn, neighbour in ((STORAGE + 1, other), (other, STORAGE + 1)):
@@ -114,7 +116,7 @@ def test_free_in_a_list_of_a_cpu(memory: Guest, dram: Dram) -> None:
     assert memory.audit(dram).clean
     memory.set(other, lru_prev=0)  # a link that nobody returns is old
     audit = memory.audit(dram)
-    assert audit.frames(Kind.UNKNOWN) == {TWO}
+    assert audit.frames(FindingKind.UNKNOWN) == {TWO}
     assert audit.clean
     assert "cannot be told" in audit.text()
 
@@ -130,49 +132,48 @@ def test_free_in_a_list_of_a_cpu(memory: Guest, dram: Dram) -> None:
     ],
     ids=["anonymous", "tail", "head", "typed", "reserved early"],
 )
-def test_in_use(use: dict[str, int], memory: Guest, dram: Dram) -> None:
+def test_in_use(use: dict[str, int], memory: Memory, dram: Dram) -> None:
     memory.free(STORAGE, 0)
     memory.set(STORAGE + 1, **use)
-    assert memory.audit(dram).frames(Kind.STORAGE_IN_USE) == {TWO}
+    assert memory.audit(dram).frames(FindingKind.STORAGE_IN_USE) == {TWO}
 
 
-def test_carveout_is_reserved(memory: Guest, dram: Dram) -> None:
+def test_carveout_is_reserved(memory: Memory, dram: Dram) -> None:
     memory.set(STORAGE, flags=1 << RESERVED)
     audit = memory.audit(dram, Description.CARVEOUT)
-    assert audit.frames(Kind.STORAGE_IN_USE) == {TWO}
+    assert audit.frames(FindingKind.STORAGE_IN_USE) == {TWO}
     memory.set(STORAGE + 1, flags=1 << RESERVED)
     assert memory.audit(dram, Description.CARVEOUT).clean
 
 
-def test_storage_that_is_tagged(memory: Guest, dram: Dram) -> None:
+def test_storage_that_is_tagged(memory: Memory, dram: Dram) -> None:
     memory.free(STORAGE, 10)
     memory.set(STORAGE + 3, flags=1 << TAGGED)
     audit = memory.audit(dram)
-    assert audit.frames(Kind.STORAGE_TAGGED) == {STORAGE + 3}
+    assert audit.frames(FindingKind.STORAGE_TAGGED) == {STORAGE + 3}
     assert not audit.clean
 
 
-def test_a_block_is_one(memory: Guest, tmp_path: Path) -> None:
+def test_a_block_is_one(memory: Memory, tmp_path: Path) -> None:
     memory.free(STORAGE, 0)
     memory.free(STORAGE + 1, 0)
     memory.set(STORAGE + 2, _refcount=1)
     blocks = tuple(dataclasses.replace(region, block_size=8192) for region in ONE_REGION)
-    with Ram.create(1024 * MIB, tmp_path, Silent()) as ram:
-        dram = Dram(ram, blocks)
+    with Dram.create(1024 * MIB, blocks, tmp_path, Silent()) as dram:
         assert memory.audit(dram).clean
         memory.set(STORAGE + 1, _mapcount=0xFFFFFFFF, _refcount=1)
-        assert memory.audit(dram).frames(Kind.STORAGE_IN_USE) == {ONE, TWO}
+        assert memory.audit(dram).frames(FindingKind.STORAGE_IN_USE) == {ONE, TWO}
 
 
-def test_known_tags(memory: Guest, dram: Dram) -> None:
+def test_known_tags(memory: Memory, dram: Dram) -> None:
     memory.free(STORAGE, 10)
     pfns = np.array([ONE, TWO, TWO + 1])
     storage = np.zeros((3, 128), np.uint8)
-    seen = storage.copy()
-    seen[1, 2] = 0x30
-    audit = memory.audit(dram, pfns=pfns, storage=storage, seen=seen)
-    assert audit.frames(Kind.TAGS_WRONG) == {TWO}
-    assert audit.frames(Kind.NOT_TAGGED) == {TWO + 1}
+    tags = storage.copy()
+    tags[1, 2] = 0x30
+    audit = memory.audit(dram, pfns=pfns, storage=storage, tags=tags)
+    assert audit.frames(FindingKind.TAGS_WRONG) == {TWO}
+    assert audit.frames(FindingKind.NOT_TAGGED) == {TWO + 1}
     assert "1 of 256 granules, the first at offset 0x50: expected 0x0, saw 0x3" in audit.text()
 
 
@@ -192,9 +193,9 @@ def test_vmcoreinfo(dram: Dram) -> None:
 
 
 @pytest.fixture
-def reuse() -> Guest:
+def reuse() -> Memory:
     """A kernel that reuses tag storage: ONE and TWO are tagged and hold theirs."""
-    made = Guest()
+    made = Memory()
     for pfn in (ONE, TWO):
         made.set(pfn, flags=1 << TAGGED | 1 << HOLDS)
     made.set(STORAGE, flags=1 << RESERVED)
@@ -202,41 +203,41 @@ def reuse() -> Guest:
     return made
 
 
-def test_reserved_storage_is_held(reuse: Guest, dram: Dram) -> None:
+def test_reserved_storage_is_held(reuse: Memory, dram: Dram) -> None:
     assert reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE).clean
 
 
-def test_free_storage_is_not_enough(reuse: Guest, dram: Dram) -> None:
+def test_free_storage_is_not_enough(reuse: Memory, dram: Dram) -> None:
     """The next allocation would get it; a kernel that reuses nothing has it off the lists."""
     reuse.free(STORAGE, 0)
     reuse.set(STORAGE, flags=0)
     audit = reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE)
-    assert audit.frames(Kind.STORAGE_IN_USE) == {ONE}
+    assert audit.frames(FindingKind.STORAGE_IN_USE) == {ONE}
 
 
-def test_storage_reserved_and_free(reuse: Guest, dram: Dram) -> None:
+def test_storage_reserved_and_free(reuse: Memory, dram: Dram) -> None:
     reuse.free(STORAGE, 0)
     audit = reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE)
-    assert audit.frames(Kind.STORAGE_IN_USE) == {ONE}
+    assert audit.frames(FindingKind.STORAGE_IN_USE) == {ONE}
 
 
-def test_a_tagged_page_that_holds_nothing(reuse: Guest, dram: Dram) -> None:
+def test_a_tagged_page_that_holds_nothing(reuse: Memory, dram: Dram) -> None:
     reuse.set(TWO, flags=1 << TAGGED)
     audit = reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE)
-    assert audit.frames(Kind.HOLDS_NOTHING) == {TWO}
-    assert audit.frames(Kind.LEAKED) == {STORAGE + 1}
+    assert audit.frames(FindingKind.HOLDS_NOTHING) == {TWO}
+    assert audit.frames(FindingKind.LEAKED) == {STORAGE + 1}
 
 
-def test_leaked_storage(reuse: Guest, dram: Dram) -> None:
+def test_leaked_storage(reuse: Memory, dram: Dram) -> None:
     reuse.set(STORAGE + 9, flags=1 << RESERVED)
     audit = reuse.audit(dram, Description.TAG_STORAGE, bits=REUSE)
-    assert audit.frames(Kind.LEAKED) == {STORAGE + 9}
+    assert audit.frames(FindingKind.LEAKED) == {STORAGE + 9}
     assert not audit.clean
 
 
-def test_a_kernel_that_leaves_described_storage_reserved(memory: Guest, dram: Dram) -> None:
+def test_a_kernel_that_leaves_described_storage_reserved(memory: Memory, dram: Dram) -> None:
     memory.set(STORAGE, flags=1 << RESERVED)
     memory.set(STORAGE + 1, flags=1 << RESERVED)
     assert memory.audit(dram, Description.TAG_STORAGE).clean
     memory.set(STORAGE, flags=0)
-    assert memory.audit(dram, Description.TAG_STORAGE).frames(Kind.STORAGE_IN_USE) == {ONE}
+    assert memory.audit(dram, Description.TAG_STORAGE).frames(FindingKind.STORAGE_IN_USE) == {ONE}

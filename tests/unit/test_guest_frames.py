@@ -9,11 +9,10 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.progress import Silent
-from harness.guest.frames import Frame, read_memory, settled
+from harness.guest.frames import PageFrame, read_memory, settled
 from harness.guest.page_view import describe_page
 from harness.guest.ssh import Completed
-from harness.vm.dram import Ram
-from harness.vm.dram_view import Dram
+from harness.vm.dram import Dram
 from harness.vm.geometry import MIB
 from harness.vm.spec import ONE_REGION
 
@@ -33,8 +32,8 @@ def answers(*texts: str, status: int = 0) -> Callable[[str], Completed]:
 
 @pytest.fixture(scope="module")
 def dram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dram]:
-    with Ram.create(1024 * MIB, tmp_path_factory.mktemp("ram"), Silent()) as ram:
-        found = Dram(ram, ONE_REGION)
+    scratch = tmp_path_factory.mktemp("dram")
+    with Dram.create(1024 * MIB, ONE_REGION, scratch, Silent()) as found:
         found.write(0x40005000, b"five" + b"\x5a" * 12)
         found.write(0x40006000, b"six!")
         found.write(found.storage_address(0x40005), b"\x21")
@@ -60,7 +59,7 @@ def test_what_is_not_there(dram: Dram) -> None:
 
 
 def test_a_page_for_a_person(dram: Dram) -> None:
-    frame = Frame(0x1000, 0x40005, 1 << 41 | 1 << 12)
+    frame = PageFrame(0x1000, 0x40005, 1 << 41 | 1 << 12)
     lines = list(describe_page(dram, frame, 7, 0x1004 | 3 << 56))
     assert lines == [
         "page 0x1000: frame 0x40005, tags at 0x78000280",
@@ -75,6 +74,6 @@ def test_a_page_for_a_person(dram: Dram) -> None:
 
 
 def test_a_page_that_is_not_tagged_never_faults(dram: Dram) -> None:
-    lines = list(describe_page(dram, Frame(0x1000, 0x40005, 1 << 16), 7, 0x1004 | 3 << 56))
+    lines = list(describe_page(dram, PageFrame(0x1000, 0x40005, 1 << 16), 7, 0x1004 | 3 << 56))
     assert lines[1] == "kpageflags (of the huge page's head): compound tail"
     assert not any("faults" in line for line in lines)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.errors import MachineError
-from harness.vm.geometry import DRAM, MIB, TagRegion, check_geometry, storage_of
+from harness.vm.geometry import DRAM_BASE, MIB, TagRegion, check_geometry, storage_of
 from harness.vm.spec import MACHINES, ONE_REGION, TWO_REGIONS
 
 GIB = 1024 * MIB
@@ -23,20 +23,22 @@ def test_the_machines_are_possible(name: str) -> None:
 
 
 def test_first_and_last_byte() -> None:
-    assert storage_of(ONE_REGION, DRAM) == 0x78000000
-    assert storage_of(ONE_REGION, DRAM + 31) == 0x78000000
-    assert storage_of(ONE_REGION, DRAM + 32) == 0x78000001
-    assert storage_of(ONE_REGION, DRAM + GIB - 1) == 0x79FFFFFF
+    assert storage_of(ONE_REGION, DRAM_BASE) == 0x78000000
+    assert storage_of(ONE_REGION, DRAM_BASE + 31) == 0x78000000
+    assert storage_of(ONE_REGION, DRAM_BASE + 32) == 0x78000001
+    assert storage_of(ONE_REGION, DRAM_BASE + GIB - 1) == 0x79FFFFFF
     assert storage_of(TWO_REGIONS, 0x60000000) == 0x78000000
     with pytest.raises(MachineError, match="not in tagged memory"):
-        storage_of(ONE_REGION, DRAM + GIB)
+        storage_of(ONE_REGION, DRAM_BASE + GIB)
 
 
 @given(st.integers(0, GIB - 1), st.integers(0, GIB - 1))
 def test_two_granules_share_a_byte_or_nothing(one: int, two: int) -> None:
     same = one // 32 == two // 32
     for regions in (ONE_REGION, TWO_REGIONS):
-        assert (storage_of(regions, DRAM + one) == storage_of(regions, DRAM + two)) == same
+        assert (
+            storage_of(regions, DRAM_BASE + one) == storage_of(regions, DRAM_BASE + two)
+        ) == same
 
 
 def region(**changes: int) -> tuple[TagRegion, ...]:
