@@ -120,6 +120,52 @@ static void ktap_fail(const char *file, int line, const char *fmt, ...)
 	_exit(110);								\
 	} while (0)
 
+/*
+ * Children that help a case. A CHECK that fails in one counts for the case, as the
+ * state is shared; that it died is known to its parent only, which must ask.
+ */
+
+/* fork(), or the end of the case. */
+__attribute__((unused))
+static pid_t fork_child(void)
+{
+	pid_t pid = fork();
+
+	MUST(pid >= 0, "fork");
+	return pid;
+}
+
+/* Waits for a child; ends the case unless it exited with status 0. */
+#define wait_child(pid) ktap_wait_child(__FILE__, __LINE__, (pid), #pid)
+
+__attribute__((unused))
+static void ktap_wait_child(const char *file, int line, pid_t pid, const char *name)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		ktap_fail(file, line, "waitpid(%s): errno %d %s", name, errno, strerror(errno));
+	else if (WIFSIGNALED(status))
+		ktap_fail(file, line, "process %s was killed by signal %d (%s)", name,
+			  WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status))
+		ktap_fail(file, line, "process %s: expected exit status 0, saw %d", name,
+			  WEXITSTATUS(status));
+	else
+		return;
+	_exit(111);
+}
+
+/* Runs fn(arg) in a child and waits for it; ends the case unless fn() returned. */
+#define run_child(fn, arg) do {							\
+	pid_t child_of_##fn = fork_child();					\
+	if (child_of_##fn == 0) {						\
+		fn(arg);							\
+		_exit(0);							\
+	}									\
+	wait_child(child_of_##fn);						\
+	} while (0)
+
 /* Kills the case's whole process group: cases fork children of their own. */
 static pid_t ktap_child;
 static volatile sig_atomic_t ktap_timed_out;

@@ -34,20 +34,6 @@ static char *tagged(void)
 	return p;
 }
 
-/* Runs `body` in a child and waits for its end. */
-static void in_child(void (*body)(char *p), char *p)
-{
-	int status;
-	pid_t child = fork();
-
-	if (child == 0) {
-		body(p);
-		_exit(0);
-	}
-	MUST(child > 0 && waitpid(child, &status, 0) == child, "fork");
-	CHECK_EQ(status, 0, "the child's exit status");
-}
-
 /* Every page of p is a copy by now, and not the frame it was: `before`. */
 static void must_be_copied(char *p, const uint64_t *before)
 {
@@ -163,7 +149,7 @@ static void child_writes(void)
 	char *p = tagged();
 
 	for (way = 0; way < sizeof(ways) / sizeof(ways[0]); way++) {
-		in_child(child_breaks, p);
+		run_child(child_breaks, p);
 		pattern_check(p, LEN, 1, "parent, after the child wrote");
 	}
 }
@@ -172,11 +158,11 @@ static void child_writes(void)
 static void parent_writes(void)
 {
 	char *p = tagged(), byte = 0;
-	int go[2], status;
+	int go[2];
 	pid_t child;
 
 	MUST(pipe(go) == 0, "pipe");
-	child = fork();
+	child = fork_child();
 	if (child == 0) {
 		MUST(read(go[0], &byte, 1) == 1, "read");
 		pattern_check(p, LEN, 1, "child, after the parent wrote");
@@ -188,7 +174,7 @@ static void parent_writes(void)
 	break_sharing(p, "parent");
 	pattern_set(p, LEN, 3);
 	MUST(write(go[1], &byte, 1) == 1, "write");
-	MUST(waitpid(child, &status, 0) == child && status == 0, "child: status %#x", status);
+	wait_child(child);
 	pattern_check(p, LEN, 3, "parent, its own pattern");
 }
 
@@ -212,7 +198,7 @@ static void child_retags(void)
 {
 	char *p = tagged();
 
-	in_child(retag_one, p);
+	run_child(retag_one, p);
 	pattern_check(p, LEN, 1, "parent, after the child's tag stores");
 }
 
@@ -226,7 +212,7 @@ static void descend(char *p)
 	pattern_check(p, LEN, 1, when);
 	touch_write(p + generation * PAGE, PAGE);
 	if (generation < 4)
-		in_child(descend, p);
+		run_child(descend, p);
 	pattern_check(p, LEN, 1, when);
 	pattern_set(p, LEN, 10 + generation);
 	pattern_check(p, LEN, 10 + generation, when);
@@ -236,7 +222,7 @@ static void grandchildren(void)
 {
 	char *p = tagged();
 
-	in_child(descend, p);
+	run_child(descend, p);
 	pattern_check(p, LEN, 1, "parent of four generations");
 }
 
@@ -247,8 +233,7 @@ static void rounds(void)
 	uint64_t seed;
 
 	for (seed = 1; seed < 9; seed++) {
-		pid_t child = fork();
-		int status;
+		pid_t child = fork_child();
 
 		if (child == 0) {
 			pattern_check(p, LEN, seed, "child of a round");
@@ -259,7 +244,7 @@ static void rounds(void)
 		touch_write(p, LEN);
 		pattern_check(p, LEN, seed, "parent of a round, copied");
 		pattern_set(p, LEN, seed + 1);
-		MUST(waitpid(child, &status, 0) == child && status == 0, "child: %#x", status);
+		wait_child(child);
 	}
 	pattern_check(p, LEN, 9, "at the end");
 }
@@ -295,30 +280,27 @@ static void untagged_pages(void)
 	MUST(p != MAP_FAILED, "mmap");
 	memset(p, 0x3c, LEN);
 	must_be_dirty(p, LEN, "untagged pages");
-	in_child(copy_and_become_tagged, p);
+	run_child(copy_and_become_tagged, p);
 	become_tagged(p);
+}
+
+static void copy_read_only_pages(char *p)
+{
+	MUST(mprotect(p, LEN, PROT_RW) == 0, "mprotect(PROT_RW)");
+	touch_write(p, LEN);
+	pattern_check(p, LEN, 1, "child");
 }
 
 static void read_only_while_forking(void)
 {
+	static const int protections[] = { PROT_READ, PROT_NONE };
 	char *p = tagged();
+	size_t i;
 
-	MUST(mprotect(p, LEN, PROT_READ) == 0, "mprotect(PROT_READ)");
-	if (fork() == 0) {
-		MUST(mprotect(p, LEN, PROT_RW) == 0, "mprotect(PROT_RW)");
-		touch_write(p, LEN);
-		pattern_check(p, LEN, 1, "child");
-		_exit(0);
+	for (i = 0; i < 2; i++) {
+		MUST(mprotect(p, LEN, protections[i]) == 0, "mprotect(%#x)", protections[i]);
+		run_child(copy_read_only_pages, p);
 	}
-	MUST(wait(NULL) > 0, "wait");
-	MUST(mprotect(p, LEN, PROT_NONE) == 0, "mprotect(PROT_NONE)");
-	if (fork() == 0) {
-		MUST(mprotect(p, LEN, PROT_RW) == 0, "mprotect(PROT_RW)");
-		touch_write(p, LEN);
-		pattern_check(p, LEN, 1, "child of PROT_NONE memory");
-		_exit(0);
-	}
-	MUST(wait(NULL) > 0, "wait");
 	MUST(mprotect(p, LEN, PROT_RW) == 0, "mprotect(PROT_RW)");
 	touch_write(p, LEN);
 	pattern_check(p, LEN, 1, "parent");
@@ -334,8 +316,18 @@ static void vfork_shares(void)
 		pattern_set(p, LEN, 5);
 		_exit(0);
 	}
-	MUST(child > 0 && waitpid(child, NULL, 0) == child, "vfork");
+	MUST(child > 0, "vfork");
+	wait_child(child);
 	pattern_check(p, LEN, 5, "parent, after its vfork child tagged");
+}
+
+static void check_wiped(char *p)
+{
+	size_t i;
+
+	touch_write(p, LEN);
+	for (i = 0; i < LEN; i += PAGE)
+		page_zero_check(p + i, "child, MADV_WIPEONFORK");
 }
 
 static void not_to_the_child(void)
@@ -343,13 +335,7 @@ static void not_to_the_child(void)
 	char *p = tagged();
 
 	MUST(madvise(p, LEN, MADV_WIPEONFORK) == 0, "MADV_WIPEONFORK");
-	if (fork() == 0) {
-		touch_write(p, LEN);
-		for (size_t i = 0; i < LEN; i += PAGE)
-			page_zero_check(p + i, "child, MADV_WIPEONFORK");
-		_exit(0);
-	}
-	MUST(wait(NULL) > 0, "wait");
+	run_child(check_wiped, p);
 	pattern_check(p, LEN, 1, "parent, MADV_WIPEONFORK");
 }
 

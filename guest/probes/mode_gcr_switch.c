@@ -104,13 +104,13 @@ static void kernel_entries(void)
 	CHECK_EQ(mask_in_handler, 0x0a50, "in the handler of a timer's signal");
 	include_check(0x0a50, "after a timer's signal");
 
-	child = fork();
+	child = fork_child();
 	if (!child) {
 		include_check(0x0a50, "in the child of fork");
 		_exit(0);
 	}
 	include_check(0x0a50, "after fork");
-	waitpid(child, NULL, 0);
+	wait_child(child);
 	include_check(0x0a50, "after waiting for the child");
 }
 
@@ -125,7 +125,7 @@ static void processes(void)
 	pin(0);
 	MUST(pipe(to) == 0 && pipe(back) == 0, "pipe");
 	must_set(TCF_NONE, 0x0300);
-	child = fork();
+	child = fork_child();
 	if (!child) {
 		close(to[1]);
 		must_set(TCF_SYNC, 0x00c0);
@@ -141,7 +141,7 @@ static void processes(void)
 		include_check(0x0300, "parent, switched back");
 	}
 	close(to[1]);
-	waitpid(child, NULL, 0);
+	wait_child(child);
 }
 
 PROBE(
