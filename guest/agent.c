@@ -9,7 +9,6 @@
  * the page cache; when it holds another run than the last time, the agent
  * installs it. Then dropbear serves the connection (-i).
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>

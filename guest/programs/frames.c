@@ -8,7 +8,6 @@
  * A page without a frame has "-" for both. "samples" holds some tagged and some
  * untagged pages of its own, prints "done" and keeps them until it is killed.
  */
-#define _GNU_SOURCE
 #include "procfs.h"
 
 #define OWN	32	/* pages of each kind */

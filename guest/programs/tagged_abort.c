@@ -18,8 +18,9 @@
  */
 #include <sys/resource.h>
 
-/* ktap.h comes with mte.h; this program has no cases to run. */
 #include "mte.h"
+
+/* ktap.h comes with mte.h; this program has no cases to run. */
 
 /* Mappings apart from each other, so that no two merge into one. */
 static char *map_apart(size_t pages, int prot)

@@ -26,6 +26,7 @@ from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_pat
 from harness.kernel.resolver import DEFAULT_RECIPE, build_place, link_tree
 from harness.kernel.source import find_origin, pristine
 from harness.paths import cache_root, repository_root
+from harness.probe.source import discover
 from harness.progress import Progress, plain_progress
 from harness.series.binding import BINDINGS, check_bindings
 from harness.series.prefix import series_files, warnings, write_prefix
@@ -35,11 +36,6 @@ from harness.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A way of each kind that a page with tags can go, and the counters where there are any.
-RELEVANT = (
-    "zero_anon", "cow_fork", "swap_roundtrip", "swap_shmem", "migrate_page", "thp_split",
-    "thp_collapse", "ksm_merge", "mprotect_tags", "ptrace_peek", "reuse_counters",
-)  # fmt: skip
 WORKERS = 2
 _ADDED_BINDING = re.compile(rf"^\+\+\+ b/({BINDINGS}\S+\.yaml)$", re.MULTILINE)
 
@@ -103,11 +99,17 @@ class Prefixes:
         status = validate.run(
             plan,
             report=self._scratch / f"report-{number}",
-            expression=None if number == self._total else " or ".join(RELEVANT),
+            expression=None if number == self._total else smoke_expression(),
             workers=WORKERS,
             qemu_binary=None,
         )
         return said + ([f"the suite ended with status {status}"] if status else [])
+
+
+def smoke_expression() -> str:
+    """Return the pytest -k expression that selects the smoke probes."""
+    probes = discover(repository_root() / "guest" / "probes")
+    return " or ".join(probe.name for probe in probes if probe.smoke)
 
 
 @click.command()

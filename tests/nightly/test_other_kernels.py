@@ -31,9 +31,8 @@ STORAGE_KB = 32 * 1024
 SLACK_KB = 1024
 PROGRAMS = repository_root() / "tests" / "nightly" / "programs"
 PROBES = {probe.name: probe for probe in discover(repository_root() / "guest" / "probes")}
-# A way of each kind that a page with tags can go.
-ORDINARY = ["zero_anon", "cow_fork", "swap_roundtrip", "swap_shmem", "thp_split", "migrate_page"]
 REUSE = sorted(probe.name for probe in PROBES.values() if probe.area == "reuse")
+SMOKE = sorted(probe.name for probe in PROBES.values() if probe.smoke and probe.area != "reuse")
 OTHER = "tag-storage-other"
 
 
@@ -103,7 +102,7 @@ def test_none_is_described(name: str, harness_session: Session) -> None:
         assert meminfo(guest)["MetadataTotal"] == 0
 
 
-@pytest.mark.parametrize("probe", ORDINARY)
+@pytest.mark.parametrize("probe", SMOKE)
 def test_none_is_described_and_tags_work(probe: str, harness_session: Session) -> None:
     with start(harness_session, "tag-storage", "dram/carveout") as guest:
         passes(harness_session, guest, probe)
@@ -121,7 +120,7 @@ def test_option_off(harness_session: Session, carved_out: dict[str, int]) -> Non
         assert "metadata" not in told.lower()
 
 
-@pytest.mark.parametrize("probe", ORDINARY)
+@pytest.mark.parametrize("probe", SMOKE)
 def test_option_off_and_tags_work(probe: str, harness_session: Session) -> None:
     with start(harness_session, "tag-storage-off", "dram/tag-storage") as guest:
         passes(harness_session, guest, probe)
@@ -136,7 +135,7 @@ def test_a_kernel_that_tags_its_own_memory(harness_session: Session) -> None:
         said(guest)
 
 
-@pytest.mark.parametrize("probe", [*ORDINARY, *REUSE])
+@pytest.mark.parametrize("probe", [*SMOKE, *REUSE])
 def test_reuse_without_numa(probe: str, harness_session: Session) -> None:
     with start(harness_session, OTHER, "dram/tag-storage", "kasan=off") as guest:
         assert meminfo(guest)["MetadataTotal"] == STORAGE_KB

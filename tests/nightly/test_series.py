@@ -24,7 +24,7 @@ DEBUG = "tag-storage-debug"
 PROBES = [
     probe
     for probe in discover(repository_root() / "guest" / "probes")
-    if probe.area in {"swap", "thp", "migrate", "pressure", "reuse", "copy"}
+    if probe.smoke or probe.area == "reuse"
 ]
 
 

@@ -3,6 +3,7 @@
  * A huge page of which one page is tagged, and not the first: prints process, the
  * address of the huge page and the number of the tagged page, and keeps it.
  */
+#include "fault.h"
 #include "thp.h"
 
 #define HUGE	(2UL << 20)
