@@ -11,11 +11,11 @@
 #include "fault.h"
 #include "procfs.h"
 
-#define PAGES		2048UL
-#define FORKED		(64UL << 20)
-#define ROUNDS		9
-#define PLAIN		(PROT_READ | PROT_WRITE)
-#define TAGGED		(PLAIN | PROT_MTE)
+#define PAGES  2048UL
+#define FORKED (64UL << 20)
+#define ROUNDS 9
+#define PLAIN  (PROT_READ | PROT_WRITE)
+#define TAGGED (PLAIN | PROT_MTE)
 
 static double now(void)
 {

@@ -45,13 +45,21 @@ static void lock_pi(int operation)
 	if (!reaped(child, 5, &status)) {
 		CHECK(false, "expected EFAULT, saw no return within 5 s");
 		kill(child, SIGKILL);
-		CHECK(reaped(child, 5, &status), "expected SIGKILL to end it, saw it alive 5 s later");
+		CHECK(reaped(child, 5, &status),
+		      "expected SIGKILL to end it, saw it alive 5 s later");
 		return;
 	}
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "expected EFAULT, saw status %#x", status);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "expected EFAULT, saw status %#x",
+	      status);
 }
 
-static void lock(void) { lock_pi(FUTEX_LOCK_PI_PRIVATE); }
-static void lock_shared(void) { lock_pi(FUTEX_LOCK_PI); }
+static void lock(void)
+{
+	lock_pi(FUTEX_LOCK_PI_PRIVATE);
+}
+static void lock_shared(void)
+{
+	lock_pi(FUTEX_LOCK_PI);
+}
 
 PROBE(CASE_SECONDS(lock, 20), CASE_SECONDS(lock_shared, 20));

@@ -26,14 +26,14 @@ pid_t child_fork(void);
 #define wait_child_killed(pid, signal) child_wait_killed(__FILE__, __LINE__, (pid), (signal))
 
 /* Runs fn(arg) in a child and waits for it; ends the case unless fn() returned. */
-#define run_child(fn, arg)                                  \
-	do {                                                \
-		pid_t run_child_pid = child_fork();         \
-		if (run_child_pid == 0) {                   \
-			fn(arg);                            \
-			_exit(0);                           \
-		}                                           \
-		wait_child(run_child_pid);                  \
+#define run_child(fn, arg)                          \
+	do {                                        \
+		pid_t run_child_pid = child_fork(); \
+		if (run_child_pid == 0) {           \
+			fn(arg);                    \
+			_exit(0);                   \
+		}                                   \
+		wait_child(run_child_pid);          \
 	} while (0)
 
 /* Waits for a child and returns its wait status, for cases that judge it themselves. */

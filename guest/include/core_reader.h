@@ -16,9 +16,9 @@
 #include "procfs.h"
 
 #ifndef PT_AARCH64_MEMTAG_MTE
-#define PT_AARCH64_MEMTAG_MTE	(PT_LOPROC + 2)
+#define PT_AARCH64_MEMTAG_MTE (PT_LOPROC + 2)
 #endif
-#define TAG_BYTES(len)	((len) / GRANULE / 2)	/* two tags per byte */
+#define TAG_BYTES(len) ((len) / GRANULE / 2) /* two tags per byte */
 
 struct core {
 	unsigned char *data;
@@ -70,11 +70,11 @@ unsigned int core_tag(const struct core *c, const Elf64_Phdr *tags, size_t g);
  * Checks the headers of the tag segment at `mem`, for `memsz` bytes of memory of which
  * `dumped` have tags in the file. Returns the header; ends the case if there is none.
  */
-Elf64_Phdr *core_check_header(const struct core *c, const void *mem, size_t memsz,
-					    size_t dumped, const char *what);
+Elf64_Phdr *core_check_header(const struct core *c, const void *mem, size_t memsz, size_t dumped,
+			      const char *what);
 
 /* Checks headers, tags and data of a mapping that a pattern fills wholly. */
-void core_check_pattern(const struct core *c, const void *mem, size_t len,
-				      uint64_t seed, const char *what);
+void core_check_pattern(const struct core *c, const void *mem, size_t len, uint64_t seed,
+			const char *what);
 
 #endif

@@ -14,14 +14,14 @@
 
 #include "mte.h"
 
-#define PSTATE_TCO	(1UL << 25)	/* Arm ARM C5.2, TCO */
-#define ESR_DFSC	0x3fUL		/* Arm ARM, ESR_EL1 for a Data Abort */
+#define PSTATE_TCO	(1UL << 25) /* Arm ARM C5.2, TCO */
+#define ESR_DFSC	0x3fUL /* Arm ARM, ESR_EL1 for a Data Abort */
 #define ESR_DFSC_TAG	0x11UL
 #define ESR_WNR		(1UL << 6)
 #define ESR_EC(esr)	((esr) >> 26 & 0x3f)
-#define ESR_EC_DABT_LOW	0x24UL
+#define ESR_EC_DABT_LOW 0x24UL
 
-enum { GOOD = 5, BAD = 9 };	/* tag of memory and pointers; a tag that never matches */
+enum { GOOD = 5, BAD = 9 }; /* tag of memory and pointers; a tag that never matches */
 
 /* Writable PROT_MTE pages, each granule tagged GOOD; the pointer has tag GOOD. */
 unsigned char *good_pages(size_t pages);
@@ -93,7 +93,9 @@ static inline int enter_kernel_then_read(volatile int *count)
 	int n;
 
 	asm volatile("svc #0\n ldr %w1, [%3]"
-		     : "=r"(x0), "=&r"(n) : "r"(x8), "r"(count) : "memory");
+		     : "=r"(x0), "=&r"(n)
+		     : "r"(x8), "r"(count)
+		     : "memory");
 	return n;
 }
 
@@ -105,7 +107,9 @@ static inline int store_enter_read(volatile void *p, volatile int *count)
 	int n;
 
 	asm volatile("strb wzr, [%4]\n svc #0\n ldr %w1, [%3]"
-		     : "=r"(x0), "=&r"(n) : "r"(x8), "r"(count), "r"(p) : "memory");
+		     : "=r"(x0), "=&r"(n)
+		     : "r"(x8), "r"(count), "r"(p)
+		     : "memory");
 	return n;
 }
 
@@ -122,21 +126,26 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	register long x4 asm("x4") = e;
 	register long x5 asm("x5") = f;
 
-	asm volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+	asm volatile("svc #0"
+		     : "+r"(x0)
+		     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
 		     : "memory", "cc");
 	return x0;
 }
 
-#define SYS_PICK(_1, _2, _3, _4, _5, _6, n, ...) n
+/* SYS(read, fd, p, n): sys6() of __NR_read, with the other arguments 0. */
 #define SYS(nr, ...) sys6(SYS_##nr, SYS_ARGS(__VA_ARGS__))
-#define SYS_ARGS(...)								\
+
+#define SYS_ARGS(...) \
 	SYS_PICK(__VA_ARGS__, SYS_A6, SYS_A5, SYS_A4, SYS_A3, SYS_A2, SYS_A1)(__VA_ARGS__)
-#define SYS_A1(a) (long)(a), 0, 0, 0, 0, 0
-#define SYS_A2(a, b) (long)(a), (long)(b), 0, 0, 0, 0
-#define SYS_A3(a, b, c) (long)(a), (long)(b), (long)(c), 0, 0, 0
-#define SYS_A4(a, b, c, d) (long)(a), (long)(b), (long)(c), (long)(d), 0, 0
-#define SYS_A5(a, b, c, d, e) (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0
-#define SYS_A6(a, b, c, d, e, f)						\
-	(long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f)
+
+#define SYS_PICK(_1, _2, _3, _4, _5, _6, n, ...) n
+
+#define SYS_A1(a)		 (long)(a), 0, 0, 0, 0, 0
+#define SYS_A2(a, b)		 (long)(a), (long)(b), 0, 0, 0, 0
+#define SYS_A3(a, b, c)		 (long)(a), (long)(b), (long)(c), 0, 0, 0
+#define SYS_A4(a, b, c, d)	 (long)(a), (long)(b), (long)(c), (long)(d), 0, 0
+#define SYS_A5(a, b, c, d, e)	 (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0
+#define SYS_A6(a, b, c, d, e, f) (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f)
 
 #endif

@@ -61,47 +61,47 @@ void ktap_end(void) __attribute__((noreturn));
 /* Ends the case as skipped, unless a check of it has failed. */
 void ktap_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-#define CHECK(cond, fmt, ...)                                                              \
-	({                                                                                 \
-		bool ktap_ok = !!(cond);                                                   \
-		if (!ktap_ok)                                                              \
-			ktap_fail(__FILE__, __LINE__, fmt " [%s]", ##__VA_ARGS__, #cond);  \
-		ktap_ok;                                                                   \
+#define CHECK(cond, fmt, ...)                                                             \
+	({                                                                                \
+		bool ktap_ok = !!(cond);                                                  \
+		if (!ktap_ok)                                                             \
+			ktap_fail(__FILE__, __LINE__, fmt " [%s]", ##__VA_ARGS__, #cond); \
+		ktap_ok;                                                                  \
 	})
 
-#define CHECK_EQ(got, want, fmt, ...)                                                      \
-	({                                                                                 \
-		long long ktap_got = (long long)(got), ktap_want = (long long)(want);      \
-		bool ktap_ok = ktap_got == ktap_want;                                      \
-		if (!ktap_ok)                                                              \
-			ktap_fail(__FILE__, __LINE__,                                      \
-				  fmt ": expected %lld (%#llx), saw %lld (%#llx)",         \
-				  ##__VA_ARGS__, ktap_want, ktap_want, ktap_got, ktap_got); \
-		ktap_ok;                                                                   \
+#define CHECK_EQ(got, want, fmt, ...)                                                             \
+	({                                                                                        \
+		long long ktap_got = (long long)(got), ktap_want = (long long)(want);             \
+		bool ktap_ok = ktap_got == ktap_want;                                             \
+		if (!ktap_ok)                                                                     \
+			ktap_fail(__FILE__, __LINE__,                                             \
+				  fmt ": expected %lld (%#llx), saw %lld (%#llx)", ##__VA_ARGS__, \
+				  ktap_want, ktap_want, ktap_got, ktap_got);                      \
+		ktap_ok;                                                                          \
 	})
 
-#define MUST(cond, fmt, ...)                                                               \
-	do {                                                                               \
-		if (!(cond)) {                                                             \
-			int ktap_errno = errno;                                            \
-			ktap_fail(__FILE__, __LINE__, fmt " [%s; errno %d %s]",            \
-				  ##__VA_ARGS__, #cond, ktap_errno, strerror(ktap_errno)); \
-			ktap_end();                                                        \
-		}                                                                          \
+#define MUST(cond, fmt, ...)                                                                   \
+	do {                                                                                   \
+		if (!(cond)) {                                                                 \
+			int ktap_errno = errno;                                                \
+			ktap_fail(__FILE__, __LINE__, fmt " [%s; errno %d %s]", ##__VA_ARGS__, \
+				  #cond, ktap_errno, strerror(ktap_errno));                    \
+			ktap_end();                                                            \
+		}                                                                              \
 	} while (0)
 
 #define SKIP(fmt, ...) ktap_skip(fmt, ##__VA_ARGS__)
 
 /* The cases of a probe, in the order in which they run. */
-#define CASE(function) { #function, function, 0 }
+#define CASE(function)		      { #function, function, 0 }
 #define CASE_SECONDS(function, limit) { #function, function, limit }
-#define PROBE(...)                                                                         \
-	int main(int argc, char **argv)                                                    \
-	{                                                                                  \
-		static const struct probe_case cases[] = { __VA_ARGS__ };                  \
-                                                                                           \
-		return probe_main(argc, argv, cases, ARRAY_SIZE(cases));                   \
-	}                                                                                  \
+#define PROBE(...)                                                        \
+	int main(int argc, char **argv)                                   \
+	{                                                                 \
+		static const struct probe_case cases[] = { __VA_ARGS__ }; \
+                                                                          \
+		return probe_main(argc, argv, cases, ARRAY_SIZE(cases));  \
+	}                                                                 \
 	struct probe_case
 
 /* Runs the cases named on the command line, or all; returns the exit status. */

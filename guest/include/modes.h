@@ -34,11 +34,14 @@ void must_set(unsigned long tcf, unsigned long include);
 /* --- GCR_EL1.Exclude ------------------------------------------------------ */
 
 /* The tag that ADDG with a constant tag offset (0 to 15) gives to a pointer with tag `tag`. */
-#define ADDG_TAG(tag, offset) ({						\
-	void *addg_in = with_tag((void *)0x10000, (tag)), *addg_out;		\
-	asm volatile(".arch_extension memtag\n addg %0, %1, #0, %2"		\
-		     : "=r"(addg_out) : "r"(addg_in), "i"(offset));		\
-	tag_of(addg_out); })
+#define ADDG_TAG(tag, offset)                                                \
+	({                                                                   \
+		void *addg_in = with_tag((void *)0x10000, (tag)), *addg_out; \
+		asm volatile(".arch_extension memtag\n addg %0, %1, #0, %2"  \
+			     : "=r"(addg_out)                                \
+			     : "r"(addg_in), "i"(offset));                   \
+		tag_of(addg_out);                                            \
+	})
 
 /*
  * The include mask of GCR_EL1: ADDG with offset 0 keeps an included tag and replaces an
@@ -64,10 +67,12 @@ extern const char *const behaviour_name[];
  */
 enum behaviour observe(void *granule);
 
-#define CHECK_MODE(granule, want, fmt, ...) ({					\
-	enum behaviour seen_mode = observe(granule), want_mode = (want);	\
-	CHECK(seen_mode == want_mode, fmt ": expected %s, saw %s", ##__VA_ARGS__, \
-	      behaviour_name[want_mode], behaviour_name[seen_mode]); })
+#define CHECK_MODE(granule, want, fmt, ...)                                               \
+	({                                                                                \
+		enum behaviour seen_mode = observe(granule), want_mode = (want);          \
+		CHECK(seen_mode == want_mode, fmt ": expected %s, saw %s", ##__VA_ARGS__, \
+		      behaviour_name[want_mode], behaviour_name[seen_mode]);              \
+	})
 
 /* A page whose first granule has tag 3, for observe(). */
 void *mode_granule(void);

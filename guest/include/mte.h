@@ -21,65 +21,65 @@
 #include "ktap.h"
 #include "pattern.h"
 
-#define GRANULE		16UL
-#define PAGE		4096UL
-#define TAG_SHIFT	56
+#define GRANULE		  16UL
+#define PAGE		  4096UL
+#define TAG_SHIFT	  56
 #define GRANULES_PER_PAGE (PAGE / GRANULE)
 
 /* Values of the kernel's UAPI headers; a cross libc may be older. */
 #ifndef PROT_MTE
-#define PROT_MTE	0x20
+#define PROT_MTE 0x20
 #endif
 #ifndef HWCAP2_MTE
-#define HWCAP2_MTE	(1UL << 18)
+#define HWCAP2_MTE (1UL << 18)
 #endif
 #ifndef HWCAP2_MTE3
-#define HWCAP2_MTE3	(1UL << 22)
+#define HWCAP2_MTE3 (1UL << 22)
 #endif
 #ifndef SEGV_MTEAERR
-#define SEGV_MTEAERR	8
-#define SEGV_MTESERR	9
+#define SEGV_MTEAERR 8
+#define SEGV_MTESERR 9
 #endif
 #ifndef SA_EXPOSE_TAGBITS
 #define SA_EXPOSE_TAGBITS 0x00000800
 #endif
 #ifndef PR_SET_TAGGED_ADDR_CTRL
-#define PR_SET_TAGGED_ADDR_CTRL	55
-#define PR_GET_TAGGED_ADDR_CTRL	56
+#define PR_SET_TAGGED_ADDR_CTRL 55
+#define PR_GET_TAGGED_ADDR_CTRL 56
 #define PR_TAGGED_ADDR_ENABLE	(1UL << 0)
 #endif
 #ifndef PR_MTE_TCF_SYNC
-#define PR_MTE_TCF_NONE		0UL
-#define PR_MTE_TCF_SYNC		(1UL << 1)
-#define PR_MTE_TCF_ASYNC	(1UL << 2)
+#define PR_MTE_TCF_NONE	 0UL
+#define PR_MTE_TCF_SYNC	 (1UL << 1)
+#define PR_MTE_TCF_ASYNC (1UL << 2)
 #endif
 #ifndef PR_MTE_TAG_SHIFT
-#define PR_MTE_TAG_SHIFT	3
-#define PR_MTE_TAG_MASK		(0xffffUL << PR_MTE_TAG_SHIFT)
+#define PR_MTE_TAG_SHIFT 3
+#define PR_MTE_TAG_MASK	 (0xffffUL << PR_MTE_TAG_SHIFT)
 #endif
 #ifndef MADV_COLD
-#define MADV_COLD	20
-#define MADV_PAGEOUT	21
+#define MADV_COLD    20
+#define MADV_PAGEOUT 21
 #endif
 #ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
 #ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
+#define MADV_COLLAPSE 25
 #endif
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE 101
 #endif
 
-#define PROT_RW		(PROT_READ | PROT_WRITE)
-#define PROT_RW_MTE	(PROT_RW | PROT_MTE)
+#define PROT_RW	    (PROT_READ | PROT_WRITE)
+#define PROT_RW_MTE (PROT_RW | PROT_MTE)
 
-#define TCF_NONE	PR_MTE_TCF_NONE
-#define TCF_SYNC	PR_MTE_TCF_SYNC
-#define TCF_ASYNC	PR_MTE_TCF_ASYNC
-#define TCF_ASYMM	(PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC)	/* if preferred: sysfs mte_tcf_preferred */
-#define INCLUDE_ALL	0xfffeUL	/* IRG may give 1 to 15 */
+#define TCF_NONE    PR_MTE_TCF_NONE
+#define TCF_SYNC    PR_MTE_TCF_SYNC
+#define TCF_ASYNC   PR_MTE_TCF_ASYNC
+#define TCF_ASYMM   (PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC) /* if preferred: sysfs mte_tcf_preferred */
+#define INCLUDE_ALL 0xfffeUL /* IRG may give 1 to 15 */
 
 /* --- pointers and tags ------------------------------------------------- */
 
@@ -111,22 +111,19 @@ static inline unsigned int ldg(const volatile void *p)
 /* STG: set the granule's tag; never checked. */
 static inline void stg(volatile void *p, unsigned int tag)
 {
-	asm volatile(".arch_extension memtag\n stg %0, [%0]"
-		     : : "r"(with_tag(p, tag)) : "memory");
+	asm volatile(".arch_extension memtag\n stg %0, [%0]" : : "r"(with_tag(p, tag)) : "memory");
 }
 
 /* ST2G: two granules. */
 static inline void st2g(volatile void *p, unsigned int tag)
 {
-	asm volatile(".arch_extension memtag\n st2g %0, [%0]"
-		     : : "r"(with_tag(p, tag)) : "memory");
+	asm volatile(".arch_extension memtag\n st2g %0, [%0]" : : "r"(with_tag(p, tag)) : "memory");
 }
 
 /* STZG: set the tag and zero the granule. */
 static inline void stzg(volatile void *p, unsigned int tag)
 {
-	asm volatile(".arch_extension memtag\n stzg %0, [%0]"
-		     : : "r"(with_tag(p, tag)) : "memory");
+	asm volatile(".arch_extension memtag\n stzg %0, [%0]" : : "r"(with_tag(p, tag)) : "memory");
 }
 
 /* IRG: p with a random tag out of those GCR_EL1 includes and `exclude` does not name. */
@@ -134,8 +131,7 @@ static inline void *irg(const volatile void *p, uint64_t exclude)
 {
 	void *out;
 
-	asm volatile(".arch_extension memtag\n irg %0, %1, %2"
-		     : "=r"(out) : "r"(p), "r"(exclude));
+	asm volatile(".arch_extension memtag\n irg %0, %1, %2" : "=r"(out) : "r"(p), "r"(exclude));
 	return out;
 }
 
@@ -152,7 +148,7 @@ static inline int get_tco(void)
 	uint64_t v;
 
 	asm volatile(".arch_extension memtag\n mrs %0, tco" : "=r"(v) : : "memory");
-	return (v >> 25) & 1;	/* PSTATE.TCO, Arm ARM C5.2 */
+	return (v >> 25) & 1; /* PSTATE.TCO, Arm ARM C5.2 */
 }
 
 /* --- modes ------------------------------------------------------------- */
@@ -182,8 +178,7 @@ void pattern_set(void *p, size_t len, uint64_t seed);
  * the pattern. Reports the first wrong granules, and how many wrong tags are 0 (lost)
  * and how many have another value (stale). Returns the number of wrong granules.
  */
-size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first,
-					const char *when);
+size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first, const char *when);
 
 /* The same for memory that begins with granule 0 of the pattern. */
 size_t pattern_check(void *p, size_t len, uint64_t seed, const char *when);

@@ -51,33 +51,33 @@ bool smaps_flag(const void *p, const char *flag);
 
 /* --- pagemap and kpageflags ------------------------------------------------ */
 
-#define PM_PFN_MASK	((1ULL << 55) - 1)
-#define PM_SOFT_DIRTY	(1ULL << 55)
-#define PM_EXCLUSIVE	(1ULL << 56)
-#define PM_FILE		(1ULL << 61)
-#define PM_SWAP		(1ULL << 62)
-#define PM_PRESENT	(1ULL << 63)
+#define PM_PFN_MASK   ((1ULL << 55) - 1)
+#define PM_SOFT_DIRTY (1ULL << 55)
+#define PM_EXCLUSIVE  (1ULL << 56)
+#define PM_FILE	      (1ULL << 61)
+#define PM_SWAP	      (1ULL << 62)
+#define PM_PRESENT    (1ULL << 63)
 
 /* Bits of /proc/kpageflags, include/uapi/linux/kernel-page-flags.h. In 6.12
  * they are the flags of the folio's head page (fs/proc/page.c). */
-#define KPF_LOCKED	0
-#define KPF_UPTODATE	3
-#define KPF_LRU		5
-#define KPF_BUDDY	10
-#define KPF_ANON	12
-#define KPF_SWAPCACHE	13
-#define KPF_SWAPBACKED	14
+#define KPF_LOCKED	  0
+#define KPF_UPTODATE	  3
+#define KPF_LRU		  5
+#define KPF_BUDDY	  10
+#define KPF_ANON	  12
+#define KPF_SWAPCACHE	  13
+#define KPF_SWAPBACKED	  14
 #define KPF_COMPOUND_HEAD 15
 #define KPF_COMPOUND_TAIL 16
-#define KPF_HUGE	17
-#define KPF_NOPAGE	20
-#define KPF_KSM		21
-#define KPF_THP		22
-#define KPF_ZERO_PAGE	24
-#define KPF_RESERVED	32
-#define KPF_ARCH_2	41	/* PG_mte_tagged */
-#define KPF_ARCH_3	42	/* PG_mte_lock */
-#define KPF_ARCH_4	43	/* holds a reference to its tag storage */
+#define KPF_HUGE	  17
+#define KPF_NOPAGE	  20
+#define KPF_KSM		  21
+#define KPF_THP		  22
+#define KPF_ZERO_PAGE	  24
+#define KPF_RESERVED	  32
+#define KPF_ARCH_2	  41 /* PG_mte_tagged */
+#define KPF_ARCH_3	  42 /* PG_mte_lock */
+#define KPF_ARCH_4	  43 /* holds a reference to its tag storage */
 
 /* Reads `count` pagemap entries from p on: pagemap() opens the file for each page. */
 void pagemap_read(const void *p, uint64_t *entries, size_t count);
@@ -99,7 +99,7 @@ bool page_present(const void *p);
 
 bool page_swapped(const void *p);
 
-#define KPAGEFLAGS	512	/* entries read at once, at most */
+#define KPAGEFLAGS 512 /* entries read at once, at most */
 
 /* The flags of frames from `pfn` on, before `end`; of how many of them, one at least. */
 size_t kpageflags(uint64_t pfn, uint64_t end, uint64_t *flags);

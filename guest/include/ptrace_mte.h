@@ -18,17 +18,17 @@
 #include "procfs.h"
 
 #ifndef PTRACE_PEEKMTETAGS
-#define PTRACE_PEEKMTETAGS	33
-#define PTRACE_POKEMTETAGS	34
+#define PTRACE_PEEKMTETAGS 33
+#define PTRACE_POKEMTETAGS 34
 #endif
 #ifndef NT_ARM_TAGGED_ADDR_CTRL
-#define NT_ARM_TAGGED_ADDR_CTRL	0x409
+#define NT_ARM_TAGGED_ADDR_CTRL 0x409
 #endif
 
 /* Shared with the tracees: addresses and results of the functions that they run. */
 extern struct tracee_shared {
 	void (*job)(void);
-	char *mem;		/* memory of the tracee */
+	char *mem; /* memory of the tracee */
 	size_t len;
 	long value[4];
 } *tracee;
@@ -67,7 +67,7 @@ void must_poke(pid_t pid, const void *addr, const void *tags, size_t count);
  * of `want` (one tag per byte), and that the bytes around the buffer did not change.
  */
 bool check_peek(pid_t pid, const void *addr, const unsigned char *want, size_t count,
-			      const char *when);
+		const char *when);
 
 /* The tags of `count` granules of a pattern (pattern.h), from granule `first` on. */
 void pattern_tags(unsigned char *tags, size_t count, uint64_t seed, uint64_t first);

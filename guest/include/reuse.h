@@ -13,7 +13,7 @@
 
 #include "swap.h"
 
-#define MB (1UL << 20)
+#define MB		 (1UL << 20)
 #define STORAGE_PER_PAGE 32 /* pages whose tags fit in one page */
 
 /* Memory and its tag storage, in page frames; ends are exclusive. */

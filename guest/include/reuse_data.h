@@ -45,7 +45,6 @@ size_t reuse_in_storage(char *p, size_t len);
  * `count` frames of tag storage at `wanted`, which this sorts; *frame is that frame.
  * Returns NULL if there is none.
  */
-char *reuse_page_over(char *p, size_t len, uint64_t *wanted, size_t count,
-				    uint64_t *frame);
+char *reuse_page_over(char *p, size_t len, uint64_t *wanted, size_t count, uint64_t *frame);
 
 #endif

@@ -13,7 +13,7 @@
 #include "pin.h"
 #include "thp.h"
 
-#define STALE_TAG 15
+#define STALE_TAG  15
 #define STALE_BYTE 0xa5
 
 /*

@@ -20,9 +20,9 @@
 #include "child.h"
 #include "procfs.h"
 
-#define SWAP_DISK	"/dev/vdb"
-#define SWAP_ZRAM	"/dev/zram0"
-#define SWAP_ALL	(~0UL)
+#define SWAP_DISK "/dev/vdb"
+#define SWAP_ZRAM "/dev/zram0"
+#define SWAP_ALL  (~0UL)
 
 /* --- devices --------------------------------------------------------------- */
 

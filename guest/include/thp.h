@@ -11,10 +11,10 @@
 
 #include "procfs.h"
 
-#define HUGE		(2UL << 20)
-#define HUGE_PAGES	(HUGE / PAGE)
-#define HUGE_GRANULES	(HUGE / GRANULE)
-#define THP_SYSFS	"/sys/kernel/mm/transparent_hugepage/"
+#define HUGE	      (2UL << 20)
+#define HUGE_PAGES    (HUGE / PAGE)
+#define HUGE_GRANULES (HUGE / GRANULE)
+#define THP_SYSFS     "/sys/kernel/mm/transparent_hugepage/"
 
 /*
  * A mapping of `len` bytes at a multiple of 2 MiB, not populated. PROT_NONE memory on

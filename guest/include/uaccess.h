@@ -51,7 +51,6 @@ struct pointer_call {
 /* Checks each call with its memory matching, mismatching, before and across the wall. */
 void check_pointer_calls(const struct pointer_call *calls, size_t count);
 
-#define CHECK_POINTER_CALLS(calls) \
-	check_pointer_calls(calls, ARRAY_SIZE(calls))
+#define CHECK_POINTER_CALLS(calls) check_pointer_calls(calls, ARRAY_SIZE(calls))
 
 #endif

@@ -18,7 +18,7 @@ struct uffdio_move {
 	uint64_t dst, src, len, mode;
 	int64_t move;
 };
-#define UFFDIO_MOVE	_IOWR(UFFDIO, 0x05, struct uffdio_move)
+#define UFFDIO_MOVE	  _IOWR(UFFDIO, 0x05, struct uffdio_move)
 #define UFFD_FEATURE_MOVE (1 << 16)
 #endif
 

@@ -19,7 +19,8 @@ char *core_map(size_t pages, int prot)
 	char *p = room + PAGE;
 
 	MUST(room != MAP_FAILED, "mmap");
-	MUST(mmap(p, pages * PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p, "mmap");
+	MUST(mmap(p, pages * PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p,
+	     "mmap");
 	madvise(p, pages * PAGE, MADV_NOHUGEPAGE);
 	return core_note(p);
 }
@@ -61,7 +62,8 @@ const char *core_dump(void (*prepare)(void), rlim_t limit, bool needed)
 	if (!pid) {
 		struct rlimit r = { limit, limit };
 
-		MUST(chdir(core_dir) == 0 && setrlimit(RLIMIT_CORE, &r) == 0, "prepare to dump core");
+		MUST(chdir(core_dir) == 0 && setrlimit(RLIMIT_CORE, &r) == 0,
+		     "prepare to dump core");
 		signal(SIGABRT, SIG_DFL);
 		prepare();
 		core_shared->mte_vmas = count_mte_vmas();
@@ -88,7 +90,8 @@ struct core core_open(const char *path)
 	close(fd);
 	eh = (Elf64_Ehdr *)c.data;
 	MUST(!memcmp(eh->e_ident, ELFMAG, SELFMAG) && eh->e_type == ET_CORE &&
-	     eh->e_machine == EM_AARCH64, "%s is no core of this machine", path);
+		     eh->e_machine == EM_AARCH64,
+	     "%s is no core of this machine", path);
 	c.ph = (Elf64_Phdr *)(c.data + eh->e_phoff);
 	c.count = eh->e_phnum;
 	MUST(eh->e_phoff + c.count * sizeof(*c.ph) <= c.size, "%s ends in its headers", path);
@@ -136,8 +139,8 @@ unsigned int core_tag(const struct core *c, const Elf64_Phdr *tags, size_t g)
 	return c->data[tags->p_offset + g / 2] >> (g % 2 * 4) & 15;
 }
 
-Elf64_Phdr *core_check_header(const struct core *c, const void *mem, size_t memsz,
-					    size_t dumped, const char *what)
+Elf64_Phdr *core_check_header(const struct core *c, const void *mem, size_t memsz, size_t dumped,
+			      const char *what)
 {
 	Elf64_Phdr *tags = core_segment(c, PT_AARCH64_MEMTAG_MTE, mem);
 	Elf64_Phdr *load = core_segment(c, PT_LOAD, mem);
@@ -156,8 +159,8 @@ Elf64_Phdr *core_check_header(const struct core *c, const void *mem, size_t mems
 }
 
 /* Checks tags and data of a mapping that a pattern fills. */
-static void core_check_content(const struct core *c, const void *mem, size_t len,
-				      uint64_t seed, const char *what)
+static void core_check_content(const struct core *c, const void *mem, size_t len, uint64_t seed,
+			       const char *what)
 {
 	Elf64_Phdr *tags = core_segment(c, PT_AARCH64_MEMTAG_MTE, mem);
 	Elf64_Phdr *load = core_segment(c, PT_LOAD, mem);
@@ -168,15 +171,16 @@ static void core_check_content(const struct core *c, const void *mem, size_t len
 		unsigned int want = pattern_tag(seed, g), got = core_tag(c, tags, g);
 
 		if (got != want && bad_tags++ < 2)
-			CHECK(false, "%s: granule %zu: expected tag %u, saw %u", what, g, want, got);
+			CHECK(false, "%s: granule %zu: expected tag %u, saw %u", what, g, want,
+			      got);
 		bad_data += word[0] != pattern_data(seed, g) || word[1] != ~word[0];
 	}
 	CHECK_EQ(bad_tags, 0, "%s: wrong tags of %zu", what, n);
 	CHECK_EQ(bad_data, 0, "%s: wrong data of %zu granules", what, n);
 }
 
-void core_check_pattern(const struct core *c, const void *mem, size_t len,
-				      uint64_t seed, const char *what)
+void core_check_pattern(const struct core *c, const void *mem, size_t len, uint64_t seed,
+			const char *what)
 {
 	core_check_header(c, mem, len, len, what);
 	core_check_content(c, mem, len, seed, what);

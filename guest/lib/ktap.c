@@ -41,15 +41,15 @@ void ktap_fail(const char *file, int line, const char *fmt, ...)
 {
 	char text[400];
 	va_list ap;
-	int seen = __atomic_add_fetch(&ktap->failures, 1, __ATOMIC_SEQ_CST);
+	/* A program without cases may use the library too. */
+	int seen = ktap ? __atomic_add_fetch(&ktap->failures, 1, __ATOMIC_SEQ_CST) : 1;
 
 	if (seen > MAX_FAILURES)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	ktap_note("%s:%d: %s", strrchr(file, '/') ? strrchr(file, '/') + 1 : file,
-		  line, text);
+	ktap_note("%s:%d: %s", strrchr(file, '/') ? strrchr(file, '/') + 1 : file, line, text);
 }
 
 void ktap_end(void)
@@ -103,16 +103,16 @@ static bool ktap_run_case(int number, const struct probe_case *c)
 	while (waitpid(ktap_child, &status, 0) < 0 && errno == EINTR)
 		;
 	alarm(0);
-	kill(-ktap_child, SIGKILL);	/* children that the case left behind */
+	kill(-ktap_child, SIGKILL); /* children that the case left behind */
 
 	ok = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !ktap->failures;
 	if (ktap_timed_out)
 		snprintf(how, sizeof(how), "not finished after %u s", seconds);
 	else if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "killed by signal %d (%s)",
-			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(how, sizeof(how), "killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
 	else if (ktap->skipped && WEXITSTATUS(status) == EXIT_SKIPPED)
-		ok = !ktap->failures;	/* a failed check outweighs a skip */
+		ok = !ktap->failures; /* a failed check outweighs a skip */
 	else if (WEXITSTATUS(status) && !ktap->failures)
 		snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(status));
 	if (ktap->failures > MAX_FAILURES)
@@ -120,8 +120,7 @@ static bool ktap_run_case(int number, const struct probe_case *c)
 	if (how[0])
 		printf("# %s: expected to return, %s\n", c->name, how);
 	printf("%s %d %s%s%s\n", ok ? "ok" : "not ok", number, c->name,
-	       ok && ktap->skipped ? " # SKIP " : "",
-	       ok && ktap->skipped ? ktap->skip_reason : "");
+	       ok && ktap->skipped ? " # SKIP " : "", ok && ktap->skipped ? ktap->skip_reason : "");
 	fflush(stdout);
 	return ok;
 }
@@ -145,8 +144,7 @@ int probe_main(int argc, char **argv, const struct probe_case *cases, int count)
 			return 2;
 		}
 	}
-	ktap = mmap(NULL, sizeof(*ktap), PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ktap = mmap(NULL, sizeof(*ktap), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (ktap == MAP_FAILED) {
 		perror("mmap");
 		return 2;

@@ -26,8 +26,8 @@ bool include_check(unsigned int include, const char *when)
 
 	for (i = 0; i < 40; i++)
 		drawn |= 1U << tag_of(irg((void *)0x10000, 0));
-	return CHECK_EQ(gcr_include(), want, "%s: tags that ADDG keeps, include mask %#x",
-			when, include) &
+	return CHECK_EQ(gcr_include(), want, "%s: tags that ADDG keeps, include mask %#x", when,
+			include) &
 	       CHECK((drawn & ~want) == 0, "%s: include mask %#x: expected IRG within %#x, saw %#x",
 		     when, include, want, drawn);
 }
@@ -55,8 +55,8 @@ enum behaviour observe(void *granule)
 		return SEEN_ASYNC;
 	if (load_sync == 1 && !load_async && !store_sync && store_async == 1)
 		return SEEN_ASYMM;
-	ktap_note("load: %d sync %d async; store: %d sync %d async",
-		  load_sync, load_async, store_sync, store_async);
+	ktap_note("load: %d sync %d async; store: %d sync %d async", load_sync, load_async,
+		  store_sync, store_async);
 	return SEEN_ODD;
 }
 

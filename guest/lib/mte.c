@@ -19,8 +19,7 @@ void mte_need(void)
 
 void *mte_map(size_t len)
 {
-	void *p = mmap(NULL, len, PROT_RW_MTE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, len, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	MUST(p != MAP_FAILED, "mmap(%zu, PROT_MTE)", len);
 	madvise(p, len, MADV_NOHUGEPAGE);
@@ -29,7 +28,8 @@ void *mte_map(size_t len)
 
 void *mte_map_aligned(size_t len, size_t align, int prot, int flags, int fd)
 {
-	char *p = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
 	char *at;
 
 	MUST(p != MAP_FAILED, "mmap(%zu)", len + align);
@@ -56,8 +56,7 @@ void pattern_set(void *p, size_t len, uint64_t seed)
 	}
 }
 
-size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first,
-					const char *when)
+size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first, const char *when)
 {
 	size_t g, bad_tags = 0, bad_data = 0, zero_tags = 0;
 
@@ -71,18 +70,21 @@ size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first,
 		if (got != want) {
 			if (++bad_tags <= 2)
 				CHECK(false, "%s: page %zu granule %zu: expected tag %u, saw %u",
-				      when, g / GRANULES_PER_PAGE, g % GRANULES_PER_PAGE, want, got);
+				      when, g / GRANULES_PER_PAGE, g % GRANULES_PER_PAGE, want,
+				      got);
 			zero_tags += got == 0;
 		}
 		if (word[0] != want_data || word[1] != ~want_data) {
 			if (++bad_data <= 2)
-				CHECK(false, "%s: page %zu granule %zu: expected data %#llx, saw %#llx",
+				CHECK(false,
+				      "%s: page %zu granule %zu: expected data %#llx, saw %#llx",
 				      when, g / GRANULES_PER_PAGE, g % GRANULES_PER_PAGE,
 				      (unsigned long long)want_data, (unsigned long long)word[0]);
 		}
 	}
 	if (bad_tags || bad_data)
-		CHECK(false, "%s: of %zu granules %zu have a wrong tag (%zu of them 0), %zu wrong data",
+		CHECK(false,
+		      "%s: of %zu granules %zu have a wrong tag (%zu of them 0), %zu wrong data",
 		      when, len / GRANULE, bad_tags, zero_tags, bad_data);
 	return bad_tags + bad_data;
 }
@@ -104,6 +106,7 @@ size_t tags_zero_check(void *p, size_t len, const char *when)
 			      g / GRANULES_PER_PAGE, g % GRANULES_PER_PAGE, got);
 	}
 	if (bad)
-		CHECK(false, "%s: %zu of %zu granules have a tag that is not 0", when, bad, len / GRANULE);
+		CHECK(false, "%s: %zu of %zu granules have a tag that is not 0", when, bad,
+		      len / GRANULE);
 	return bad;
 }

@@ -24,7 +24,8 @@ pid_t tracee_start(void)
 	pid_t pid;
 
 	if (!tracee) {
-		tracee = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		tracee =
+			mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		MUST(tracee != MAP_FAILED, "mmap");
 	}
 	pid = child_fork();
@@ -70,7 +71,8 @@ char *scattered_map(size_t pages)
 		last = frames[j];
 		frames[j] = 0;
 		MUST(mremap(from + j * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			    to + i * PAGE) == to + i * PAGE, "mremap");
+			    to + i * PAGE) == to + i * PAGE,
+		     "mremap");
 	}
 	MUST(munmap(to + pages * PAGE, PAGE) == 0, "munmap");
 	return to;
@@ -105,7 +107,7 @@ void must_poke(pid_t pid, const void *addr, const void *tags, size_t count)
 }
 
 bool check_peek(pid_t pid, const void *addr, const unsigned char *want, size_t count,
-			      const char *when)
+		const char *when)
 {
 	enum { EDGE = 16, CANARY = 0xee };
 	unsigned char *buf = malloc(count + 2 * EDGE);

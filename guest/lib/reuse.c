@@ -168,13 +168,15 @@ struct reuse reuse_check(const char *when)
 	for (i = 0; i < 200; i++) {
 		said = reuse_counters();
 		seen = reuse_pages();
-		if (said.total == seen.total && said.free == seen.free && said.reserved == seen.reserved)
+		if (said.total == seen.total && said.free == seen.free &&
+		    said.reserved == seen.reserved)
 			return said;
 		usleep(10000);
 	}
 	CHECK_EQ(said.total, seen.total, "%s: MetadataTotal in pages, and pages there are", when);
 	CHECK_EQ(said.free, seen.free, "%s: nr_free_metadata, and pages in the buddy", when);
-	CHECK_EQ(said.reserved, seen.reserved, "%s: reserved minus freed, and reserved pages", when);
+	CHECK_EQ(said.reserved, seen.reserved, "%s: reserved minus freed, and reserved pages",
+		 when);
 	return said;
 }
 

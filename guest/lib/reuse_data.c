@@ -18,7 +18,8 @@ void plain_check(const char *p, size_t len, const char *when)
 
 	for (i = len / 8; i--;)
 		if (((const uint64_t *)p)[i] != (uintptr_t)p + i * 8 && !bad++)
-			ktap_note("%p: expected %#lx, saw %#llx", (void *)(p + i * 8), (uintptr_t)p + i * 8,
+			ktap_note("%p: expected %#lx, saw %#llx", (void *)(p + i * 8),
+				  (uintptr_t)p + i * 8,
 				  (unsigned long long)((const uint64_t *)p)[i]);
 	CHECK_EQ(bad, 0, "%s: wrong words of plain data", when);
 }
@@ -134,8 +135,7 @@ static int reuse_order(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-char *reuse_page_over(char *p, size_t len, uint64_t *wanted, size_t count,
-				    uint64_t *frame)
+char *reuse_page_over(char *p, size_t len, uint64_t *wanted, size_t count, uint64_t *frame)
 {
 	uint64_t *frames = reuse_frames(p, len), block, *found = NULL;
 	unsigned int j, n;

@@ -32,7 +32,7 @@ static void swap_format(const char *device, size_t pages)
 	MUST(!used || !memcmp(head.bytes + PAGE - 10, "SWAPSPACE2", 10),
 	     "%s is neither blank nor swap: not overwritten", device);
 	memset(&head, 0, sizeof(head));
-	head.words[256] = 1;	/* version, after 1024 bytes of boot block */
+	head.words[256] = 1; /* version, after 1024 bytes of boot block */
 	head.words[257] = (pages < size / PAGE ? pages : size / PAGE) - 1; /* last_page */
 	memcpy(head.bytes + PAGE - 10, "SWAPSPACE2", 10);
 	MUST(pwrite(fd, &head, PAGE, 0) == PAGE && fsync(fd) == 0, "write %s", device);
@@ -176,7 +176,7 @@ static void map_swap_cache(void *p, size_t len)
  */
 static void lock_own_memory(void)
 {
-	extern char __data_start[], _end[];	/* of the linker script */
+	extern char __data_start[], _end[]; /* of the linker script */
 	unsigned long start = 0, end = 0;
 	FILE *f = fopen("/proc/self/maps", "re");
 	char line[512];
@@ -223,7 +223,7 @@ void page_out(void *p, size_t len)
 	     pages_in_memory(p, len), len / PAGE);
 	/* For shared memory the swap entries are in the file, and not in page tables. */
 	MUST(pagemap_count(p, len, PM_SWAP) == len / PAGE ||
-	     smaps_kb(p, len, "Swap") >= (long)len / 1024,
+		     smaps_kb(p, len, "Swap") >= (long)len / 1024,
 	     "the pages went, but not to swap: %ld kB of %zu kB", smaps_kb(p, len, "Swap"),
 	     len / 1024);
 }

@@ -51,8 +51,8 @@ void switch_by_barrier(struct switch_thread *t)
 		t->what->check(t->who, "switched to another thread and back");
 	}
 	thread_switches(&sleeps, &forced);
-	MUST(sleeps + forced >= 20, "thread %d was switched %ld times in 40 rounds",
-	     t->who, sleeps + forced);
+	MUST(sleeps + forced >= 20, "thread %d was switched %ld times in 40 rounds", t->who,
+	     sleeps + forced);
 }
 
 void switch_by_preemption(struct switch_thread *t)

@@ -32,8 +32,8 @@ void must_be_huge(const void *p, size_t len, size_t count)
 {
 	long kb = smaps_kb(p, len, "AnonHugePages") + smaps_kb(p, len, "ShmemPmdMapped");
 
-	MUST(kb == (long)(count * HUGE / 1024), "%p is not mapped huge: %ld kB of %zu kB",
-	     p, kb, count * HUGE / 1024);
+	MUST(kb == (long)(count * HUGE / 1024), "%p is not mapped huge: %ld kB of %zu kB", p, kb,
+	     count * HUGE / 1024);
 }
 
 void *thp_alloc(size_t count, int prot)
@@ -63,7 +63,7 @@ void thp_split(const void *p, size_t len, int order)
 		 (char *)untagged(p) + len, order);
 	do {
 		write_file("/sys/kernel/debug/split_huge_pages", text);
-		(void)*(volatile char *)untagged(p);	/* a split unmaps shared memory */
+		(void)*(volatile char *)untagged(p); /* a split unmaps shared memory */
 	} while (order == 0 && in_large_folio(p) && ++tries < 100 && usleep(10000) == 0);
 	MUST(order || !in_large_folio(p), "%p is still part of a large folio", p);
 }

@@ -58,11 +58,12 @@ static long run_pointer_call(const struct pointer_call *c, void *p)
 }
 
 static void check_untouched(const struct pointer_call *c, const unsigned char *from, size_t len,
-				   const char *when)
+			    const char *when)
 {
 	size_t at = c->fill ? len : first_not(from, WALL_FILL, len);
 
-	CHECK(at == len, "%s, %s: the kernel wrote byte %zu of memory that mismatches", c->name, when, at);
+	CHECK(at == len, "%s, %s: the kernel wrote byte %zu of memory that mismatches", c->name,
+	      when, at);
 }
 
 /*
@@ -72,7 +73,7 @@ static void check_untouched(const struct pointer_call *c, const unsigned char *f
 static void check_pointer_call(const struct pointer_call *c)
 {
 	size_t step = c->align ? c->align : 1;
-	unsigned char *p = wall_area + PAGE;	/* far from the wall */
+	unsigned char *p = wall_area + PAGE; /* far from the wall */
 	long result;
 
 	mte_mode(TCF_SYNC);
@@ -82,7 +83,8 @@ static void check_pointer_call(const struct pointer_call *c)
 	check_untouched(c, p, WALL_PAGES * PAGE - PAGE, "tags differ");
 
 	result = run_pointer_call(c, wall - c->size);
-	CHECK(result >= 0, "%s, ends right before a mismatch: expected success, saw %ld", c->name, result);
+	CHECK(result >= 0, "%s, ends right before a mismatch: expected success, saw %ld", c->name,
+	      result);
 	check_untouched(c, wall, PAGE, "ends right before a mismatch");
 	if (c->size > step) {
 		CHECK_EQ(run_pointer_call(c, wall - c->size + step), -EFAULT,
@@ -99,7 +101,8 @@ static void check_pointer_call(const struct pointer_call *c)
 	kernel_entry();
 	mte_mode(TCF_NONE);
 	result = run_pointer_call(c, with_tag(p, BAD));
-	CHECK(result >= 0, "%s, tags differ, mode none: expected success, saw %ld", c->name, result);
+	CHECK(result >= 0, "%s, tags differ, mode none: expected success, saw %ld", c->name,
+	      result);
 	CHECK_EQ(fault.count, 0, "%s: signals", c->name);
 }
 

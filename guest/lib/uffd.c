@@ -24,8 +24,9 @@ void uffd_register(int fd, void *p, size_t len, uint64_t mode)
 
 void uffd_copy(int fd, void *to, const void *from, size_t len, uint64_t mode)
 {
-	struct uffdio_copy copy = { .dst = (uintptr_t)to, .src = (uintptr_t)from, .len = len,
-				    .mode = mode };
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)to, .src = (uintptr_t)from, .len = len, .mode = mode
+	};
 
 	MUST(ioctl(fd, UFFDIO_COPY, &copy) == 0 && copy.copy == (int64_t)len, "UFFDIO_COPY");
 }
@@ -39,7 +40,8 @@ void uffd_move(int fd, void *to, void *from, size_t len)
 	/* EAGAIN: only a part was moved, or a page was busy. */
 	for (tries = 0; done < len && tries < 1000; tries++) {
 		move = (struct uffdio_move){ .dst = (uintptr_t)to + done,
-					     .src = (uintptr_t)from + done, .len = len - done };
+					     .src = (uintptr_t)from + done,
+					     .len = len - done };
 		if (ioctl(fd, UFFDIO_MOVE, &move) == 0)
 			done += len - done;
 		else if (move.move > 0)

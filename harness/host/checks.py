@@ -18,11 +18,16 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKS = {
     "lint": ["ruff", "check", "harness", "tests", "guest"],
     "format": ["ruff", "format", "--check", "harness", "tests", "guest"],
+    # The kernel's style, which .clang-format describes.
+    "format of C": [
+        "find", "guest", "harness", "tests", "-name", "*.[ch]", "-exec",
+        "clang-format", "--dry-run", "--Werror", "{}", "+",
+    ],
     "types": ["mypy"],
     "unit tests": ["pytest", "-n", "2", "tests/unit"],
     # Built before the suite's two workers wait for it, so that its progress is seen.
     "kernel": ["mte-harness", "build", "stock"],
-}
+}  # fmt: skip
 SUITE = [
     "pytest", "--qemu", "-n", "2", "--dist", "worksteal", "tests/validation", "tests/system",
 ]  # fmt: skip

@@ -11,8 +11,8 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(32 * PAGE)
-#define FILL	(2UL << 20)
+#define LEN  (32 * PAGE)
+#define FILL (2UL << 20)
 
 static int fd;
 
@@ -42,7 +42,8 @@ static char *tagged_file(void)
 /* `p` holds copies of the file's pages; then each side changes alone. */
 static void check_copy(char *p, char *shared, const char *when)
 {
-	MUST(pagemap_count(p, LEN, PM_PRESENT | PM_FILE) == 0, "%s: pages of the file are mapped", when);
+	MUST(pagemap_count(p, LEN, PM_PRESENT | PM_FILE) == 0, "%s: pages of the file are mapped",
+	     when);
 	must_be_stale(p, LEN, when);
 	pattern_check(p, LEN, 1, when);
 	pattern_set(p, LEN, 2);
@@ -105,7 +106,7 @@ static void forked(void)
 	char *shared = tagged_file(), *p = map_file(MAP_PRIVATE, PROT_RW_MTE);
 	pid_t child;
 
-	touch_write(p, LEN / 2);	/* half copies, half pages of the file */
+	touch_write(p, LEN / 2); /* half copies, half pages of the file */
 	touch_read(p + LEN / 2, LEN / 2);
 	child = child_fork();
 	if (child == 0) {

@@ -18,8 +18,8 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(32 * PAGE)
-#define FILL	(2UL << 20)
+#define LEN  (32 * PAGE)
+#define FILL (2UL << 20)
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -168,7 +168,7 @@ static void parent_writes(void)
 	if (child == 0) {
 		MUST(read(go[0], &byte, 1) == 1, "read");
 		pattern_check(p, LEN, 1, "child, after the parent wrote");
-		touch_write(p, LEN);	/* the last owner: no copy */
+		touch_write(p, LEN); /* the last owner: no copy */
 		pattern_check(p, LEN, 1, "child, as the last owner");
 		_exit(0);
 	}

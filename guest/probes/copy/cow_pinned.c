@@ -17,8 +17,8 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(32 * PAGE)
-#define FILL	(2UL << 20)
+#define LEN  (32 * PAGE)
+#define FILL (2UL << 20)
 
 static void pin_buffer(void *p, size_t len)
 {

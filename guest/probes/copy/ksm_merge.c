@@ -14,7 +14,7 @@
 #include "fault.h"
 #include "stale.h"
 
-#define KSM	"/sys/kernel/mm/ksm/"
+#define KSM "/sys/kernel/mm/ksm/"
 #ifndef MADV_UNMERGEABLE
 #define MADV_UNMERGEABLE 13
 #endif
@@ -83,7 +83,7 @@ static void scan(void)
 static void start(void)
 {
 	mte_need();
-	write_file(KSM "run", "2");	/* unmerges what was */
+	write_file(KSM "run", "2"); /* unmerges what was */
 	write_file(KSM "use_zero_pages", "0");
 }
 
@@ -116,7 +116,8 @@ static void tagged_pairs(void)
 		check_tags(different[i], 8 + i, "different tags");
 		tags_zero_check(zero[i], PAGE, "tags 0");
 		CHECK_EQ(wrong_words(same[i], 1) + wrong_words(different[i], 2) +
-			 wrong_words(zero[i], 3) + wrong_words(plain[i], 4), 0, "wrong words");
+				 wrong_words(zero[i], 3) + wrong_words(plain[i], 4),
+			 0, "wrong words");
 	}
 }
 
@@ -208,7 +209,7 @@ static void merged_then_mprotect(void)
 	stale_fill(8 * HUGE, false);
 	MUST(mprotect(a, PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(a, PAGE, "merged page, PROT_MTE");
-	set_tags(a, 9);			/* copies the page */
+	set_tags(a, 9); /* copies the page */
 	CHECK(!merged(a, b), "STG wrote to the merged page");
 	check_tags(a, 9, "own tags");
 	MUST(mprotect(b, PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");

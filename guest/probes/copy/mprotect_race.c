@@ -18,7 +18,7 @@
 #include "pin.h"
 
 #define PAGES	1024
-#define SECONDS	4
+#define SECONDS 4
 #define TIMERS	8
 
 /* Shared by both processes: each counts the meetings it has come to. */
@@ -60,7 +60,8 @@ static void interrupt_me(void)
 	int i;
 
 	for (i = 0; i < TIMERS; i++)
-		MUST(timerfd_settime(timerfd_create(CLOCK_MONOTONIC, 0), 0, &often, NULL) == 0, "timerfd");
+		MUST(timerfd_settime(timerfd_create(CLOCK_MONOTONIC, 0), 0, &often, NULL) == 0,
+		     "timerfd");
 }
 
 /* One process's part in a round: PROT_MTE page by page, as the other does. */
@@ -112,7 +113,8 @@ static void two_processes(void)
 			break;
 		if (me == 0) {
 			rounds++;
-			MUST(ftruncate(fd, 0) == 0 && ftruncate(fd, PAGES * PAGE) == 0, "ftruncate");
+			MUST(ftruncate(fd, 0) == 0 && ftruncate(fd, PAGES * PAGE) == 0,
+			     "ftruncate");
 			m->stop = now() > end;
 		}
 		meet(m, me, step + 3);

@@ -17,8 +17,8 @@
 #include "stale.h"
 #include "swap.h"
 
-#define PAGES	16
-#define LEN	(PAGES * PAGE)
+#define PAGES 16
+#define LEN   (PAGES * PAGE)
 
 static sigjmp_buf resume;
 static volatile int fault_code;
@@ -96,7 +96,8 @@ static void every_second_page(void)
 	for (i = PAGE; i < LEN; i += 2 * PAGE)
 		pattern_set(p + i, PAGE, 4);
 	for (i = 0; i < LEN; i += 2 * PAGE) {
-		CHECK_EQ(tag_access(p + i, true), SEGV_ACCERR, "si_code of STG on page %zu", i / PAGE);
+		CHECK_EQ(tag_access(p + i, true), SEGV_ACCERR, "si_code of STG on page %zu",
+			 i / PAGE);
 		protect(p + i, PAGE, PROT_RW);
 		pattern_check_from(p + i, PAGE, 3, i / GRANULE, "page that was read-only");
 		pattern_check(p + i + PAGE, PAGE, 4, "page beside");
@@ -124,8 +125,8 @@ static void access_follows_data(void)
 	protect(p, LEN, PROT_READ);
 	CHECK_EQ(tag_access(p, false), 0, "si_code of LDG, read-only");
 	CHECK_EQ(tag_access(p + PAGE + 32, true), SEGV_ACCERR, "si_code of STG, read-only");
-	CHECK(fault_address == p + PAGE + 32, "si_addr: expected %p, saw %p", (void *)(p + PAGE + 32),
-	      fault_address);
+	CHECK(fault_address == p + PAGE + 32, "si_addr: expected %p, saw %p",
+	      (void *)(p + PAGE + 32), fault_address);
 	pattern_check(p, LEN, 7, "after STG to read-only memory");
 	protect(p, LEN, PROT_NONE);
 	CHECK_EQ(tag_access(p, false), SEGV_ACCERR, "si_code of LDG, PROT_NONE");

@@ -12,9 +12,9 @@
 #include "stale.h"
 #include "swap.h"
 
-#define PAGES	16
-#define LEN	(PAGES * PAGE)
-#define GIB	(1UL << 30)
+#define PAGES 16
+#define LEN   (PAGES * PAGE)
+#define GIB   (1UL << 30)
 
 static char *start(uint64_t seed)
 {
@@ -74,7 +74,8 @@ static void grow_and_shrink(void)
 	pattern_check(to + LEN, 2 * LEN, 5, "new part, tagged");
 	MUST(mremap(to, 3 * LEN, LEN, 0) == to, "mremap, shrinking");
 	stale_fill(8 * HUGE, false);
-	MUST(munmap(to + LEN, PAGE) == 0 && mremap(to, LEN, LEN + PAGE, 0) == to, "mremap in place");
+	MUST(munmap(to + LEN, PAGE) == 0 && mremap(to, LEN, LEN + PAGE, 0) == to,
+	     "mremap in place");
 	memset(to + LEN, 1, PAGE);
 	tags_zero_check(to + LEN, PAGE, "grown in place");
 	pattern_check(to, LEN, 4, "old part at the end");
@@ -84,7 +85,8 @@ static void dontunmap(void)
 {
 	char *p = start(6), *to = room(LEN);
 
-	MUST(mremap(p, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to, "mremap");
+	MUST(mremap(p, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to,
+	     "mremap");
 	CHECK(smaps_flag(p, "mt"), "VmFlags of the old VMA have no mt");
 	memset(p, 1, LEN);
 	must_be_stale(p, LEN, "new pages at the old address");
@@ -100,7 +102,8 @@ static void part(void)
 {
 	char *p = start(8), *to = room(LEN);
 
-	MUST(mremap(p + 4 * PAGE, 5 * PAGE, 5 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap");
+	MUST(mremap(p + 4 * PAGE, 5 * PAGE, 5 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to,
+	     "mremap");
 	pattern_check_from(to, 5 * PAGE, 8, 4 * GRANULES_PER_PAGE, "part that moved");
 	pattern_check(p, 4 * PAGE, 8, "part before");
 	pattern_check_from(p + 9 * PAGE, 7 * PAGE, 8, 9 * GRANULES_PER_PAGE, "part after");
@@ -112,13 +115,13 @@ static void whole_page_table(size_t align)
 	char *p, *to;
 
 	mte_need();
-	p = mte_map_aligned(align, align, PROT_RW_MTE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	p = mte_map_aligned(align, align, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			    -1);
 	MUST(madvise(p, align, MADV_NOHUGEPAGE) == 0, "MADV_NOHUGEPAGE");
 	pattern_set(p, LEN, 9);
 	pattern_set(p + align - LEN, LEN, 10);
-	to = mte_map_aligned(align, align, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+	to = mte_map_aligned(align, align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			     -1);
 	MUST(mremap(p, align, align, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap");
 	pattern_check(to, LEN, 9, "first pages");
 	pattern_check(to + align - LEN, LEN, 10, "last pages");

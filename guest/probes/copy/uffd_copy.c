@@ -17,8 +17,8 @@
 #include "stale.h"
 #include "uffd.h"
 
-#define PAGES	16
-#define LEN	(PAGES * PAGE)
+#define PAGES 16
+#define LEN   (PAGES * PAGE)
 
 static char *source;
 
@@ -192,7 +192,8 @@ static void message_address(void)
 		CHECK_EQ(flags, 0, "flags of the message");
 		uffd_copy(fd, p + 3 * PAGE, source, PAGE, 0);
 		pthread_join(thread, &byte);
-		CHECK_EQ((uintptr_t)byte, (unsigned char)source[40], "the byte that was waited for");
+		CHECK_EQ((uintptr_t)byte, (unsigned char)source[40],
+			 "the byte that was waited for");
 	}
 }
 
@@ -211,7 +212,8 @@ static void tagged_addresses_refused(void)
 	CHECK(ioctl(fd, UFFDIO_REGISTER, &reg) == -1 && errno == EINVAL,
 	      "UFFDIO_REGISTER of a tagged address: expected EINVAL, saw %s", strerror(errno));
 	uffd_register(fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING);
-	copy = (struct uffdio_copy){ .dst = (uintptr_t)with_tag(p, 3), .src = (uintptr_t)source,
+	copy = (struct uffdio_copy){ .dst = (uintptr_t)with_tag(p, 3),
+				     .src = (uintptr_t)source,
 				     .len = PAGE };
 	CHECK(ioctl(fd, UFFDIO_COPY, &copy) == -1 && errno == EINVAL,
 	      "UFFDIO_COPY to a tagged address: expected EINVAL, saw %s", strerror(errno));

@@ -14,8 +14,8 @@
 #include "swap.h"
 #include "uffd.h"
 
-#define PAGES	16
-#define LEN	(PAGES * PAGE)
+#define PAGES 16
+#define LEN   (PAGES * PAGE)
 
 static int fd;
 

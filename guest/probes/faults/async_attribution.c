@@ -25,9 +25,9 @@ enum { ROUNDS = 300 };
 /* Shared by all processes of a case. */
 static struct shared {
 	volatile int turn, stop;
-	volatile int signals[2];	/* caught, by side */
-	volatile int stores[2];		/* bad ones made, by side */
-	volatile int wrong;		/* caught with no bad store of this side's own before */
+	volatile int signals[2]; /* caught, by side */
+	volatile int stores[2]; /* bad ones made, by side */
+	volatile int wrong; /* caught with no bad store of this side's own before */
 } *shared;
 
 static unsigned char *page;
@@ -51,14 +51,15 @@ static void begin(void)
 	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	MUST(shared != MAP_FAILED, "mmap");
 	/* Shared: a copy-on-write page would be another page for one of the sides. */
-	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		    0);
 	MUST(page != MAP_FAILED, "mmap of a shared tagged page");
 	for (i = 0; i < PAGE; i += GRANULE)
 		stg(page + i, GOOD);
 	page = with_tag(page, GOOD);
 	MUST(sigaction(SIGSEGV, &sa, NULL) == 0, "sigaction");
 	mte_mode(TCF_ASYNC);
-	pin_cpu(0);		/* the children too: a switch is between these two */
+	pin_cpu(0); /* the children too: a switch is between these two */
 }
 
 /* Makes `rounds` bad stores, each ended by giving up the CPU. */
@@ -70,8 +71,9 @@ static void fault_and_yield(int rounds)
 		store_byte(with_tag(page, BAD));
 		sched_yield();
 		shared->stores[side]++;
-		if (!CHECK_EQ(shared->signals[side], shared->stores[side],
-			      "signals of the faulting side after a bad store and a context switch"))
+		if (!CHECK_EQ(
+			    shared->signals[side], shared->stores[side],
+			    "signals of the faulting side after a bad store and a context switch"))
 			return;
 	}
 }
@@ -194,7 +196,8 @@ static void *own_faults_thread(void *arg)
 		else
 			store_byte(page + me * 64);
 		sched_yield();
-		if (!CHECK_EQ(tag_faults.async - caught, me < 2, "thread %d: signals of round %d", me, i))
+		if (!CHECK_EQ(tag_faults.async - caught, me < 2, "thread %d: signals of round %d",
+			      me, i))
 			break;
 	}
 	return NULL;
@@ -208,7 +211,8 @@ static void four_threads_at_once(void)
 	begin();
 	catch_signal(SIGSEGV, 0);
 	for (i = 0; i < 4; i++)
-		MUST(pthread_create(&threads[i], NULL, own_faults_thread, (void *)(uintptr_t)i) == 0,
+		MUST(pthread_create(&threads[i], NULL, own_faults_thread, (void *)(uintptr_t)i) ==
+			     0,
 		     "pthread_create");
 	for (i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
@@ -236,8 +240,9 @@ static void check_child(const char *what, unsigned long flags)
 		shared->signals[0] = shared->signals[1] = 0;
 		side = 0;
 		asm volatile("strb wzr, [%6]\n svc #0"
-			     : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4),
-			       "r"(with_tag(page, BAD)) : "memory");
+			     : "+r"(x0)
+			     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(with_tag(page, BAD))
+			     : "memory");
 		pid = x0;
 		if (pid == 0) {
 			/* A signal of its own came on the way out of clone(). */

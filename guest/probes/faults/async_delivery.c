@@ -16,7 +16,7 @@
 #include "child.h"
 #include "fault.h"
 
-static unsigned char *page;	/* tagged GOOD */
+static unsigned char *page; /* tagged GOOD */
 
 static void begin(unsigned long tcf)
 {
@@ -52,7 +52,8 @@ static void before_system_call_returns(void)
 /* The page that is touched is untagged and new: its fault is the kernel entry. */
 static void before_page_fault_returns(void)
 {
-	char *fresh = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *fresh =
+		mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int i;
 
 	MUST(fresh != MAP_FAILED, "mmap");
@@ -83,7 +84,7 @@ static void at_an_interrupt(void)
 		clock_gettime(CLOCK_MONOTONIC, &start);
 		store_byte(with_tag(page, BAD));
 		do
-			clock_gettime(CLOCK_MONOTONIC, &now);	/* the vDSO: no system call */
+			clock_gettime(CLOCK_MONOTONIC, &now); /* the vDSO: no system call */
 		while (!fault.count && now.tv_sec - start.tv_sec < 8);
 		check_async("interrupt, waited for 8 s");
 	}

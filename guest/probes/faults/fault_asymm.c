@@ -16,7 +16,7 @@
 #include "fault.h"
 #include "pin.h"
 
-static unsigned char *page;	/* tagged GOOD */
+static unsigned char *page; /* tagged GOOD */
 
 static void prefer_everywhere(const char *text)
 {
@@ -24,7 +24,8 @@ static void prefer_everywhere(const char *text)
 	int cpu, fd;
 
 	for (cpu = 0; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
-		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/mte_tcf_preferred", cpu);
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/mte_tcf_preferred",
+			 cpu);
 		fd = open(path, O_WRONLY);
 		MUST(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text),
 		     "write \"%s\" to %s", text, path);

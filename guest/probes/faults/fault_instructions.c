@@ -18,21 +18,22 @@ enum kind { LOAD, STORE, RMW, NEVER };
 /* Runs one instruction with x1 = p; returns its address. */
 typedef uintptr_t (*insn_fn)(void *p);
 
-#define INSN(name, setup, text)							\
-	static uintptr_t insn_##name(void *p)					\
-	{									\
-		register uintptr_t pc asm("x0");				\
-		register void *x1 asm("x1") = p;				\
-		asm volatile(".arch armv8.5-a+memtag+lse\n"			\
-			     setup "\n adr x0, 1f\n 1: " text			\
-			     : "=&r"(pc), "+r"(x1) :				\
-			     : "x2", "x3", "x4", "x5", "x6", "x7", "v0", "v1",	\
-			       "v2", "v3", "memory", "cc");			\
-		return pc;							\
+#define INSN(name, setup, text)                                                              \
+	static uintptr_t insn_##name(void *p)                                                \
+	{                                                                                    \
+		register uintptr_t pc asm("x0");                                             \
+		register void *x1 asm("x1") = p;                                             \
+		asm volatile(".arch armv8.5-a+memtag+lse\n" setup "\n adr x0, 1f\n 1: " text \
+			     : "=&r"(pc), "+r"(x1)                                           \
+			     :                                                               \
+			     : "x2", "x3", "x4", "x5", "x6", "x7", "v0", "v1", "v2", "v3",   \
+			       "memory", "cc");                                              \
+		return pc;                                                                   \
 	}
 
-#define DATA "mov x2, #-1\n mov x3, #-1\n movi v0.2d, #-1\n movi v1.2d, #-1\n" \
-	     "movi v2.2d, #-1\n movi v3.2d, #-1"
+#define DATA                                                              \
+	"mov x2, #-1\n mov x3, #-1\n movi v0.2d, #-1\n movi v1.2d, #-1\n" \
+	"movi v2.2d, #-1\n movi v3.2d, #-1"
 
 INSN(ldrb, "", "ldrb w2, [x1]")
 INSN(ldrsb, "", "ldrsb x2, [x1]")
@@ -117,37 +118,37 @@ static const struct insn {
 	const char *name;
 	insn_fn run;
 	enum kind kind;
-	size_t size;		/* bytes accessed */
+	size_t size; /* bytes accessed */
 } insns[] = {
-	ENTRY(ldrb, LOAD, 1), ENTRY(ldrsb, LOAD, 1), ENTRY(ldrh, LOAD, 2), ENTRY(ldr_w, LOAD, 4),
-	ENTRY(ldrsw, LOAD, 4), ENTRY(ldr_x, LOAD, 8), ENTRY(ldr_reg, LOAD, 8),
-	ENTRY(ldr_pre, LOAD, 8), ENTRY(ldr_post, LOAD, 8), ENTRY(ldur, LOAD, 8),
-	ENTRY(ldtr, LOAD, 8), ENTRY(ldp_w, LOAD, 8), ENTRY(ldp_x, LOAD, 16),
-	ENTRY(ldnp, LOAD, 16), ENTRY(ldpsw, LOAD, 8), ENTRY(ldr_b, LOAD, 1),
-	ENTRY(ldr_s, LOAD, 4), ENTRY(ldr_d, LOAD, 8), ENTRY(ldr_q, LOAD, 16),
-	ENTRY(ldp_q, LOAD, 32), ENTRY(ld1_1, LOAD, 16), ENTRY(ld1_4, LOAD, 64),
-	ENTRY(ld2, LOAD, 32), ENTRY(ld3, LOAD, 48), ENTRY(ld4, LOAD, 64),
-	ENTRY(ld1_lane, LOAD, 1), ENTRY(ld1r, LOAD, 4), ENTRY(ldar, LOAD, 8),
-	ENTRY(ldarb, LOAD, 1), ENTRY(ldapr, LOAD, 1), ENTRY(ldxr, LOAD, 8),
-	ENTRY(ldaxrb, LOAD, 1), ENTRY(ldxp, LOAD, 16),
-	ENTRY(strb, STORE, 1), ENTRY(strh, STORE, 2), ENTRY(str_w, STORE, 4),
-	ENTRY(str_x, STORE, 8), ENTRY(str_post, STORE, 8), ENTRY(sttr, STORE, 8),
-	ENTRY(stp_w, STORE, 8), ENTRY(stp_x, STORE, 16), ENTRY(stnp, STORE, 16),
-	ENTRY(str_b, STORE, 1), ENTRY(str_d, STORE, 8), ENTRY(str_q, STORE, 16),
-	ENTRY(stp_q, STORE, 32), ENTRY(st1_1, STORE, 16), ENTRY(st1_4, STORE, 64),
-	ENTRY(st2, STORE, 32), ENTRY(st3, STORE, 48), ENTRY(st4, STORE, 64),
-	ENTRY(st1_lane, STORE, 1), ENTRY(stlr, STORE, 8), ENTRY(stlrb, STORE, 1),
-	ENTRY(dc_zva, STORE, 64),
-	ENTRY(ldadd, RMW, 8), ENTRY(ldaddb, RMW, 1), ENTRY(stadd, RMW, 4), ENTRY(ldclr, RMW, 8),
-	ENTRY(ldset, RMW, 8), ENTRY(swp, RMW, 8), ENTRY(swph, RMW, 2), ENTRY(cas, RMW, 8),
-	ENTRY(casb, RMW, 1), ENTRY(casp, RMW, 16),
-	ENTRY(prfm_load, NEVER, 0), ENTRY(prfm_store, NEVER, 0), ENTRY(prfum, NEVER, 0),
-	ENTRY(ldg, NEVER, 0), ENTRY(dc_cvac, NEVER, 0), ENTRY(dc_civac, NEVER, 0),
+	ENTRY(ldrb, LOAD, 1),	     ENTRY(ldrsb, LOAD, 1),	ENTRY(ldrh, LOAD, 2),
+	ENTRY(ldr_w, LOAD, 4),	     ENTRY(ldrsw, LOAD, 4),	ENTRY(ldr_x, LOAD, 8),
+	ENTRY(ldr_reg, LOAD, 8),     ENTRY(ldr_pre, LOAD, 8),	ENTRY(ldr_post, LOAD, 8),
+	ENTRY(ldur, LOAD, 8),	     ENTRY(ldtr, LOAD, 8),	ENTRY(ldp_w, LOAD, 8),
+	ENTRY(ldp_x, LOAD, 16),	     ENTRY(ldnp, LOAD, 16),	ENTRY(ldpsw, LOAD, 8),
+	ENTRY(ldr_b, LOAD, 1),	     ENTRY(ldr_s, LOAD, 4),	ENTRY(ldr_d, LOAD, 8),
+	ENTRY(ldr_q, LOAD, 16),	     ENTRY(ldp_q, LOAD, 32),	ENTRY(ld1_1, LOAD, 16),
+	ENTRY(ld1_4, LOAD, 64),	     ENTRY(ld2, LOAD, 32),	ENTRY(ld3, LOAD, 48),
+	ENTRY(ld4, LOAD, 64),	     ENTRY(ld1_lane, LOAD, 1),	ENTRY(ld1r, LOAD, 4),
+	ENTRY(ldar, LOAD, 8),	     ENTRY(ldarb, LOAD, 1),	ENTRY(ldapr, LOAD, 1),
+	ENTRY(ldxr, LOAD, 8),	     ENTRY(ldaxrb, LOAD, 1),	ENTRY(ldxp, LOAD, 16),
+	ENTRY(strb, STORE, 1),	     ENTRY(strh, STORE, 2),	ENTRY(str_w, STORE, 4),
+	ENTRY(str_x, STORE, 8),	     ENTRY(str_post, STORE, 8), ENTRY(sttr, STORE, 8),
+	ENTRY(stp_w, STORE, 8),	     ENTRY(stp_x, STORE, 16),	ENTRY(stnp, STORE, 16),
+	ENTRY(str_b, STORE, 1),	     ENTRY(str_d, STORE, 8),	ENTRY(str_q, STORE, 16),
+	ENTRY(stp_q, STORE, 32),     ENTRY(st1_1, STORE, 16),	ENTRY(st1_4, STORE, 64),
+	ENTRY(st2, STORE, 32),	     ENTRY(st3, STORE, 48),	ENTRY(st4, STORE, 64),
+	ENTRY(st1_lane, STORE, 1),   ENTRY(stlr, STORE, 8),	ENTRY(stlrb, STORE, 1),
+	ENTRY(dc_zva, STORE, 64),    ENTRY(ldadd, RMW, 8),	ENTRY(ldaddb, RMW, 1),
+	ENTRY(stadd, RMW, 4),	     ENTRY(ldclr, RMW, 8),	ENTRY(ldset, RMW, 8),
+	ENTRY(swp, RMW, 8),	     ENTRY(swph, RMW, 2),	ENTRY(cas, RMW, 8),
+	ENTRY(casb, RMW, 1),	     ENTRY(casp, RMW, 16),	ENTRY(prfm_load, NEVER, 0),
+	ENTRY(prfm_store, NEVER, 0), ENTRY(prfum, NEVER, 0),	ENTRY(ldg, NEVER, 0),
+	ENTRY(dc_cvac, NEVER, 0),    ENTRY(dc_civac, NEVER, 0),
 };
 #define INSNS (sizeof(insns) / sizeof(insns[0]))
 
-static unsigned char *area;	/* one page, all tagged GOOD, filled with 0x55 */
-#define AT (area + 256)		/* aligned to any ZVA block of up to 256 bytes */
+static unsigned char *area; /* one page, all tagged GOOD, filled with 0x55 */
+#define AT (area + 256) /* aligned to any ZVA block of up to 256 bytes */
 enum { FILL = 0x55, WINDOW = 512 };
 
 static void begin(unsigned long tcf)
@@ -191,7 +192,8 @@ static void matching(unsigned long tcf)
 		insns[i].run(AT);
 		kernel_entry();
 		CHECK_EQ(fault.count, 0, "%s, tags match: signals", insns[i].name);
-		CHECK_EQ(changed(), writes(&insns[i]), "%s, tags match: memory changed", insns[i].name);
+		CHECK_EQ(changed(), writes(&insns[i]), "%s, tags match: memory changed",
+			 insns[i].name);
 	}
 }
 
@@ -278,13 +280,18 @@ static void mismatch_none(void)
  */
 static void crossing_into_a_mismatch(void)
 {
-	static const struct { const char *name; insn_fn run; int size; } crossers[] = {
-		{ "ldrh", insn_ldrh, 2 }, { "ldr w", insn_ldr_w, 4 }, { "ldr x", insn_ldr_x, 8 },
-		{ "ldp x", insn_ldp_x, 16 }, { "ldr q", insn_ldr_q, 16 }, { "ldp q", insn_ldp_q, 32 },
-		{ "ld2", insn_ld2, 32 },
-		{ "strh", insn_strh, 2 }, { "str w", insn_str_w, 4 }, { "str x", insn_str_x, 8 },
-		{ "stp x", insn_stp_x, 16 }, { "str q", insn_str_q, 16 }, { "stp q", insn_stp_q, 32 },
-		{ "st2", insn_st2, 32 },
+	static const struct {
+		const char *name;
+		insn_fn run;
+		int size;
+	} crossers[] = {
+		{ "ldrh", insn_ldrh, 2 },    { "ldr w", insn_ldr_w, 4 },
+		{ "ldr x", insn_ldr_x, 8 },  { "ldp x", insn_ldp_x, 16 },
+		{ "ldr q", insn_ldr_q, 16 }, { "ldp q", insn_ldp_q, 32 },
+		{ "ld2", insn_ld2, 32 },     { "strh", insn_strh, 2 },
+		{ "str w", insn_str_w, 4 },  { "str x", insn_str_x, 8 },
+		{ "stp x", insn_stp_x, 16 }, { "str q", insn_str_q, 16 },
+		{ "stp q", insn_stp_q, 32 }, { "st2", insn_st2, 32 },
 	};
 	size_t i;
 	int ahead;
@@ -298,8 +305,10 @@ static void crossing_into_a_mismatch(void)
 
 			fault_reset();
 			crossers[i].run(AT - ahead);
-			if (!CHECK_EQ(fault.count, crosses, "%s %d bytes before a bad granule: signals",
-				      crossers[i].name, ahead) || !crosses)
+			if (!CHECK_EQ(fault.count, crosses,
+				      "%s %d bytes before a bad granule: signals", crossers[i].name,
+				      ahead) ||
+			    !crosses)
 				continue;
 			CHECK_EQ(fault.code, SEGV_MTESERR, "%s: si_code", crossers[i].name);
 			CHECK(fault.addr >= bad && fault.addr < bad + GRANULE,

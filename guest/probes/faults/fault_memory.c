@@ -35,7 +35,8 @@ static void check_checked(const char *what, unsigned char *p)
 	store_byte(with_tag(p, BAD));
 	CHECK_EQ(fault.count, 2, "%s, tags differ: signals of a store", what);
 	CHECK_EQ(fault.code, SEGV_MTESERR, "%s: si_code", what);
-	CHECK_EQ(SYS(write, pipe_fds[1], with_tag(p, BAD), 8), -EFAULT, "%s: write() from it", what);
+	CHECK_EQ(SYS(write, pipe_fds[1], with_tag(p, BAD), 8), -EFAULT, "%s: write() from it",
+		 what);
 	CHECK_EQ(SYS(write, pipe_fds[1], with_tag(p, GOOD), 8), 8, "%s: write() from it", what);
 	CHECK_EQ(SYS(read, pipe_fds[0], with_tag(p, BAD), 8), -EFAULT, "%s: read() into it", what);
 	CHECK_EQ(SYS(read, pipe_fds[0], with_tag(p, GOOD), 8), 8, "%s: read() into it", what);
@@ -69,7 +70,10 @@ static int tmpfs_file(void)
 
 static void kinds(void)
 {
-	const struct { const char *name; int flags, fd; } ways[] = {
+	const struct {
+		const char *name;
+		int flags, fd;
+	} ways[] = {
 		{ "private", MAP_PRIVATE | MAP_ANONYMOUS, -1 },
 		{ "shared", MAP_SHARED | MAP_ANONYMOUS, -1 },
 		{ "populated", MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1 },
@@ -86,7 +90,8 @@ static void kinds(void)
 		unsigned char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE | PROT_MTE,
 					ways[i].flags, ways[i].fd, 0);
 
-		if (!CHECK(p != MAP_FAILED, "%s: mmap(PROT_MTE): %s", ways[i].name, strerror(errno)))
+		if (!CHECK(p != MAP_FAILED, "%s: mmap(PROT_MTE): %s", ways[i].name,
+			   strerror(errno)))
 			continue;
 		check_checked(ways[i].name, p);
 		check_checked(ways[i].name, p + PAGE + 512);
@@ -134,7 +139,8 @@ static void prot_mte_stays(void)
 	CHECK_EQ(mprotect(p, PAGE, PROT_READ | PROT_WRITE), 0, "mprotect(PROT_READ | PROT_WRITE)");
 	check_checked("after mprotect() without PROT_MTE", p);
 	/* A new mapping in its place has not got it. */
-	MUST(mmap(p, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p,
+	MUST(mmap(p, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		  0) == p,
 	     "mmap(MAP_FIXED)");
 	check_unchecked("mapped over without PROT_MTE", p);
 	check_checked("the page behind it", p + PAGE);

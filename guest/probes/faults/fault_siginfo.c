@@ -87,8 +87,8 @@ static void other_fault_addresses(int flags)
 		load_byte(with_top_byte(unmapped + 5, bytes[i]));
 		CHECK_EQ(fault.count, 1, "unmapped, top byte %#x: signals", bytes[i]);
 		CHECK_EQ(fault.code, SEGV_MAPERR, "unmapped, top byte %#x: si_code", bytes[i]);
-		CHECK_EQ(fault.addr, (ADDRESS(unmapped) + 5) | top, "unmapped, top byte %#x: si_addr",
-			 bytes[i]);
+		CHECK_EQ(fault.addr, (ADDRESS(unmapped) + 5) | top,
+			 "unmapped, top byte %#x: si_addr", bytes[i]);
 		CHECK_EQ(fault.fault_address, ADDRESS(unmapped) + 5,
 			 "unmapped, top byte %#x: sigcontext.fault_address", bytes[i]);
 		fault_reset();
@@ -167,8 +167,8 @@ static void first_touch(void)
 /* Memory without PROT_MTE has no tags: a pointer with any is good. */
 static void memory_without_prot_mte(void)
 {
-	unsigned char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p =
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned int tag;
 
 	MUST(p != MAP_FAILED, "mmap");

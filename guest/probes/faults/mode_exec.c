@@ -23,9 +23,9 @@ struct state {
 	long ctrl;
 	unsigned int include, drawn;
 	int tco;
-	int tagged_read;	/* result of read() to a pointer with tag 3 */
+	int tagged_read; /* result of read() to a pointer with tag 3 */
 	enum behaviour seen;
-	int mte_mappings;	/* VMAs with PROT_MTE */
+	int mte_mappings; /* VMAs with PROT_MTE */
 };
 
 static int count_mte_mappings(void)
@@ -41,8 +41,7 @@ static int count_mte_mappings(void)
 	return f ? n : -1;
 }
 
-__attribute__((constructor))
-static void report_state(int argc, char **argv)
+__attribute__((constructor)) static void report_state(int argc, char **argv)
 {
 	struct state s = { .tco = get_tco(), .ctrl = get_ctrl(), .include = gcr_include() };
 	static char data[16] __attribute__((aligned(16)));
@@ -128,7 +127,8 @@ static void mode_and_mask_are_reset(void)
 
 		before_tcf = modes[i];
 		before_include = masks[i];
-		snprintf(when, sizeof(when), "exec in mode %#lx with mask %#lx", modes[i], masks[i]);
+		snprintf(when, sizeof(when), "exec in mode %#lx with mask %#lx", modes[i],
+			 masks[i]);
 		s = state_after_exec(with_mode);
 		check_initial(&s, when);
 	}
@@ -151,7 +151,7 @@ static void the_parent_keeps_its_mode(void)
 	include_check(0x0770, "in the parent");
 }
 
-static int *old_program_faults;	/* shared: the old program's memory is gone when it is read */
+static int *old_program_faults; /* shared: the old program's memory is gone when it is read */
 
 static void count_fault(int sig)
 {
@@ -179,7 +179,8 @@ static void pending_async_fault_is_the_old_programs(void)
 	struct state s;
 
 	mte_need();
-	old_program_faults = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	old_program_faults =
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	MUST(old_program_faults != MAP_FAILED, "mmap");
 	s = state_after_exec(with_pending_fault);
 	CHECK_EQ(*old_program_faults, 1, "asynchronous faults that the old program saw");

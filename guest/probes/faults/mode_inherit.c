@@ -22,7 +22,7 @@ static const struct state {
 	{ TCF_SYNC, 0x00f0, SEEN_SYNC },
 	{ TCF_ASYNC, 0x0001, SEEN_ASYNC },
 	{ TCF_NONE, 0xfff7, SEEN_NONE },
-	{ TCF_ASYMM, 0, SEEN_ASYNC },	/* mte_tcf_preferred is async by default */
+	{ TCF_ASYMM, 0, SEEN_ASYNC }, /* mte_tcf_preferred is async by default */
 };
 
 enum { STATES = sizeof(states) / sizeof(states[0]) };
@@ -210,7 +210,8 @@ static void tagged_addr_abi(void)
 		child = raw_fork();
 		if (!child) {
 			CHECK_EQ(read(fd, p, 16), on ? 16 : -1,
-				 "read to a tagged pointer in the child, ABI %s", on ? "on" : "off");
+				 "read to a tagged pointer in the child, ABI %s",
+				 on ? "on" : "off");
 			MUST(set_ctrl(on ? 0 : PR_TAGGED_ADDR_ENABLE) == 0, "PR_SET %d", !on);
 			_exit(0);
 		}

@@ -45,7 +45,9 @@ static void empty_mask_gives_tag_zero(void)
 /* All tags of a mask come: 400 draws miss one of 16 about once in 10^10 runs. */
 static void masks_and_their_complements(void)
 {
-	static const unsigned int masks[] = { 0xffff, 0xfffe, 0x00ff, 0x5555, 0x8001, 0x0ff0, 0x1248 };
+	static const unsigned int masks[] = {
+		0xffff, 0xfffe, 0x00ff, 0x5555, 0x8001, 0x0ff0, 0x1248
+	};
 	unsigned int i, pass;
 
 	mte_need();
@@ -66,8 +68,8 @@ static void excluded_operand(void)
 	mte_need();
 	must_set(TCF_NONE, 0x00f0);
 	for (tag = 4; tag < 8; tag++)
-		CHECK_EQ(draw(1U << tag), 0xf0 ^ 1U << tag,
-			 "tags drawn from 0xf0, operand %#x", 1U << tag);
+		CHECK_EQ(draw(1U << tag), 0xf0 ^ 1U << tag, "tags drawn from 0xf0, operand %#x",
+			 1U << tag);
 	CHECK_EQ(draw(0x00f0), 1, "tags drawn from 0xf0, operand 0xf0");
 	CHECK_EQ(draw(0xff0f), 0xf0, "tags drawn from 0xf0, operand 0xff0f");
 	must_set(TCF_NONE, 0xffff);
@@ -84,7 +86,8 @@ static void irg_keeps_the_address(void)
 	must_set(TCF_NONE, 0xffff);
 	for (i = 0; i < 50; i++) {
 		out = (uintptr_t)irg((void *)in, 0);
-		CHECK_EQ(out & ~(0xfUL << TAG_SHIFT), in & ~(0xfUL << TAG_SHIFT), "IRG of %#lx", in);
+		CHECK_EQ(out & ~(0xfUL << TAG_SHIFT), in & ~(0xfUL << TAG_SHIFT), "IRG of %#lx",
+			 in);
 	}
 }
 
@@ -104,10 +107,10 @@ static unsigned int choose_tag(unsigned int tag, unsigned int offset, unsigned i
 	return tag;
 }
 
-#define CHECK_ADDG(offset)							\
-	for (tag = 0; tag < 16; tag++)						\
-		CHECK_EQ(ADDG_TAG(tag, offset), choose_tag(tag, offset, include), \
-			 "ADDG tag %u offset %u, include mask %#x", tag, offset, include)
+#define CHECK_ADDG(offset)                                                \
+	for (tag = 0; tag < 16; tag++)                                    \
+	CHECK_EQ(ADDG_TAG(tag, offset), choose_tag(tag, offset, include), \
+		 "ADDG tag %u offset %u, include mask %#x", tag, offset, include)
 
 static void addg_skips_excluded_tags(void)
 {
@@ -119,8 +122,14 @@ static void addg_skips_excluded_tags(void)
 		unsigned int include = masks[i];
 
 		must_set(TCF_NONE, include);
-		CHECK_ADDG(0); CHECK_ADDG(1); CHECK_ADDG(2); CHECK_ADDG(3);
-		CHECK_ADDG(5); CHECK_ADDG(8); CHECK_ADDG(14); CHECK_ADDG(15);
+		CHECK_ADDG(0);
+		CHECK_ADDG(1);
+		CHECK_ADDG(2);
+		CHECK_ADDG(3);
+		CHECK_ADDG(5);
+		CHECK_ADDG(8);
+		CHECK_ADDG(14);
+		CHECK_ADDG(15);
 	}
 }
 
@@ -146,10 +155,11 @@ static void gmi_and_subp(void)
 	unsigned int tag;
 
 	mte_need();
-	must_set(TCF_NONE, 0);	/* neither looks at the mask */
+	must_set(TCF_NONE, 0); /* neither looks at the mask */
 	for (tag = 0; tag < 16; tag++) {
 		asm volatile(".arch_extension memtag\n gmi %0, %1, %2"
-			     : "=r"(out) : "r"(with_tag((void *)0x10000, tag)), "r"(0x1001UL));
+			     : "=r"(out)
+			     : "r"(with_tag((void *)0x10000, tag)), "r"(0x1001UL));
 		CHECK_EQ(out, 0x1001UL | 1UL << tag, "GMI tag %u", tag);
 	}
 	asm volatile(".arch_extension memtag\n subp %0, %1, %2" : "=r"(out) : "r"(a), "r"(b));

@@ -35,7 +35,8 @@ static void round_trip(void)
 			round_trip_one(base | 0x5aa5UL << PR_MTE_TAG_SHIFT);
 			for (bit = 0; bit < 16; bit++) {
 				round_trip_one(base | 1UL << (PR_MTE_TAG_SHIFT + bit));
-				round_trip_one(base | (PR_MTE_TAG_MASK ^ 1UL << (PR_MTE_TAG_SHIFT + bit)));
+				round_trip_one(base |
+					       (PR_MTE_TAG_MASK ^ 1UL << (PR_MTE_TAG_SHIFT + bit)));
 			}
 		}
 }

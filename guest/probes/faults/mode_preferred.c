@@ -103,9 +103,11 @@ static void mode_follows_the_cpu(void)
 			for (round = 0; round < 3; round++) {
 				pin_cpu(1);
 				pin_cpu(0);
-				CHECK_MODE(p, seen_for[x], "cpu0 %s, cpu1 %s, on cpu0", words[x], words[y]);
+				CHECK_MODE(p, seen_for[x], "cpu0 %s, cpu1 %s, on cpu0", words[x],
+					   words[y]);
 				pin_cpu(1);
-				CHECK_MODE(p, seen_for[y], "cpu0 %s, cpu1 %s, on cpu1", words[x], words[y]);
+				CHECK_MODE(p, seen_for[y], "cpu0 %s, cpu1 %s, on cpu1", words[x],
+					   words[y]);
 			}
 		}
 	CHECK_EQ(get_ctrl(), ctrl_value(TCF_ASYMM, INCLUDE_ALL), "what was asked for");

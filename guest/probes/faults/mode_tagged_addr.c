@@ -44,7 +44,8 @@ static void check_syscalls(char *p, bool on)
 	CHECK_EQ(readv(zero_fd, &iov, 1), on ? 16 : -1, "readv, ABI %s", abi);
 	CHECK_EQ(errno, on ? 0 : EFAULT, "errno of readv, ABI %s", abi);
 	errno = 0;
-	CHECK_EQ(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, p), on ? 0 : -1, "clock_gettime, ABI %s", abi);
+	CHECK_EQ(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, p), on ? 0 : -1,
+		 "clock_gettime, ABI %s", abi);
 	CHECK_EQ(errno, on ? 0 : EFAULT, "errno of clock_gettime, ABI %s", abi);
 	out = syscall(SYS_pipe2, p, 0);
 	CHECK_EQ(out, on ? 0 : -1, "pipe2, ABI %s", abi);
@@ -86,7 +87,8 @@ static void whole_top_byte(void)
 		CHECK_EQ(read(zero_fd, q, 16), 16, "read to a pointer with top byte %#x", top);
 	}
 	/* Not a tag: bit 55 makes it a kernel address. */
-	CHECK_EQ(read(zero_fd, (char *)((uintptr_t)p | 1UL << 55), 16), -1, "read to a kernel address");
+	CHECK_EQ(read(zero_fd, (char *)((uintptr_t)p | 1UL << 55), 16), -1,
+		 "read to a kernel address");
 }
 
 static void *other_thread(void *arg)
@@ -121,7 +123,8 @@ static void range_calls(void)
 		p = with_tag(base, 7);
 		memset(base, 1, 4 * PAGE);
 		CHECK_EQ(mprotect(p, PAGE, PROT_READ | PROT_MTE), 0, "mprotect, ABI %d", on);
-		CHECK_EQ(mprotect(p, PAGE, PROT_READ | PROT_WRITE | PROT_MTE), 0, "mprotect, ABI %d", on);
+		CHECK_EQ(mprotect(p, PAGE, PROT_READ | PROT_WRITE | PROT_MTE), 0,
+			 "mprotect, ABI %d", on);
 		CHECK_EQ(mlock(p, PAGE), 0, "mlock, ABI %d", on);
 		CHECK_EQ(munlock(p, PAGE), 0, "munlock, ABI %d", on);
 		CHECK_EQ(msync(p, PAGE, MS_ASYNC), 0, "msync, ABI %d", on);
@@ -142,9 +145,11 @@ static void addresses_of_new_mappings(void)
 	MUST(set_ctrl(PR_TAGGED_ADDR_ENABLE) == 0, "PR_SET");
 	base = mte_map(2 * PAGE);
 	p = with_tag(base, 7);
-	CHECK(mmap(p, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED,
+	CHECK(mmap(p, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		      MAP_FAILED,
 	      "mmap(MAP_FIXED) at a tagged address");
-	CHECK(mremap(base, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, with_tag(base + PAGE, 7)) == MAP_FAILED,
+	CHECK(mremap(base, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, with_tag(base + PAGE, 7)) ==
+		      MAP_FAILED,
 	      "mremap() to a tagged address");
 	base[0] = 5;
 	CHECK(mremap(with_tag(base, 7), PAGE, PAGE, 0) == base, "mremap() of a tagged address");

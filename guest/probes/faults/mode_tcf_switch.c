@@ -18,10 +18,8 @@ static const struct {
 	unsigned long tcf;
 	enum behaviour seen;
 } modes[] = {
-	{ TCF_SYNC, SEEN_SYNC },
-	{ TCF_NONE, SEEN_NONE },
-	{ TCF_ASYNC, SEEN_ASYNC },
-	{ TCF_ASYMM, SEEN_ASYNC },	/* mte_tcf_preferred is async by default */
+	{ TCF_SYNC, SEEN_SYNC },   { TCF_NONE, SEEN_NONE }, { TCF_ASYNC, SEEN_ASYNC },
+	{ TCF_ASYMM, SEEN_ASYNC }, /* mte_tcf_preferred is async by default */
 	{ TCF_NONE, SEEN_NONE },
 };
 

@@ -17,7 +17,7 @@
 #include "child.h"
 #include "fault.h"
 
-static unsigned char *page;	/* tagged GOOD */
+static unsigned char *page; /* tagged GOOD */
 
 static void begin(unsigned long tcf)
 {

@@ -17,7 +17,7 @@
 #include "fault.h"
 #include "pin.h"
 
-static unsigned char *page;	/* tagged GOOD */
+static unsigned char *page; /* tagged GOOD */
 
 static void begin(unsigned long tcf)
 {
@@ -55,8 +55,8 @@ static void set_tco_stops_checks(void)
 /* --- a handler that looks at TCO and at the checks ------------------------ */
 
 static volatile int handler_tco, handler_saved_tco, handler_runs, handler_faults;
-static volatile int leave_tco;		/* what the handler sets TCO to before it returns */
-static volatile int change_frame;	/* the handler flips TCO in the frame */
+static volatile int leave_tco; /* what the handler sets TCO to before it returns */
+static volatile int change_frame; /* the handler flips TCO in the frame */
 
 static void usr1_handler(int sig, siginfo_t *info, void *context)
 {
@@ -101,9 +101,11 @@ static void in_handler(unsigned long tcf)
 			after = get_tco();
 			set_tco(0);
 			CHECK_EQ(handler_runs, 1, "handler runs");
-			CHECK_EQ(handler_tco, 0, "TCO in the handler, interrupted with %d", interrupted);
+			CHECK_EQ(handler_tco, 0, "TCO in the handler, interrupted with %d",
+				 interrupted);
 			CHECK_EQ(handler_saved_tco, interrupted, "TCO in the signal frame");
-			CHECK_EQ(handler_faults, 1, "faults of a bad store in the handler, interrupted with TCO %d",
+			CHECK_EQ(handler_faults, 1,
+				 "faults of a bad store in the handler, interrupted with TCO %d",
 				 interrupted);
 			CHECK_EQ(after, interrupted, "TCO after a handler that left %d", leave);
 		}
@@ -132,7 +134,8 @@ static void handler_changes_frame(void)
 		SYS(kill, getpid(), SIGUSR1);
 		after = get_tco();
 		set_tco(0);
-		CHECK_EQ(after, !interrupted, "TCO after the handler flipped %d in the frame", interrupted);
+		CHECK_EQ(after, !interrupted, "TCO after the handler flipped %d in the frame",
+			 interrupted);
 	}
 }
 
@@ -223,8 +226,9 @@ static void kept_across_interrupts(void)
 		do {
 			ok = get_tco() == on;
 			clock_gettime(CLOCK_MONOTONIC, &now);
-		} while (ok && (now.tv_sec - start.tv_sec) * 1000000000LL +
-				now.tv_nsec - start.tv_nsec < 50000000);
+		} while (ok &&
+			 (now.tv_sec - start.tv_sec) * 1000000000LL + now.tv_nsec - start.tv_nsec <
+				 50000000);
 		set_tco(0);
 		CHECK(ok, "TCO changed from %d while the thread only computed", on);
 	}
@@ -271,7 +275,8 @@ static void exec_clears_it(void)
 		_exit(1);
 	}
 	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK_EQ(WEXITSTATUS(status), 40, "exit status (40 + TCO) of the program that execve() started");
+	CHECK_EQ(WEXITSTATUS(status), 40,
+		 "exit status (40 + TCO) of the program that execve() started");
 }
 
 /* --- the kernel's own accesses -------------------------------------------- */
@@ -309,8 +314,7 @@ static void kernel_does_not_inherit_it(void)
 	}
 }
 
-PROBE(CASE(set_tco_stops_checks), CASE(handler_starts_clear_sync),
-      CASE(handler_starts_clear_async), CASE(handler_changes_frame),
-      CASE(fault_handler_lets_access_pass), CASE(fault_frame), CASE(kept_across_switches),
-      CASE(kept_across_interrupts), CASE(fork_keeps_it), CASE(exec_clears_it),
-      CASE(kernel_does_not_inherit_it));
+PROBE(CASE(set_tco_stops_checks), CASE(handler_starts_clear_sync), CASE(handler_starts_clear_async),
+      CASE(handler_changes_frame), CASE(fault_handler_lets_access_pass), CASE(fault_frame),
+      CASE(kept_across_switches), CASE(kept_across_interrupts), CASE(fork_keeps_it),
+      CASE(exec_clears_it), CASE(kernel_does_not_inherit_it));

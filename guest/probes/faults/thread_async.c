@@ -90,7 +90,7 @@ static volatile pid_t guilty_tid;
 
 struct watched {
 	pthread_t id;
-	int cpu;		/* -1: moved to and fro by the main thread */
+	int cpu; /* -1: moved to and fro by the main thread */
 	unsigned long tcf;
 	bool faults;
 	int async, sync;
@@ -141,16 +141,20 @@ static void watch(struct watched *w, int n, int rounds)
 		CPU_ZERO(&set);
 		CPU_SET(i & 1, &set);
 		if (w[0].cpu < 0)
-			MUST(sched_setaffinity(guilty_tid, sizeof(set), &set) == 0, "move the thread");
+			MUST(sched_setaffinity(guilty_tid, sizeof(set), &set) == 0,
+			     "move the thread");
 	}
 	stop = true;
 	for (i = 0; i < n; i++)
 		pthread_join(w[i].id, NULL);
-	CHECK(w[0].async >= 1, "expected asynchronous faults in the thread that made them, saw none");
+	CHECK(w[0].async >= 1,
+	      "expected asynchronous faults in the thread that made them, saw none");
 	MUST(w[0].forced >= 1, "the faulting thread was never preempted");
 	for (i = 1; i < n; i++) {
-		CHECK_EQ(w[i].async, 0, "asynchronous faults of innocent thread %d, mode %#lx", i, w[i].tcf);
-		CHECK_EQ(w[i].sync, 0, "synchronous faults of innocent thread %d, mode %#lx", i, w[i].tcf);
+		CHECK_EQ(w[i].async, 0, "asynchronous faults of innocent thread %d, mode %#lx", i,
+			 w[i].tcf);
+		CHECK_EQ(w[i].sync, 0, "synchronous faults of innocent thread %d, mode %#lx", i,
+			 w[i].tcf);
 	}
 }
 
@@ -190,7 +194,8 @@ static void fault_before_checking_is_turned_off(void)
 		must_set(TCF_ASYNC, INCLUDE_ALL);
 		store_byte(bad);
 		must_set(TCF_NONE, INCLUDE_ALL);
-		CHECK_EQ(tag_faults.async, i, "signals when checking was turned off after %d faults", i);
+		CHECK_EQ(tag_faults.async, i,
+			 "signals when checking was turned off after %d faults", i);
 		store_byte(bad);
 		kernel_entry();
 		must_set(TCF_ASYNC, INCLUDE_ALL);

@@ -88,8 +88,8 @@ static void reader_and_waker(unsigned long reader_tcf, unsigned long waker_mode,
 
 		must_set(reader_tcf, INCLUDE_ALL);
 		n = read_after_sleep(bad);
-		CHECK_EQ(n, want, "read() in mode %#lx, woken by a thread in mode %#lx",
-			 reader_tcf, waker_mode);
+		CHECK_EQ(n, want, "read() in mode %#lx, woken by a thread in mode %#lx", reader_tcf,
+			 waker_mode);
 	}
 	close(asleep[1]);
 	pthread_join(id, NULL);

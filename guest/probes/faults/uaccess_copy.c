@@ -18,7 +18,7 @@
 #include "uaccess.h"
 
 static unsigned char pattern[WALL_PAGES * PAGE], got[WALL_PAGES * PAGE];
-static int fds[2];		/* a pipe, not blocking */
+static int fds[2]; /* a pipe, not blocking */
 
 static void begin(size_t wall_offset)
 {
@@ -65,14 +65,16 @@ static void pipe_write(void)
 		CHECK_EQ(queued(fds[0]), 0, "bytes in the pipe after it");
 		if (!good)
 			continue;
-		CHECK_EQ(SYS(write, fds[1], from, good), good, "write() of %zu bytes that match", good);
+		CHECK_EQ(SYS(write, fds[1], from, good), good, "write() of %zu bytes that match",
+			 good);
 		/* Now the pipe is not empty: the data would be merged into its last buffer. */
 		CHECK_EQ(SYS(write, fds[1], from, good + 9), -EFAULT,
 			 "second write() of %zu bytes of which %zu match", good + 9, good);
 		CHECK_EQ(queued(fds[0]), good, "bytes in the pipe after it");
 		memset(got, 0, good);
 		MUST(read(fds[0], got, sizeof(got)) == (ssize_t)good, "read");
-		CHECK_EQ(first_difference(got, pattern + PAGE - good, good), good, "bytes that came through");
+		CHECK_EQ(first_difference(got, pattern + PAGE - good, good), good,
+			 "bytes that came through");
 	}
 	CHECK_EQ(fault.count, 0, "signals");
 }
@@ -119,7 +121,8 @@ static void socket_both_ways(void)
 		CHECK_EQ(SYS(recvfrom, s[1], wall - good, n, 0, 0, 0), -EFAULT,
 			 "recv() of %zu bytes of which %zu match", n, good);
 		CHECK_EQ(first_not(wall, WALL_FILL, 64), 64, "bytes of the mismatch untouched");
-		CHECK_EQ(SYS(recvfrom, s[1], wall - n, n, 0, 0, 0), n, "recv() of %zu bytes that match", n);
+		CHECK_EQ(SYS(recvfrom, s[1], wall - n, n, 0, 0, 0), n,
+			 "recv() of %zu bytes that match", n);
 		CHECK_EQ(first_difference(wall - n, pattern, n), n, "bytes that came through");
 	}
 	CHECK_EQ(fault.count, 0, "signals");
@@ -130,8 +133,8 @@ static void socket_both_ways(void)
 /* The mismatch is in the second, third or fourth page that is copied. */
 static void later_pages(void)
 {
-	static const size_t places[] = { PAGE, PAGE + GRANULE, 2 * PAGE - GRANULE, 2 * PAGE,
-					 3 * PAGE - GRANULE, 3 * PAGE + 512 };
+	static const size_t places[] = { PAGE,	   PAGE + GRANULE,     2 * PAGE - GRANULE,
+					 2 * PAGE, 3 * PAGE - GRANULE, 3 * PAGE + 512 };
 	unsigned int i, start;
 	int file;
 
@@ -162,9 +165,11 @@ static void later_pages(void)
 			unchecked_fill(wall_area, WALL_FILL, WALL_PAGES * PAGE);
 			CHECK_EQ(SYS(pread64, file, from, n, start), good,
 				 "read() to %u, mismatch at %zu", start, places[i]);
-			CHECK_EQ(first_difference(from, pattern + start, good), good, "bytes that were read");
+			CHECK_EQ(first_difference(from, pattern + start, good), good,
+				 "bytes that were read");
 			CHECK_EQ(first_not(wall, WALL_FILL, wall_area + WALL_PAGES * PAGE - wall),
-				 wall_area + WALL_PAGES * PAGE - wall, "bytes from the mismatch on untouched");
+				 wall_area + WALL_PAGES * PAGE - wall,
+				 "bytes from the mismatch on untouched");
 			munmap(untagged(wall_area), WALL_PAGES * PAGE);
 		}
 	CHECK_EQ(fault.count, 0, "signals");
@@ -224,11 +229,14 @@ static void vectors(void)
 		CHECK_EQ(SYS(preadv, file, v, 3, 0, 0), want, "preadv() of vector %u", i);
 		if (good >= FIRST) {
 			unchecked_copy(first, v[0].iov_base, FIRST);
-			CHECK_EQ(first_difference(first, pattern, FIRST), FIRST, "what the first element has");
-			CHECK_EQ(first_not(v[0].iov_base + FIRST, WALL_FILL, 16), 16, "what is behind it");
+			CHECK_EQ(first_difference(first, pattern, FIRST), FIRST,
+				 "what the first element has");
+			CHECK_EQ(first_not(v[0].iov_base + FIRST, WALL_FILL, 16), 16,
+				 "what is behind it");
 		}
 		CHECK_EQ(first_not(wall, WALL_FILL, 32), 32, "bytes of the mismatch untouched");
-		CHECK_EQ(first_not(wall_area + 256, WALL_FILL, LAST), LAST, "last element untouched");
+		CHECK_EQ(first_not(wall_area + 256, WALL_FILL, LAST), LAST,
+			 "last element untouched");
 	}
 	CHECK_EQ(fault.count, 0, "signals");
 }
@@ -281,14 +289,20 @@ static void unchecked_modes(void)
 
 		mte_mode(modes[i]);
 		unchecked_copy(wall_area, pattern, sizeof(pattern));
-		CHECK_EQ(SYS(pwrite64, file, wall_area + 3, n, 3), n, "write() in mode %#lx", modes[i]);
-		CHECK_EQ(SYS(write, fds[1], wall_area + 3, n), n, "pipe write() in mode %#lx", modes[i]);
+		CHECK_EQ(SYS(pwrite64, file, wall_area + 3, n, 3), n, "write() in mode %#lx",
+			 modes[i]);
+		CHECK_EQ(SYS(write, fds[1], wall_area + 3, n), n, "pipe write() in mode %#lx",
+			 modes[i]);
 		unchecked_fill(wall_area, WALL_FILL, sizeof(pattern));
-		CHECK_EQ(SYS(read, fds[0], wall_area + 3, n), n, "pipe read() in mode %#lx", modes[i]);
-		CHECK_EQ(first_difference(wall_area + 3, pattern + 3, n), n, "bytes that came through");
+		CHECK_EQ(SYS(read, fds[0], wall_area + 3, n), n, "pipe read() in mode %#lx",
+			 modes[i]);
+		CHECK_EQ(first_difference(wall_area + 3, pattern + 3, n), n,
+			 "bytes that came through");
 		unchecked_fill(wall_area, WALL_FILL, sizeof(pattern));
-		CHECK_EQ(SYS(pread64, file, wall_area + 3, n, 3), n, "read() in mode %#lx", modes[i]);
-		CHECK_EQ(first_difference(wall_area + 3, pattern + 3, n), n, "bytes that were read");
+		CHECK_EQ(SYS(pread64, file, wall_area + 3, n, 3), n, "read() in mode %#lx",
+			 modes[i]);
+		CHECK_EQ(first_difference(wall_area + 3, pattern + 3, n), n,
+			 "bytes that were read");
 		kernel_entry();
 	}
 	CHECK_EQ(fault.count, 0, "signals");

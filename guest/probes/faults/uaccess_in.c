@@ -28,15 +28,15 @@
 #include "uaccess.h"
 
 #define NAME(n) static long call_##n(void *p)
-#define FILL(n, type, ...)							\
-	static void fill_##n(void *p)						\
-	{									\
-		type value = __VA_ARGS__;					\
-		memcpy(p, &value, sizeof(value));				\
+#define FILL(n, type, ...)                        \
+	static void fill_##n(void *p)             \
+	{                                         \
+		type value = __VA_ARGS__;         \
+		memcpy(p, &value, sizeof(value)); \
 	}
 
-static int fds[2];		/* a pipe, not blocking */
-static int memfd;		/* a page of zeroes */
+static int fds[2]; /* a pipe, not blocking */
+static int memfd; /* a page of zeroes */
 
 static void open_files(void)
 {
@@ -62,24 +62,63 @@ FILL(offset, int64_t, 0)
 
 static void fill_sigaction(void *p)
 {
-	memset(p, 0, 32);	/* SIG_DFL, no flags, no restorer, empty mask */
+	memset(p, 0, 32); /* SIG_DFL, no flags, no restorer, empty mask */
 }
 
 static struct timespec no_time;
 
-NAME(fioasync) { return SYS(ioctl, fds[0], FIOASYNC, p); }
-NAME(nanosleep) { return SYS(nanosleep, p, 0); }
-NAME(prlimit) { return SYS(prlimit64, 0, RLIMIT_CORE, p, 0); }
-NAME(sigprocmask) { return SYS(rt_sigprocmask, SIG_UNBLOCK, p, 0, 8); }
-NAME(sigaction) { return SYS(rt_sigaction, SIGUSR2, p, 0, 8); }
-NAME(sigaltstack) { return SYS(sigaltstack, p, 0); }
-NAME(setscheduler) { return SYS(sched_setscheduler, 0, SCHED_OTHER, p); }
-NAME(setaffinity) { return SYS(sched_setaffinity, 0, 8, p); }
-NAME(setitimer) { return SYS(setitimer, ITIMER_VIRTUAL, p, 0); }
-NAME(ppoll) { return SYS(ppoll, p, 1, &no_time, 0, 8); }
-NAME(ppoll_time) { return SYS(ppoll, 0, 0, p, 0, 8); }
-NAME(pselect) { return SYS(pselect6, 64, p, 0, 0, &no_time, 0); }
-NAME(sendfile) { return SYS(sendfile, fds[1], memfd, p, 8); }
+NAME(fioasync)
+{
+	return SYS(ioctl, fds[0], FIOASYNC, p);
+}
+NAME(nanosleep)
+{
+	return SYS(nanosleep, p, 0);
+}
+NAME(prlimit)
+{
+	return SYS(prlimit64, 0, RLIMIT_CORE, p, 0);
+}
+NAME(sigprocmask)
+{
+	return SYS(rt_sigprocmask, SIG_UNBLOCK, p, 0, 8);
+}
+NAME(sigaction)
+{
+	return SYS(rt_sigaction, SIGUSR2, p, 0, 8);
+}
+NAME(sigaltstack)
+{
+	return SYS(sigaltstack, p, 0);
+}
+NAME(setscheduler)
+{
+	return SYS(sched_setscheduler, 0, SCHED_OTHER, p);
+}
+NAME(setaffinity)
+{
+	return SYS(sched_setaffinity, 0, 8, p);
+}
+NAME(setitimer)
+{
+	return SYS(setitimer, ITIMER_VIRTUAL, p, 0);
+}
+NAME(ppoll)
+{
+	return SYS(ppoll, p, 1, &no_time, 0, 8);
+}
+NAME(ppoll_time)
+{
+	return SYS(ppoll, 0, 0, p, 0, 8);
+}
+NAME(pselect)
+{
+	return SYS(pselect6, 64, p, 0, 0, &no_time, 0);
+}
+NAME(sendfile)
+{
+	return SYS(sendfile, fds[1], memfd, p, 8);
+}
 
 NAME(timerfd)
 {
@@ -152,10 +191,22 @@ static long drained(long result)
 	return result;
 }
 
-NAME(writev) { return drained(SYS(writev, fds[1], p, 1)); }
-NAME(pwritev) { return SYS(pwritev, memfd, p, 1, 0, 0); }
-NAME(preadv) { return SYS(preadv, memfd, p, 1, 0, 0); }
-NAME(vmsplice) { return drained(SYS(vmsplice, fds[1], p, 1, 0)); }
+NAME(writev)
+{
+	return drained(SYS(writev, fds[1], p, 1));
+}
+NAME(pwritev)
+{
+	return SYS(pwritev, memfd, p, 1, 0, 0);
+}
+NAME(preadv)
+{
+	return SYS(preadv, memfd, p, 1, 0, 0);
+}
+NAME(vmsplice)
+{
+	return drained(SYS(vmsplice, fds[1], p, 1, 0));
+}
 
 NAME(process_vm_local)
 {
@@ -219,8 +270,10 @@ static void vectors(void)
 		{ "pwritev", sizeof(struct iovec), call_pwritev, fill_iovec, 0 },
 		{ "preadv", sizeof(struct iovec), call_preadv, fill_iovec, 0 },
 		{ "vmsplice", sizeof(struct iovec), call_vmsplice, fill_iovec, 0 },
-		{ "process_vm_readv, local iovec", sizeof(struct iovec), call_process_vm_local, fill_iovec, 0 },
-		{ "process_vm_readv, remote iovec", sizeof(struct iovec), call_process_vm_remote, fill_iovec, 0 },
+		{ "process_vm_readv, local iovec", sizeof(struct iovec), call_process_vm_local,
+		  fill_iovec, 0 },
+		{ "process_vm_readv, remote iovec", sizeof(struct iovec), call_process_vm_remote,
+		  fill_iovec, 0 },
 		{ "sendmsg", sizeof(struct msghdr), call_sendmsg, fill_msghdr, 0 },
 		{ "bind", sizeof(sa_family_t), call_bind, fill_sockaddr, 0 },
 		{ "setsockopt", 4, call_setsockopt, fill_zero4, 0 },
@@ -238,8 +291,10 @@ static struct iocb block;
 
 static void fill_iocb(void *p)
 {
-	struct iocb cb = { .aio_lio_opcode = IOCB_CMD_PREAD, .aio_fildes = memfd,
-			   .aio_buf = (uintptr_t)plain, .aio_nbytes = 8 };
+	struct iocb cb = { .aio_lio_opcode = IOCB_CMD_PREAD,
+			   .aio_fildes = memfd,
+			   .aio_buf = (uintptr_t)plain,
+			   .aio_nbytes = 8 };
 
 	memcpy(p, &cb, sizeof(cb));
 }
@@ -262,8 +317,15 @@ static long submit(void *array)
 	return result;
 }
 
-NAME(io_submit_array) { return submit(p); }
-NAME(io_submit_block) { void *array = p; return submit(&array); }
+NAME(io_submit_array)
+{
+	return submit(p);
+}
+NAME(io_submit_block)
+{
+	void *array = p;
+	return submit(&array);
+}
 
 static void aio_blocks(void)
 {
@@ -340,9 +402,10 @@ static void futex_wake_op(void)
 	mte_mode(TCF_SYNC);
 	for (i = 0; i < 2; i++) {
 		*word = 7;
-		CHECK_EQ(SYS(futex, &other_word, FUTEX_WAKE_OP_PRIVATE, 1, 1, with_tag(word, tags[i]),
-			     FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_EQ, 0)), 0,
-			 "FUTEX_WAKE_OP, tag %u", tags[i]);
+		CHECK_EQ(SYS(futex, &other_word, FUTEX_WAKE_OP_PRIVATE, 1, 1,
+			     with_tag(word, tags[i]),
+			     FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_EQ, 0)),
+			 0, "FUTEX_WAKE_OP, tag %u", tags[i]);
 		CHECK_EQ(*word, 12, "the word after FUTEX_WAKE_OP, tag %u", tags[i]);
 		CHECK_EQ(call_futex_wait(with_tag(word, BAD)), -EFAULT, "FUTEX_WAIT after it");
 		CHECK_EQ(SYS(clock_gettime, CLOCK_MONOTONIC, with_tag(word, BAD)), -EFAULT,

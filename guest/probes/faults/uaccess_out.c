@@ -46,12 +46,31 @@ static int a_pipe(int nonblock)
 	return fds[nonblock];
 }
 
-NAME(fionread) { return SYS(ioctl, a_pipe(0), FIONREAD, p); }
-NAME(pdeathsig) { return SYS(prctl, PR_GET_PDEATHSIG, p, 0, 0, 0); }
-NAME(subreaper) { return SYS(prctl, PR_GET_CHILD_SUBREAPER, p, 0, 0, 0); }
-NAME(getcpu) { return SYS(getcpu, p, 0, 0); }
-NAME(getresuid) { return SYS(getresuid, p, p, p); }
-NAME(robust_list) { static size_t length; return SYS(get_robust_list, 0, p, &length); }
+NAME(fionread)
+{
+	return SYS(ioctl, a_pipe(0), FIONREAD, p);
+}
+NAME(pdeathsig)
+{
+	return SYS(prctl, PR_GET_PDEATHSIG, p, 0, 0, 0);
+}
+NAME(subreaper)
+{
+	return SYS(prctl, PR_GET_CHILD_SUBREAPER, p, 0, 0, 0);
+}
+NAME(getcpu)
+{
+	return SYS(getcpu, p, 0, 0);
+}
+NAME(getresuid)
+{
+	return SYS(getresuid, p, p, p);
+}
+NAME(robust_list)
+{
+	static size_t length;
+	return SYS(get_robust_list, 0, p, &length);
+}
 
 NAME(io_setup)
 {
@@ -80,7 +99,7 @@ NAME(wait4)
 	if (pid == 0)
 		SYS(exit_group, 3);
 	result = SYS(wait4, pid, p, 0, 0);
-	if (result == -EFAULT)		/* it was reaped all the same */
+	if (result == -EFAULT) /* it was reaped all the same */
 		CHECK_EQ(SYS(wait4, pid, &status, 0, 0), -ECHILD, "wait4() again");
 	return result;
 }
@@ -118,9 +137,18 @@ static void put_user_calls(void)
 
 static int disk = -1;
 
-NAME(sectget) { return SYS(ioctl, disk, BLKSECTGET, p); }
-NAME(sszget) { return SYS(ioctl, disk, BLKSSZGET, p); }
-NAME(getsize64) { return SYS(ioctl, disk, BLKGETSIZE64, p); }
+NAME(sectget)
+{
+	return SYS(ioctl, disk, BLKSECTGET, p);
+}
+NAME(sszget)
+{
+	return SYS(ioctl, disk, BLKSSZGET, p);
+}
+NAME(getsize64)
+{
+	return SYS(ioctl, disk, BLKGETSIZE64, p);
+}
 
 static void put_user_sizes(void)
 {
@@ -129,7 +157,8 @@ static void put_user_sizes(void)
 		{ "ioctl(BLKSSZGET), 4 bytes", 4, call_sszget, NULL, 0 },
 		{ "ioctl(BLKGETSIZE64), 8 bytes", 8, call_getsize64, NULL, 0 },
 	};
-	static const char *const names[] = { "/dev/vda", "/dev/vdb", "/dev/zram0", "/dev/sda", "/dev/loop0" };
+	static const char *const names[] = { "/dev/vda", "/dev/vdb", "/dev/zram0", "/dev/sda",
+					     "/dev/loop0" };
 	unsigned int i;
 
 	for (i = 0; disk < 0 && i < sizeof(names) / sizeof(names[0]); i++)
@@ -140,28 +169,94 @@ static void put_user_sizes(void)
 
 /* --- copy_to_user(): structures --------------------------------------------- */
 
-NAME(uname) { return SYS(uname, p); }
-NAME(fstat) { return SYS(fstat, a_pipe(0), p); }
-NAME(newfstatat) { return SYS(newfstatat, AT_FDCWD, "/", p, 0); }
-NAME(statx) { return SYS(statx, AT_FDCWD, "/", 0, STATX_BASIC_STATS, p); }
-NAME(statfs) { return SYS(statfs, "/tmp", p); }
-NAME(clock_gettime) { return SYS(clock_gettime, CLOCK_MONOTONIC, p); }
-NAME(clock_getres) { return SYS(clock_getres, CLOCK_MONOTONIC, p); }
-NAME(times) { return SYS(times, p); }
-NAME(getrusage) { return SYS(getrusage, RUSAGE_SELF, p); }
-NAME(sysinfo) { return SYS(sysinfo, p); }
-NAME(prlimit) { return SYS(prlimit64, 0, RLIMIT_NOFILE, 0, p); }
-NAME(getitimer) { return SYS(getitimer, ITIMER_REAL, p); }
-NAME(sigaction_old) { return SYS(rt_sigaction, SIGUSR1, 0, p, 8); }
-NAME(sigprocmask_old) { return SYS(rt_sigprocmask, SIG_BLOCK, 0, p, 8); }
-NAME(sigpending) { return SYS(rt_sigpending, p, 8); }
-NAME(sigaltstack_old) { return SYS(sigaltstack, 0, p); }
-NAME(getparam) { return SYS(sched_getparam, 0, p); }
-NAME(rr_interval) { return SYS(sched_rr_get_interval, 0, p); }
-NAME(getcwd) { return SYS(getcwd, p, 64); }
-NAME(getname) { return SYS(prctl, PR_GET_NAME, p, 0, 0, 0); }
-NAME(getrandom) { return SYS(getrandom, p, 48, 0); }
-NAME(readlink) { return SYS(readlinkat, AT_FDCWD, "/proc/self/exe", p, 100); }
+NAME(uname)
+{
+	return SYS(uname, p);
+}
+NAME(fstat)
+{
+	return SYS(fstat, a_pipe(0), p);
+}
+NAME(newfstatat)
+{
+	return SYS(newfstatat, AT_FDCWD, "/", p, 0);
+}
+NAME(statx)
+{
+	return SYS(statx, AT_FDCWD, "/", 0, STATX_BASIC_STATS, p);
+}
+NAME(statfs)
+{
+	return SYS(statfs, "/tmp", p);
+}
+NAME(clock_gettime)
+{
+	return SYS(clock_gettime, CLOCK_MONOTONIC, p);
+}
+NAME(clock_getres)
+{
+	return SYS(clock_getres, CLOCK_MONOTONIC, p);
+}
+NAME(times)
+{
+	return SYS(times, p);
+}
+NAME(getrusage)
+{
+	return SYS(getrusage, RUSAGE_SELF, p);
+}
+NAME(sysinfo)
+{
+	return SYS(sysinfo, p);
+}
+NAME(prlimit)
+{
+	return SYS(prlimit64, 0, RLIMIT_NOFILE, 0, p);
+}
+NAME(getitimer)
+{
+	return SYS(getitimer, ITIMER_REAL, p);
+}
+NAME(sigaction_old)
+{
+	return SYS(rt_sigaction, SIGUSR1, 0, p, 8);
+}
+NAME(sigprocmask_old)
+{
+	return SYS(rt_sigprocmask, SIG_BLOCK, 0, p, 8);
+}
+NAME(sigpending)
+{
+	return SYS(rt_sigpending, p, 8);
+}
+NAME(sigaltstack_old)
+{
+	return SYS(sigaltstack, 0, p);
+}
+NAME(getparam)
+{
+	return SYS(sched_getparam, 0, p);
+}
+NAME(rr_interval)
+{
+	return SYS(sched_rr_get_interval, 0, p);
+}
+NAME(getcwd)
+{
+	return SYS(getcwd, p, 64);
+}
+NAME(getname)
+{
+	return SYS(prctl, PR_GET_NAME, p, 0, 0, 0);
+}
+NAME(getrandom)
+{
+	return SYS(getrandom, p, 48, 0);
+}
+NAME(readlink)
+{
+	return SYS(readlinkat, AT_FDCWD, "/proc/self/exe", p, 100);
+}
 
 static long close_both(long result, const void *p)
 {
@@ -175,8 +270,14 @@ static long close_both(long result, const void *p)
 	return result;
 }
 
-NAME(pipe2) { return close_both(SYS(pipe2, p, O_CLOEXEC), p); }
-NAME(socketpair) { return close_both(SYS(socketpair, AF_UNIX, SOCK_STREAM, 0, p), p); }
+NAME(pipe2)
+{
+	return close_both(SYS(pipe2, p, O_CLOEXEC), p);
+}
+NAME(socketpair)
+{
+	return close_both(SYS(socketpair, AF_UNIX, SOCK_STREAM, 0, p), p);
+}
 
 static void structures(void)
 {
@@ -303,9 +404,15 @@ static void objects(void)
 /* The child is made all the same: the error of the put_user() is not reported. */
 static void clone_parent_tid(void)
 {
-	static const struct { unsigned long tcf; unsigned int tag; bool written; } ways[] = {
-		{ TCF_SYNC, GOOD, true }, { TCF_SYNC, BAD, false },
-		{ TCF_ASYNC, BAD, true }, { TCF_NONE, BAD, true },
+	static const struct {
+		unsigned long tcf;
+		unsigned int tag;
+		bool written;
+	} ways[] = {
+		{ TCF_SYNC, GOOD, true },
+		{ TCF_SYNC, BAD, false },
+		{ TCF_ASYNC, BAD, true },
+		{ TCF_NONE, BAD, true },
 	};
 	int i, status;
 
@@ -317,7 +424,8 @@ static void clone_parent_tid(void)
 
 		mte_mode(ways[i].tcf);
 		unchecked_fill(wall_area, WALL_FILL, GRANULE);
-		pid = SYS(clone, SIGCHLD | CLONE_PARENT_SETTID, 0, with_tag(wall_area, ways[i].tag), 0, 0);
+		pid = SYS(clone, SIGCHLD | CLONE_PARENT_SETTID, 0, with_tag(wall_area, ways[i].tag),
+			  0, 0);
 		if (pid == 0)
 			SYS(exit_group, 0);
 		MUST(pid > 0 && waitpid(pid, &status, 0) == pid, "clone: %d", pid);
@@ -344,7 +452,8 @@ static void getrandom_is_short(void)
 			CHECK_EQ(result, -EFAULT, "no byte matches");
 		else
 			CHECK(result > 0 && result <= good && (good < 48 || result == 48),
-			      "%d of 48 bytes match: expected a count of 1 to %d, saw %ld", good, good, result);
+			      "%d of 48 bytes match: expected a count of 1 to %d, saw %ld", good,
+			      good, result);
 		CHECK_EQ(first_not(wall, WALL_FILL, 64), 64, "bytes of the mismatch untouched");
 	}
 }

@@ -70,7 +70,8 @@ static void paths(void)
 		for (over = 0; over <= length && over < GRANULE; over++) {
 			put(wall - length + over, path);
 			CHECK_EQ(open_path(wall - length + over), -EFAULT,
-				 "open() of a path of %zu with %zu bytes past the edge", length, over + 1);
+				 "open() of a path of %zu with %zu bytes past the edge", length,
+				 over + 1);
 		}
 	}
 	/* What lies behind the NUL does not matter, wherever the words fall. */
@@ -184,14 +185,19 @@ static void exec_arguments(void)
 	for (ahead = 8; ahead <= 14; ahead++) {
 		put(wall - ahead, text);
 		CHECK_EQ(exec_with(self, (char *)wall - ahead, plain), ahead >= 11 ? 10 : 100,
-			 "execve() with an argument of 10 and its NUL, %d bytes before a mismatch", ahead);
+			 "execve() with an argument of 10 and its NUL, %d bytes before a mismatch",
+			 ahead);
 	}
 	array = (char **)(wall - 4 * sizeof(char *));
-	CHECK_EQ(exec_with(self, (char *)text, array), 10, "execve(), the array ends right before a mismatch");
-	CHECK_EQ(exec_with(self, (char *)text, array + 1), 100, "execve(), the array's NULL mismatches");
-	CHECK_EQ(exec_with(self, (char *)text, (char **)wall), 100, "execve(), the array mismatches");
+	CHECK_EQ(exec_with(self, (char *)text, array), 10,
+		 "execve(), the array ends right before a mismatch");
+	CHECK_EQ(exec_with(self, (char *)text, array + 1), 100,
+		 "execve(), the array's NULL mismatches");
+	CHECK_EQ(exec_with(self, (char *)text, (char **)wall), 100,
+		 "execve(), the array mismatches");
 	put(wall_area + PAGE, self);
-	CHECK_EQ(exec_with((char *)wall_area + PAGE, (char *)text, plain), 10, "execve(), a tagged path");
+	CHECK_EQ(exec_with((char *)wall_area + PAGE, (char *)text, plain), 10,
+		 "execve(), a tagged path");
 	CHECK_EQ(exec_with(with_tag(wall_area + PAGE, BAD), (char *)text, plain), 100,
 		 "execve(), the path mismatches");
 }
@@ -222,12 +228,13 @@ static void mount_options(void)
 	for (ahead = length; ahead < length + 20; ahead++) {
 		unchecked_fill(wall - ahead, 0, ahead);
 		put(wall - ahead, options);
-		CHECK_EQ(mount_with(wall - ahead), 0711, "mode of a tmpfs, options %d bytes before a mismatch",
-			 ahead);
+		CHECK_EQ(mount_with(wall - ahead), 0711,
+			 "mode of a tmpfs, options %d bytes before a mismatch", ahead);
 	}
 	/* Cut off in the middle of "0711": by one byte the mode is 071. */
 	put(wall - (length - 2), options);
-	CHECK_EQ(mount_with(wall - (length - 2)), 071, "mode of a tmpfs, options cut by the mismatch");
+	CHECK_EQ(mount_with(wall - (length - 2)), 071,
+		 "mode of a tmpfs, options cut by the mismatch");
 	put(wall, options);
 	CHECK_EQ(mount_with(wall), -EFAULT, "mount(), the options mismatch");
 	rmdir(MOUNT_POINT);
@@ -254,19 +261,23 @@ static void directory_entries(void)
 		while (at < total) {
 			const struct dirent64 *entry = (void *)(whole + at);
 
-			if (at + (long)offsetof(struct dirent64, d_name) + (long)strlen(entry->d_name) + 1 > room)
+			if (at + (long)offsetof(struct dirent64, d_name) +
+				    (long)strlen(entry->d_name) + 1 >
+			    room)
 				break;
 			at += entry->d_reclen;
 		}
 		unchecked_fill(wall, WALL_FILL, 512);
 		MUST(lseek(dir, 0, SEEK_SET) == 0, "lseek");
 		result = SYS(getdents64, dir, wall - room, 400);
-		if (!CHECK_EQ(result, at ? at : -EFAULT, "getdents64(), %ld bytes before a mismatch", room))
+		if (!CHECK_EQ(result, at ? at : -EFAULT,
+			      "getdents64(), %ld bytes before a mismatch", room))
 			break;
-		CHECK_EQ(first_not(wall, WALL_FILL, 512), 512, "bytes from the mismatch on untouched");
+		CHECK_EQ(first_not(wall, WALL_FILL, 512), 512,
+			 "bytes from the mismatch on untouched");
 		if (at)
-			CHECK_EQ(((struct dirent64 *)whole)->d_ino, *(volatile uint64_t *)(wall - room),
-				 "d_ino of the first entry");
+			CHECK_EQ(((struct dirent64 *)whole)->d_ino,
+				 *(volatile uint64_t *)(wall - room), "d_ino of the first entry");
 	}
 	CHECK_EQ(fault.count, 0, "signals");
 }

@@ -38,9 +38,23 @@ static size_t copy_model(bool to_user, unsigned int src_misaligned, size_t n, si
 	size_t src = 0, dst = 0, i;
 	long count = n;
 
-#define LOAD(size) do { if (!to_user && src + (size) > good) goto fault; src += (size); } while (0)
-#define STORE(size) do { if (to_user && dst + (size) > good) goto fault; dst += (size); } while (0)
-#define MOVE(size) do { LOAD(size); STORE(size); } while (0)
+#define LOAD(size)                                   \
+	do {                                         \
+		if (!to_user && src + (size) > good) \
+			goto fault;                  \
+		src += (size);                       \
+	} while (0)
+#define STORE(size)                                 \
+	do {                                        \
+		if (to_user && dst + (size) > good) \
+			goto fault;                 \
+		dst += (size);                      \
+	} while (0)
+#define MOVE(size)           \
+	do {                 \
+		LOAD(size);  \
+		STORE(size); \
+	} while (0)
 	if (count >= 16) {
 		unsigned int lead = -src_misaligned & 15;
 
@@ -131,8 +145,8 @@ static bool check_count(const char *what, long result, size_t n, size_t good, si
 	if (least == 0 && result == -EFAULT)
 		return true;
 	return CHECK(result >= (long)least && result <= (long)good,
-		     "%s of %zu bytes, %zu match: expected a count of %zu to %zu, saw %ld",
-		     what, n, good, least, good, result);
+		     "%s of %zu bytes, %zu match: expected a count of %zu to %zu, saw %ld", what, n,
+		     good, least, good, result);
 }
 
 /* Checks what a copy to user memory left: `result` bytes of `want`, none past `good`. */
@@ -145,8 +159,8 @@ static bool check_written(const char *what, const unsigned char *to, const unsig
 				    "%s of %zu, %zu match: right bytes", what, n, good))
 		return false;
 	return CHECK_EQ(first_not(to + good, WALL_FILL, tail + 16), tail + 16,
-			"%s of %zu, %zu match: bytes of the mismatch and past it untouched",
-			what, n, good);
+			"%s of %zu, %zu match: bytes of the mismatch and past it untouched", what,
+			n, good);
 }
 
 /* Runs `one` for each size and distance; it returns false to stop after a failure. */
@@ -174,14 +188,15 @@ static bool copy_from_user(size_t n, size_t good)
 	memset(got, WALL_FILL, n);
 	result = SYS(process_vm_writev, getpid(), &local, 1, &remote, 1, 0);
 	return check_count("process_vm_writev()", result, n, good, good) &&
-	       (result <= 0 || CHECK_EQ(first_difference(got, want, result), result,
-					"process_vm_writev() of %zu, %zu match: right bytes", n, good));
+	       (result <= 0 ||
+		CHECK_EQ(first_difference(got, want, result), result,
+			 "process_vm_writev() of %zu, %zu match: right bytes", n, good));
 }
 
 /* read() of a tmpfs file: copy_page_to_iter(), which tries again. */
 static bool copy_to_user(size_t n, size_t good)
 {
-	unsigned int at = (good + n) % 16;	/* the source's place decides the steps, too */
+	unsigned int at = (good + n) % 16; /* the source's place decides the steps, too */
 	long result;
 
 	unchecked_fill(wall - good, WALL_FILL, n + 16);
@@ -224,7 +239,8 @@ static bool one_copy_to_user(size_t n, size_t good)
 
 	unchecked_fill(wall - good, WALL_FILL, n + 16);
 	result = SYS(pread64, text_fd, wall - good, n, 0);
-	return check_count("read() of /proc/cpuinfo", result, n, good, copy_model(true, 0, n, good)) &&
+	return check_count("read() of /proc/cpuinfo", result, n, good,
+			   copy_model(true, 0, n, good)) &&
 	       check_written("read() of /proc/cpuinfo", wall - good, text, result, n, good);
 }
 
@@ -233,17 +249,19 @@ static int random_fd;
 
 static bool one_copy_from_user(size_t n, size_t good)
 {
-	enum { BLOCK = 64 };	/* BLAKE2S_BLOCK_SIZE */
+	enum { BLOCK = 64 }; /* BLAKE2S_BLOCK_SIZE */
 	size_t least = 0, block, copied;
 	unsigned char *from = wall - good;
 
 	do {
 		block = n - least < BLOCK ? n - least : BLOCK;
-		copied = least + block <= good ? block :
-			 copy_model(false, (uintptr_t)(from + least) & 15, block, good - least);
+		copied = least + block <= good ? block
+					       : copy_model(false, (uintptr_t)(from + least) & 15,
+							    block, good - least);
 		least += copied;
 	} while (copied == BLOCK && least < n);
-	return check_count("write() to /dev/urandom", SYS(write, random_fd, from, n), n, good, least);
+	return check_count("write() to /dev/urandom", SYS(write, random_fd, from, n), n, good,
+			   least);
 }
 
 static void copy_from_user_counts(void)

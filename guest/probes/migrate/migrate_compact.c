@@ -10,10 +10,10 @@
  */
 #include "procfs.h"
 
-#define PAGES	65536UL		/* a quarter of the guest's memory */
-#define LEN	(PAGES * PAGE)
-#define LOW	512UL		/* pages that stay at the lower end, tagged */
-#define ANCHOR	128		/* further up, one page of so many frames stays */
+#define PAGES  65536UL /* a quarter of the guest's memory */
+#define LEN    (PAGES * PAGE)
+#define LOW    512UL /* pages that stay at the lower end, tagged */
+#define ANCHOR 128 /* further up, one page of so many frames stays */
 
 static uint64_t before[PAGES], after[PAGES], sorted[PAGES];
 
@@ -51,7 +51,7 @@ static void spread(char *p)
 	}
 	for (i = 0; i < PAGES; i++)
 		if ((before[i] & PM_PFN_MASK) >= limit)
-			before[i] = 0;	/* not tagged: of no further interest */
+			before[i] = 0; /* not tagged: of no further interest */
 }
 
 static void small_pages(void)

@@ -15,8 +15,8 @@
 #include "stale.h"
 #include "swap.h"
 
-#define PAGES	8
-#define LEN	(PAGES * PAGE)
+#define PAGES 8
+#define LEN   (PAGES * PAGE)
 
 static void start(void)
 {
@@ -78,7 +78,8 @@ static void untagged_then_mprotect(void)
 	p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(p != MAP_FAILED, "mmap");
 	memset(p, 0x42, LEN);
-	must_be_stale(p, LEN, "before migration");	/* tags of the old frame must not come along either */
+	must_be_stale(p, LEN,
+		      "before migration"); /* tags of the old frame must not come along either */
 	stale_fill(8 * HUGE, false);
 	move_pages_of(p);
 	must_be_stale(p, LEN, "migrated");
@@ -214,7 +215,8 @@ static void swap_cache(void)
 	page_out(p, LEN);
 	touch_read(p, LEN);
 	for (i = 0; i < PAGES; i++) {
-		MUST(page_flag(p + i * PAGE, KPF_SWAPCACHE), "page %zu is not in the swap cache", i);
+		MUST(page_flag(p + i * PAGE, KPF_SWAPCACHE), "page %zu is not in the swap cache",
+		     i);
 		move_page(p + i * PAGE);
 	}
 	pattern_check(p, LEN, 9, "migrated in the swap cache");

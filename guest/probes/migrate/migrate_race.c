@@ -15,9 +15,9 @@
 #include "pin.h"
 #include "thp.h"
 
-#define PAGES	8
-#define LEN	(PAGES * PAGE)
-#define MOVES	40
+#define PAGES 8
+#define LEN   (PAGES * PAGE)
+#define MOVES 40
 
 static char *memory;
 static unsigned char model[LEN / GRANULE];
@@ -38,7 +38,7 @@ static void *store_tags(void *unused)
 		stg(at, model[g]);
 		lost += ldg(at) != model[g];
 		stores++;
-		g = (g + 61) % (LEN / GRANULE);	/* hops from page to page */
+		g = (g + 61) % (LEN / GRANULE); /* hops from page to page */
 	}
 	return unused;
 }

@@ -12,9 +12,9 @@
  */
 #include "stale.h"
 
-#define COUNT	32	/* of 2 MiB: some 32 MiB range is all ours */
-#define LEN	(COUNT * HUGE)
-#define POOL	"/sys/kernel/mm/hugepages/hugepages-32768kB/nr_hugepages"
+#define COUNT 32 /* of 2 MiB: some 32 MiB range is all ours */
+#define LEN   (COUNT * HUGE)
+#define POOL  "/sys/kernel/mm/hugepages/hugepages-32768kB/nr_hugepages"
 
 static uint64_t frames[COUNT];
 static size_t stale[COUNT];
@@ -74,8 +74,10 @@ static size_t move_some(char *p, bool from_stale)
 				found = i;
 	}
 	write_file(POOL, "0");
-	MUST(found < COUNT, "nothing moved in %zu ranges: too little free memory, or "
-	     "frames that cannot be moved in all of them", ranges);
+	MUST(found < COUNT,
+	     "nothing moved in %zu ranges: too little free memory, or "
+	     "frames that cannot be moved in all of them",
+	     ranges);
 	return found;
 }
 
@@ -145,10 +147,11 @@ static void shared_memory(void)
 	plain = aligned_map(LEN, PROT_RW, MAP_SHARED, fd);
 	mark(p);
 	must_be_huge(p, LEN, COUNT);
-	CHECK_EQ(*second(plain, 0), pattern_hash(3, 0), "data through the mapping without PROT_MTE");
+	CHECK_EQ(*second(plain, 0), pattern_hash(3, 0),
+		 "data through the mapping without PROT_MTE");
 	move_some(p, false);
 	check(p);
 }
 
-PROBE(CASE_SECONDS(huge, 20), CASE_SECONDS(huge_untagged, 20),
-      CASE_SECONDS(folios_of_16_pages, 20), CASE_SECONDS(shared_memory, 20));
+PROBE(CASE_SECONDS(huge, 20), CASE_SECONDS(huge_untagged, 20), CASE_SECONDS(folios_of_16_pages, 20),
+      CASE_SECONDS(shared_memory, 20));

@@ -24,45 +24,47 @@
 #include "swap.h"
 #include "thp.h"
 
-#define WORKERS		4
-#define SLOTS		128
-#define SLOT_PAGES	1024		/* at most */
-#define WORDS		(PAGE / 8)
-#define PHASE		48		/* operations with one share of tagged memory */
-#define TOLD		12		/* wrong pages of a kind that are told one by one */
+#define WORKERS	   4
+#define SLOTS	   128
+#define SLOT_PAGES 1024 /* at most */
+#define WORDS	   (PAGE / 8)
+#define PHASE	   48 /* operations with one share of tagged memory */
+#define TOLD	   12 /* wrong pages of a kind that are told one by one */
 
 /* The table of --hold, little-endian; harness/audit/pressure.py reads it. */
 struct record {
 	uint64_t address, pfn;
 	uint32_t generation, flags;
-	uint64_t check;		/* of the others: the table itself lies in memory under test */
+	uint64_t check; /* of the others: the table itself lies in memory under test */
 };
 enum { TAGGED = 1, WRONG_TAGS = 2, WRONG_DATA = 4 };
 
 struct slot {
-	unsigned char *at;	/* NULL: not in use */
+	unsigned char *at; /* NULL: not in use */
 	size_t pages;
 	uint32_t generation;
 	bool tagged, shared;
 };
 
 static struct {
-	volatile int stop, told[2];	/* of wrong tags, of wrong data */
+	volatile int stop, told[2]; /* of wrong tags, of wrong data */
 	volatile uint64_t wrong_tags, wrong_data, in_storage, operations[WORKERS];
 	volatile uint32_t records;
 	/* How many workers have all their memory, have ended their work, have kept records. */
 	volatile int full, quiet, held;
 } *all;
 
-static struct { uint64_t base, size, storage; } regions[8];
+static struct {
+	uint64_t base, size, storage;
+} regions[8];
 static int region_count;
 static struct record *table;
-static size_t table_size, budget;	/* in records; in pages, of one worker */
+static size_t table_size, budget; /* in records; in pages, of one worker */
 static unsigned long seed = 1, seconds = 12;
 static bool hold;
 
 static struct slot slots[SLOTS];
-static size_t used[2];			/* pages, untagged and tagged */
+static size_t used[2]; /* pages, untagged and tagged */
 static uint64_t rng;
 static int me;
 
@@ -139,10 +141,12 @@ static void tell(int kind, const void *page, uint32_t generation, const char *wh
 	__atomic_fetch_add(kind == WRONG_TAGS ? &all->wrong_tags : &all->wrong_data, 1,
 			   __ATOMIC_SEQ_CST);
 	if (__atomic_fetch_add(&all->told[kind == WRONG_DATA], 1, __ATOMIC_SEQ_CST) < TOLD)
-		ktap_note("wrong %s: process %d page %p generation %u frame %#llx (tags at %#llx%s); "
-			  "%u wrong, first at %#x: expected %#llx, saw %#llx", what, getpid(), page,
-			  generation, (unsigned long long)pfn, (unsigned long long)storage_of(pfn),
-			  holds, count, where, (unsigned long long)want, (unsigned long long)got);
+		ktap_note(
+			"wrong %s: process %d page %p generation %u frame %#llx (tags at %#llx%s); "
+			"%u wrong, first at %#x: expected %#llx, saw %#llx",
+			what, getpid(), page, generation, (unsigned long long)pfn,
+			(unsigned long long)storage_of(pfn), holds, count, where,
+			(unsigned long long)want, (unsigned long long)got);
 }
 
 /* The flags WRONG_... of a page, with each counted and told. */
@@ -159,7 +163,8 @@ static uint32_t check_page(unsigned char *page, uint32_t generation, bool tagged
 		}
 	if (bad) {
 		wrong |= WRONG_DATA;
-		tell(WRONG_DATA, page, generation, "data", bad, first * 8, page_word(hash, first), word[first]);
+		tell(WRONG_DATA, page, generation, "data", bad, first * 8, page_word(hash, first),
+		     word[first]);
 	}
 	for (i = GRANULES_PER_PAGE, bad = 0; tagged && i--;)
 		if (ldg(page + i * GRANULE) != page_tag(hash, i)) {
@@ -168,8 +173,8 @@ static uint32_t check_page(unsigned char *page, uint32_t generation, bool tagged
 		}
 	if (bad) {
 		wrong |= WRONG_TAGS;
-		tell(WRONG_TAGS, page, generation, "tags", bad, first * GRANULE, page_tag(hash, first),
-		     ldg(page + first * GRANULE));
+		tell(WRONG_TAGS, page, generation, "tags", bad, first * GRANULE,
+		     page_tag(hash, first), ldg(page + first * GRANULE));
 	}
 	return wrong;
 }
@@ -243,7 +248,9 @@ static void add(bool tagged)
 	slots[i] = (struct slot){
 		.at = mte_map_aligned(pages * PAGE, huge ? HUGE_PAGES * PAGE : PAGE, prot,
 				      (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1),
-		.pages = pages, .tagged = tagged, .shared = shared,
+		.pages = pages,
+		.tagged = tagged,
+		.shared = shared,
 		.generation = draw(1 << 20),
 	};
 	madvise(slots[i].at, pages * PAGE, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
@@ -307,7 +314,8 @@ static void make_fresh(struct slot *s)
 
 		*(volatile unsigned char *)page = 0;
 		if (*(uint64_t *)page)
-			tell(WRONG_DATA, page, 0, "data of a fresh page", 1, 0, 0, *(uint64_t *)page);
+			tell(WRONG_DATA, page, 0, "data of a fresh page", 1, 0, 0,
+			     *(uint64_t *)page);
 		if (s->tagged && ldg(page))
 			tell(WRONG_TAGS, page, 0, "tags of a fresh page", 1, 0, 0, ldg(page));
 	}
@@ -462,7 +470,8 @@ static void under_pressure(void)
 		table_size = (budget + SLOT_PAGES) * WORKERS;
 		table = mmap(NULL, table_size * sizeof(*table), PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		MUST(table != MAP_FAILED && mlock(table, table_size * sizeof(*table)) == 0, "table");
+		MUST(table != MAP_FAILED && mlock(table, table_size * sizeof(*table)) == 0,
+		     "table");
 	}
 	for (me = 0; me < WORKERS; me++) {
 		workers[me] = fork();
@@ -494,8 +503,9 @@ static void under_pressure(void)
 	}
 	CHECK_EQ(all->wrong_data, 0, "pages with wrong data");
 	CHECK_EQ(all->wrong_tags, 0, "pages with wrong tags");
-	ktap_note("seed %lu: %llu operations", seed, (unsigned long long)(all->operations[0] +
-		  all->operations[1] + all->operations[2] + all->operations[3]));
+	ktap_note("seed %lu: %llu operations", seed,
+		  (unsigned long long)(all->operations[0] + all->operations[1] +
+				       all->operations[2] + all->operations[3]));
 }
 
 static void add_region(const char *text)
@@ -513,13 +523,11 @@ static void add_region(const char *text)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "seed", required_argument, NULL, 'r' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "tags", required_argument, NULL, 't' },
-		{ "hold", no_argument, NULL, 'h' },
-		{ }
-	};
+	static const struct option options[] = { { "seed", required_argument, NULL, 'r' },
+						 { "seconds", required_argument, NULL, 's' },
+						 { "tags", required_argument, NULL, 't' },
+						 { "hold", no_argument, NULL, 'h' },
+						 {} };
 	struct probe_case cases[] = { { "under_pressure", under_pressure, 0 } };
 	int option;
 

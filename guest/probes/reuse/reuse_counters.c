@@ -14,7 +14,7 @@
 #include "reuse.h"
 #include "thp.h"
 
-#define PAGES	600
+#define PAGES 600
 
 /* The sum of the numbers after `key` on all lines that have it as a word. */
 static long sum_after(const char *path, const char *key)
@@ -25,7 +25,8 @@ static long sum_after(const char *path, const char *key)
 
 	MUST(f, "open %s", path);
 	while (fgets(line, sizeof(line), f)) {
-		for (word = strtok(line, " ,\n"); word && strcmp(word, key); word = strtok(NULL, " ,\n"))
+		for (word = strtok(line, " ,\n"); word && strcmp(word, key);
+		     word = strtok(NULL, " ,\n"))
 			;
 		while (word && (word = strtok(NULL, " ,\n"))) {
 			long value = strtol(word, &end, 10);
@@ -85,7 +86,8 @@ static void files_agree(void)
 	CHECK(blocks > 0, "no pageblock of type Metadata");
 	CHECK(now.free + now.reserved <= now.total, "%ld free and %ld reserved of %ld", now.free,
 	      now.reserved, now.total);
-	CHECK(meminfo_kb("MemTotal") * 1024 / (long)PAGE > now.total, "MemTotal without tag storage");
+	CHECK(meminfo_kb("MemTotal") * 1024 / (long)PAGE > now.total,
+	      "MemTotal without tag storage");
 }
 
 /* How many blocks the pages of [p, p + len) have in all. */
@@ -139,7 +141,8 @@ static void touch_and_unmap(void)
 	reuse_need();
 	before = reuse_check("before");
 	p = mte_map(PAGES * PAGE);
-	CHECK_EQ(reuse_check("mapped").reserved, before.reserved, "reserved for memory not touched yet");
+	CHECK_EQ(reuse_check("mapped").reserved, before.reserved,
+		 "reserved for memory not touched yet");
 	pattern_set(p, PAGES * PAGE, 1);
 	check_reserved(&before, p, PAGES * PAGE, "touched");
 	pattern_check(p, PAGES * PAGE, 1, "touched");

@@ -11,7 +11,7 @@
  */
 #include "reuse_data.h"
 
-#define TAGGED		512
+#define TAGGED 512
 
 /*
  * To look takes memory of the kernel's own (pagemap_read() a slab of four pages), and
@@ -40,12 +40,12 @@ static void storage_holds_data(void)
 	set_reserve(reserve / 4);
 	full = reuse_check("memory is full");
 	inside = reuse_in_storage(p, len);
-	ktap_note("%zu KiB filled; %zu of %ld pages of storage hold data of this program", len / 1024,
-		  inside, before.total);
+	ktap_note("%zu KiB filled; %zu of %ld pages of storage hold data of this program",
+		  len / 1024, inside, before.total);
 	CHECK(inside >= (size_t)(before.total - before.reserved) * 90 / 100,
 	      "%zu of %ld pages of storage hold data while memory is full", inside, before.total);
-	CHECK(full.data >= (long)inside, "%ld pages of storage hold data, %zu of them this program's",
-	      full.data, inside);
+	CHECK(full.data >= (long)inside,
+	      "%ld pages of storage hold data, %zu of them this program's", full.data, inside);
 	set_reserve(reserve);
 	plain_end(p, len, "in memory");
 	reuse_back(&before, "unmapped");
@@ -93,7 +93,8 @@ static void check_tagged_pages(char *p, size_t len, const char *when)
 	size_t i, tags = 0, data = 0;
 
 	for (i = 0; i < len; i += PAGE) {
-		tags += ldg(p + i) != 1 + ((uintptr_t)(p + i) / PAGE) % 15 || ldg(p + i + GRANULE) != 0 ||
+		tags += ldg(p + i) != 1 + ((uintptr_t)(p + i) / PAGE) % 15 ||
+			ldg(p + i + GRANULE) != 0 ||
 			ldg(p + i + PAGE - GRANULE) != 1 + ((uintptr_t)(p + i) / PAGE + 7) % 15;
 		data += ((uint64_t *)(p + i))[4] != (uintptr_t)p + i;
 	}

@@ -115,11 +115,13 @@ static void no_access(void)
 	pid = tracee_start();
 	tracee_run(pid, map_no_access);
 	ret = peek_tags(pid, tracee->mem, tags, &n);
-	CHECK(ret == -EIO, "PEEKMTETAGS gives %d, and %zu tags of a page that has no storage", ret, n);
+	CHECK(ret == -EIO, "PEEKMTETAGS gives %d, and %zu tags of a page that has no storage", ret,
+	      n);
 	memset(tags, 10, sizeof(tags));
 	n = sizeof(tags);
 	ret = poke_tags(pid, tracee->mem, tags, &n);
-	CHECK(ret == -EIO, "POKEMTETAGS gives %d, and sets %zu tags of a page that has no storage", ret, n);
+	CHECK(ret == -EIO, "POKEMTETAGS gives %d, and sets %zu tags of a page that has no storage",
+	      ret, n);
 	tracee_run(pid, check_filled);
 	tracee_end(pid);
 	swap_none();

@@ -11,7 +11,7 @@
 #include "fault.h"
 #include "reuse.h"
 
-#define STEP	(1UL << 20)
+#define STEP (1UL << 20)
 
 /* Becomes the OOM killer's first choice. */
 static char *first_choice(size_t room, int prot)

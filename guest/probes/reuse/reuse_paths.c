@@ -13,12 +13,12 @@
 #include "reuse_data.h"
 #include "uffd.h"
 
-#define LEN	(2 * HUGE)
+#define LEN (2 * HUGE)
 
 static struct reuse before;
 static char *data;
 static size_t data_len;
-static uint8_t *in_storage;	/* a byte for each page of data */
+static uint8_t *in_storage; /* a byte for each page of data */
 
 static bool note_page(char *page)
 {
@@ -49,7 +49,8 @@ static void fill_storage(void)
 		for (run = 1; i + run < pages && in_storage[i + run] == in_storage[i]; run++)
 			;
 		if (!in_storage[i])
-			MUST(madvise(data + i * PAGE, run * PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
+			MUST(madvise(data + i * PAGE, run * PAGE, MADV_DONTNEED) == 0,
+			     "MADV_DONTNEED");
 	}
 }
 

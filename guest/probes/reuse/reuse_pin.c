@@ -15,9 +15,9 @@
 #include "pin.h"
 #include "reuse_data.h"
 
-#define PIPE_PAGES	256
-#define PIPES		8
-#define TAGGED		2048
+#define PIPE_PAGES 256
+#define PIPES	   8
+#define TAGGED	   2048
 
 static int pipes[PIPES][2];
 static size_t pinned;
@@ -33,7 +33,8 @@ static bool pin_fourth(char *page)
 
 	if (pinned % PIPE_PAGES == 0)
 		MUST(pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0 &&
-		     fcntl(fds[1], F_SETPIPE_SZ, PIPE_PAGES * PAGE) >= 0, "pipe");
+			     fcntl(fds[1], F_SETPIPE_SZ, PIPE_PAGES * PAGE) >= 0,
+		     "pipe");
 	pin_page(fds[1], page);
 	return ++pinned < PIPES * PIPE_PAGES;
 }

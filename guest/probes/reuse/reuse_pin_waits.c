@@ -19,9 +19,9 @@
 #include "reuse_data.h"
 #include "uffd.h"
 
-#define PIN_MSECS	1500
-#define LOG_READ_ALL	3	/* syslog(2) */
-#define LOG_SIZE	10
+#define PIN_MSECS    1500
+#define LOG_READ_ALL 3 /* syslog(2) */
+#define LOG_SIZE     10
 
 static int fds[2];
 

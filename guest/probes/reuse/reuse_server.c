@@ -19,21 +19,21 @@
 
 #include "reuse_data.h"
 
-#define FILE_NODE	2
-#define READ_PAGES	32UL
-#define FILE_SIZE	(64UL << 20)
-#define MESSAGE		(64UL << 10)
-#define TAGGED		64UL
-#define PATIENCE	30000	/* ms */
+#define FILE_NODE  2
+#define READ_PAGES 32UL
+#define FILE_SIZE  (64UL << 20)
+#define MESSAGE	   (64UL << 10)
+#define TAGGED	   64UL
+#define PATIENCE   30000 /* ms */
 
 /* --- the server ----------------------------------------------------------------- */
 
 struct server {
 	int device;
-	char *tagged;		/* mapped, not yet there */
-	int found[2];		/* pipe: frames that it reads into */
-	int go_on[2];		/* pipe: whether somebody waits for them, as a byte */
-	int served[2];		/* pipe: it has used tagged memory */
+	char *tagged; /* mapped, not yet there */
+	int found[2]; /* pipe: frames that it reads into */
+	int go_on[2]; /* pipe: whether somebody waits for them, as a byte */
+	int served[2]; /* pipe: it has used tagged memory */
 };
 
 /* Frames of storage that are locked and not up to date: a read is to fill them. */
@@ -79,7 +79,9 @@ static void before_read(struct server *s)
 
 static void reply(const struct server *s, uint64_t unique, int error, const void *data, size_t len)
 {
-	struct fuse_out_header head = { .len = sizeof(head) + len, .error = error, .unique = unique };
+	struct fuse_out_header head = { .len = sizeof(head) + len,
+					.error = error,
+					.unique = unique };
 	struct iovec parts[2] = { { &head, sizeof(head) }, { (void *)data, len } };
 
 	MUST(writev(s->device, parts, 2) == (ssize_t)head.len, "reply to request %llu",
@@ -117,8 +119,10 @@ static void answer(struct server *s, const struct fuse_in_header *in, const void
 	case FUSE_INIT: {
 		const struct fuse_init_in *init = body;
 		struct fuse_init_out out = {
-			.major = FUSE_KERNEL_VERSION, .minor = init->minor,
-			.max_readahead = READ_PAGES * PAGE, .max_write = PAGE,
+			.major = FUSE_KERNEL_VERSION,
+			.minor = init->minor,
+			.max_readahead = READ_PAGES * PAGE,
+			.max_write = PAGE,
 		};
 
 		reply(s, in->unique, 0, &out, sizeof(out));
@@ -219,7 +223,7 @@ static void reads_into_storage(void)
 {
 	char directory[] = "/tmp/reuse_server.XXXXXX", path[64], options[80], *p, *page, byte;
 	struct server s = { .device = open("/dev/fuse", O_RDWR | O_CLOEXEC) };
-	int full[2];	/* pipe: memory is full of plain data, but for a little storage */
+	int full[2]; /* pipe: memory is full of plain data, but for a little storage */
 	uint64_t frames[READ_PAGES], frame;
 	pid_t server, client;
 	struct reuse before;
@@ -230,8 +234,8 @@ static void reads_into_storage(void)
 	reuse_need();
 	swap_disk();
 	MUST(s.device >= 0, "open /dev/fuse");
-	MUST(pipe(s.found) == 0 && pipe(s.go_on) == 0 && pipe(s.served) == 0 &&
-	     pipe(full) == 0, "pipe");
+	MUST(pipe(s.found) == 0 && pipe(s.go_on) == 0 && pipe(s.served) == 0 && pipe(full) == 0,
+	     "pipe");
 	MUST(mkdtemp(directory), "mkdtemp");
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", s.device);
 	MUST(mount("reuse_server", directory, "fuse", 0, options) == 0, "mount");
@@ -269,7 +273,8 @@ static void reads_into_storage(void)
 	MUST(pthread_create(&user, NULL, use_tags, page) == 0, "thread");
 	usleep(500 * 1000);
 	MUST(write(s.go_on[1], "\1", 1) == 1, "write");
-	if (!CHECK(comes(s.served[0], &byte, 1), "the server gets no tagged memory while its read is waited for"))
+	if (!CHECK(comes(s.served[0], &byte, 1),
+		   "the server gets no tagged memory while its read is waited for"))
 		kill(server, SIGKILL);
 	MUST(pthread_join(user, NULL) == 0, "join");
 	CHECK_EQ(*(uint64_t *)page, (uintptr_t)page, "its data");

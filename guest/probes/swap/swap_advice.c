@@ -16,7 +16,7 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(32 * PAGE)
+#define LEN (32 * PAGE)
 
 static void begin(void (*device)(void))
 {
@@ -58,12 +58,13 @@ static void read_ahead(void (*device)(void))
 	for (i = 0; i < LEN; i += 8 * PAGE)
 		touch_read(p + i, PAGE);
 	must_come_in(p, LEN, LEN / PAGE / 8 + 1, "read-ahead");
-	MUST(pagemap_count(p, LEN, PM_PRESENT) == LEN / PAGE / 8, "more than the touched are mapped");
+	MUST(pagemap_count(p, LEN, PM_PRESENT) == LEN / PAGE / 8,
+	     "more than the touched are mapped");
 	pattern_check(p, LEN, 1, "read ahead, then faulted");
 	page_out(p, LEN);
 	for (i = 0; i < LEN; i += 8 * PAGE)
 		touch_read(p + i, PAGE);
-	page_out(p, LEN);	/* drops pages that nobody faulted */
+	page_out(p, LEN); /* drops pages that nobody faulted */
 	pattern_check(p, LEN, 1, "read ahead, dropped, faulted");
 }
 

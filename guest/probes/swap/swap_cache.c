@@ -16,7 +16,7 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(16 * PAGE)
+#define LEN (16 * PAGE)
 
 /* Swapped to disk and read in again: clean, in the swap cache, mapped. */
 static char *clean_in_cache(void)
@@ -33,7 +33,8 @@ static char *clean_in_cache(void)
 	page_out(p, LEN);
 	touch_read(p, LEN);
 	for (i = 0; i < LEN; i += PAGE)
-		MUST(page_flag(p + i, KPF_SWAPCACHE), "page %zu is not in the swap cache", i / PAGE);
+		MUST(page_flag(p + i, KPF_SWAPCACHE), "page %zu is not in the swap cache",
+		     i / PAGE);
 	pattern_check(p, LEN, 1, "read in");
 	return p;
 }
@@ -59,8 +60,10 @@ static void retag_check(char *p, uint64_t seed, const char *when)
 		old_tags += got != pattern_tag(seed, g) && got == pattern_tag(1, g);
 		bad_data += word[0] != pattern_hash(1 ^ 1, g);
 	}
-	CHECK(!bad_tags && !bad_data, "%s: expected 0 wrong granules, saw %zu wrong tags "
-	      "(%zu of them the old tag), %zu wrong data", when, bad_tags, old_tags, bad_data);
+	CHECK(!bad_tags && !bad_data,
+	      "%s: expected 0 wrong granules, saw %zu wrong tags "
+	      "(%zu of them the old tag), %zu wrong data",
+	      when, bad_tags, old_tags, bad_data);
 }
 
 static void dropped_clean(void)

@@ -12,7 +12,7 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(24 * PAGE)
+#define LEN (24 * PAGE)
 
 static void begin(void (*device)(void))
 {
@@ -185,5 +185,5 @@ static void swapoff_while_shared(void)
 	pattern_check(p, LEN, 1, "parent, after swapoff");
 }
 
-PROBE(CASE(fork_while_out_disk), CASE(fork_while_out_zram), CASE(one_unmaps),
-      CASE(one_faults_half), CASE(out_while_shared), CASE(swapoff_while_shared));
+PROBE(CASE(fork_while_out_disk), CASE(fork_while_out_zram), CASE(one_unmaps), CASE(one_faults_half),
+      CASE(out_while_shared), CASE(swapoff_while_shared));

@@ -13,7 +13,7 @@
 #include "stale.h"
 #include "swap.h"
 
-#define KB64	(64UL * 1024)
+#define KB64 (64UL * 1024)
 
 static void folios(const char *mode)
 {
@@ -42,7 +42,8 @@ static char *large_out(size_t count)
 		MUST(in_large_folio(p + i), "folio %zu is not large", i / KB64);
 	page_out(p, len);
 	for (i = 0; i < len; i += PAGE)
-		MUST(swap_offset_of(p + i) == swap_offset_of(p + i / KB64 * KB64) + (i & (KB64 - 1)) / PAGE,
+		MUST(swap_offset_of(p + i) ==
+			     swap_offset_of(p + i / KB64 * KB64) + (i & (KB64 - 1)) / PAGE,
 		     "page %zu is not in step with its folio", i / PAGE);
 	return p;
 }
@@ -158,7 +159,8 @@ static void half_tagged(void)
 	for (tries = 0; tries < 50 && pages_in_memory(p, KB64); tries++)
 		memcg_reclaim(1UL << 20);
 	MUST(pagemap_count(p, KB64, PM_SWAP) == 16 &&
-	     swap_offset_of(p + 15 * PAGE) == swap_offset_of(p) + 15, "not swapped as one folio");
+		     swap_offset_of(p + 15 * PAGE) == swap_offset_of(p) + 15,
+	     "not swapped as one folio");
 	pattern_check(p + 8 * PAGE, 4 * PAGE, 1, "the tagged part");
 	MUST(mprotect(p, KB64, PROT_RW_MTE) == 0, "mprotect");
 	tags_zero_check(p, 8 * PAGE, "the part before");

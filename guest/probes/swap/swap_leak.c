@@ -13,9 +13,9 @@
 #include "pin.h"
 #include "swap.h"
 
-#define PAGES	512
-#define LEN	(PAGES * PAGE)
-#define ROUNDS	6
+#define PAGES  512
+#define LEN    (PAGES * PAGE)
+#define ROUNDS 6
 /* 3072 pages, 384 kB of tags; 128 kB is a third. */
 #define ALLOWED_KB 128
 
@@ -56,8 +56,10 @@ static void measure(void (*round)(char *p, unsigned int number), char *p, const 
 		round(p, i);
 	}
 	grown = meminfo_kb("SUnreclaim") - before;
-	CHECK(grown < ALLOWED_KB, "%s: expected SUnreclaim to stay, saw it grow by %ld kB over "
-	      "%d pages", what, grown, ROUNDS * PAGES);
+	CHECK(grown < ALLOWED_KB,
+	      "%s: expected SUnreclaim to stay, saw it grow by %ld kB over "
+	      "%d pages",
+	      what, grown, ROUNDS * PAGES);
 }
 
 static void out(char *p, unsigned int number)

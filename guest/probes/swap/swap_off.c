@@ -12,7 +12,7 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(32 * PAGE)
+#define LEN (32 * PAGE)
 
 static void begin(void (*device)(void))
 {
@@ -196,7 +196,7 @@ static void on_two(const char *first, const char *second)
 	zram_create(64UL << 20);
 	swap_add(first, SMALL, 1);
 	p = swapped(1);
-	swap_add(second, SMALL, 2);	/* preferred from now on */
+	swap_add(second, SMALL, 2); /* preferred from now on */
 	q = swapped(2);
 	for (i = 0; i < LEN; i += PAGE)
 		for (j = 0; j < LEN; j += PAGE)

@@ -12,7 +12,7 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(4UL << 20)
+#define LEN (4UL << 20)
 
 static void begin(void (*device)(void))
 {
@@ -32,7 +32,8 @@ static void walk(char *p, int rounds)
 
 	for (round = 0; round < rounds; round++) {
 		for (i = 0; i < LEN / PAGE; i++) {
-			if (seeds[i] && pattern_check(p + i * PAGE, PAGE, seeds[i], "under pressure"))
+			if (seeds[i] &&
+			    pattern_check(p + i * PAGE, PAGE, seeds[i], "under pressure"))
 				ktap_note("page %zu, round %d", i, round);
 			if (i % 3 == (size_t)round % 3 || !round) {
 				seeds[i] = 1 + (i + round * 31) % 250;

@@ -18,8 +18,8 @@
 
 enum kind { RANDOM, ZERO_DATA, SAME_DATA, NO_TAGS, ONE_TAG, LAST_TAG, ALL_15, KINDS };
 
-#define PAGES	(8 * KINDS)
-#define LEN	(PAGES * PAGE)
+#define PAGES (8 * KINDS)
+#define LEN   (PAGES * PAGE)
 
 static unsigned int want_tag(uint64_t seed, size_t page, size_t g)
 {
@@ -76,9 +76,10 @@ static void check(char *p, uint64_t seed, const char *when)
 			bad_tags += ldg(word) != want_tag(seed, i, g);
 			bad_data += word[0] != want_data(seed, i, g) || word[1] != word[0];
 		}
-		CHECK(!bad_tags && !bad_data, "%s: page %zu of kind %zu: expected 0 wrong granules, "
-		      "saw %zu wrong tags, %zu wrong data", when, i, (i + seed) % KINDS,
-		      bad_tags, bad_data);
+		CHECK(!bad_tags && !bad_data,
+		      "%s: page %zu of kind %zu: expected 0 wrong granules, "
+		      "saw %zu wrong tags, %zu wrong data",
+		      when, i, (i + seed) % KINDS, bad_tags, bad_data);
 	}
 }
 
@@ -148,7 +149,8 @@ static void zero_data_is_not_written(void)
 	page_out(p, LEN);
 	CHECK_EQ(vmstat("swpout_zero") - before, PAGES, "pages that took the zero map");
 	for (size_t i = 0; i < LEN; i += GRANULE)
-		CHECK_EQ(ldg(p + i), pattern_tag(4, i / GRANULE), "tag of granule %zu", i / GRANULE);
+		CHECK_EQ(ldg(p + i), pattern_tag(4, i / GRANULE), "tag of granule %zu",
+			 i / GRANULE);
 }
 
 PROBE(CASE(disk), CASE(ssd), CASE(zram), CASE(zero_data_is_not_written));

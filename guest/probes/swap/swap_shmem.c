@@ -16,7 +16,7 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(24 * PAGE)
+#define LEN (24 * PAGE)
 
 static int fd;
 
@@ -128,7 +128,7 @@ static void mapped_by_nobody(void)
 	char *p = tagged_file(swap_disk);
 
 	MUST(munmap(p, LEN) == 0, "munmap");
-	p = map_file(MAP_SHARED, PROT_RW_MTE);	/* looks, does not touch */
+	p = map_file(MAP_SHARED, PROT_RW_MTE); /* looks, does not touch */
 	page_out(p, LEN);
 	MUST(munmap(p, LEN) == 0, "munmap");
 	stale_fill(HUGE, false);
@@ -251,7 +251,7 @@ static void punched_while_out(void)
 }
 
 PROBE(CASE(fault_disk), CASE(fault_zram), CASE(shared_anonymous), CASE(zero_data),
-      CASE(two_processes), CASE(mapped_by_nobody), CASE(by_read), CASE(by_write),
-      CASE(by_sendfile), CASE(by_fallocate), CASE(by_willneed), CASE(by_swapoff),
-      CASE(by_swapoff_unmapped), CASE(by_untagged_mapping), CASE(private_copy),
-      CASE(truncated_while_out), CASE(punched_while_out));
+      CASE(two_processes), CASE(mapped_by_nobody), CASE(by_read), CASE(by_write), CASE(by_sendfile),
+      CASE(by_fallocate), CASE(by_willneed), CASE(by_swapoff), CASE(by_swapoff_unmapped),
+      CASE(by_untagged_mapping), CASE(private_copy), CASE(truncated_while_out),
+      CASE(punched_while_out));

@@ -18,9 +18,9 @@
  * fewer than 64 free entries reclaim leaves the swap cache alone (mm/vmscan.c
  * get_swappiness()), with more than 640 each CPU keeps some aside.
  */
-#define PAGES	448
-#define LEN	(PAGES * PAGE)
-#define DEVICE	640
+#define PAGES  448
+#define LEN    (PAGES * PAGE)
+#define DEVICE 640
 
 static void begin(void)
 {
@@ -177,7 +177,7 @@ static void large_folio_in_cache(void)
 	char *p = large_folios();
 	size_t i;
 
-	memset(p, 0x77, LEN);	/* to be written, not left to the zero map */
+	memset(p, 0x77, LEN); /* to be written, not left to the zero map */
 	MUST(madvise(p, LEN, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
 	must_be_one_cluster(p);
 	wait_writeback();

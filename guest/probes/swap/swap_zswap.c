@@ -9,11 +9,11 @@
  * zswap's own writeback, which writes a page that never had tags
  * (zswap_writeback_entry(), mm/zswap.c), must leave them be.
  */
-#include "stale.h"
 #include "swap.h"
+#include "stale.h"
 
-#define LEN	(64 * PAGE)
-#define DEBUG	"/sys/kernel/debug/zswap/"
+#define LEN   (64 * PAGE)
+#define DEBUG "/sys/kernel/debug/zswap/"
 
 static void begin(void)
 {
@@ -48,8 +48,10 @@ static void check(char *p, uint64_t seed, const char *when)
 		bad_tags += ldg(word) != pattern_tag(seed, g);
 		bad_data += word[0] != pattern_hash(seed, g) || word[1] != g / 8;
 	}
-	CHECK(!bad_tags && !bad_data, "%s: expected 0 wrong granules, saw %zu wrong tags, "
-	      "%zu wrong data", when, bad_tags, bad_data);
+	CHECK(!bad_tags && !bad_data,
+	      "%s: expected 0 wrong granules, saw %zu wrong tags, "
+	      "%zu wrong data",
+	      when, bad_tags, bad_data);
 }
 
 static char *tagged(uint64_t seed)
@@ -74,8 +76,8 @@ static void round_trip(void)
 		written = vmstat("pswpout");
 		page_out(p, LEN);
 		MUST(vmstat("zswpout") - stored >= (long)(LEN / PAGE) / 2,
-		     "%ld of %zu pages went to zswap (%ld to the disk)",
-		     vmstat("zswpout") - stored, LEN / PAGE, vmstat("pswpout") - written);
+		     "%ld of %zu pages went to zswap (%ld to the disk)", vmstat("zswpout") - stored,
+		     LEN / PAGE, vmstat("pswpout") - written);
 		MUST(read_long(DEBUG "stored_pages") > 0, "zswap stores no page");
 		stale_fill(HUGE, false);
 		if (seed & 1)
@@ -95,7 +97,7 @@ static char *written_back(void)
 	memcg_write("memory.zswap.max", "65536");
 	page_out(p, LEN);
 	q = tagged(2);
-	page_out(q, LEN);	/* pushes p on to the disk; an entry's first turn is spared */
+	page_out(q, LEN); /* pushes p on to the disk; an entry's first turn is spared */
 	MUST(vmstat("zswpwb") > before, "zswap wrote nothing back");
 	MUST(munmap(q, LEN) == 0, "munmap");
 	stale_fill(HUGE, false);

@@ -118,7 +118,7 @@ static void shared_by_fork(void)
 		pattern_check(p, HUGE, 4, "child");
 		_exit(0);
 	}
-	pattern_set(p, PAGE, 4);	/* one page must be writable */
+	pattern_set(p, PAGE, 4); /* one page must be writable */
 	collapse(p);
 	pattern_check(p, HUGE, 4, "parent, collapsed");
 	pattern_set(p, HUGE, 5);
@@ -155,7 +155,7 @@ static void khugepaged(void)
 	write_file(KHUGEPAGED "max_ptes_none", "511");
 	populate_some(p, 2000);
 	page_out(p + 46 * PAGE, 3 * PAGE);
-	for (i = 49; i < (int)HUGE_PAGES; i++)	/* it wants half of the pages young */
+	for (i = 49; i < (int)HUGE_PAGES; i++) /* it wants half of the pages young */
 		if (has_tags(i))
 			ldg(p + i * PAGE);
 	MUST(page_swapped(p + 48 * PAGE), "page 48 is not in swap");

@@ -41,8 +41,8 @@ static void child_writes(void)
 	if (child == 0) {
 		must_be_huge(p, HUGE, 1);
 		pattern_check(p, HUGE, PARENT, "child before it writes");
-		stg(p + 10 * PAGE, 0);				/* copies page 10 */
-		*(volatile char *)(p + 11 * PAGE) = 0;		/* and page 11 */
+		stg(p + 10 * PAGE, 0); /* copies page 10 */
+		*(volatile char *)(p + 11 * PAGE) = 0; /* and page 11 */
 		must_be_stale(p + 10 * PAGE, 2 * PAGE, "copies of pages 10 and 11");
 		pattern_check(p, 10 * PAGE, PARENT, "child, pages before");
 		pattern_check_from(p + 10 * PAGE + GRANULE, PAGE - GRANULE, PARENT,

@@ -19,7 +19,7 @@ static void start(void)
 	thp_sizes("never", "never");
 	pin_cpu(0);
 	stale_fill(8 * HUGE, false);
-	stale_fill(4 * HUGE, true);	/* the last freed come first */
+	stale_fill(4 * HUGE, true); /* the last freed come first */
 }
 
 static void write_fault(void)
@@ -108,7 +108,8 @@ static void dontneed_part(void)
 	for (i = 0; i < 50; i++)
 		page_zero_check(gone + i * PAGE, "dropped part, written");
 	pattern_check(p, 100 * PAGE, 4, "part before");
-	pattern_check_from(p + 150 * PAGE, HUGE - 150 * PAGE, 4, 150 * GRANULES_PER_PAGE, "part after");
+	pattern_check_from(p + 150 * PAGE, HUGE - 150 * PAGE, 4, 150 * GRANULES_PER_PAGE,
+			   "part after");
 }
 
 /* Lazily freed pages are dropped by reclaim, not written to swap. */
@@ -151,5 +152,4 @@ static void memfd(void)
 
 PROBE(CASE_SECONDS(write_fault, 20), CASE_SECONDS(stg_fault, 20),
       CASE_SECONDS(read_fault_then_write, 20), CASE_SECONDS(dontneed_whole, 20),
-      CASE_SECONDS(dontneed_part, 20), CASE_SECONDS(free_and_reclaim, 20),
-      CASE_SECONDS(memfd, 20));
+      CASE_SECONDS(dontneed_part, 20), CASE_SECONDS(free_and_reclaim, 20), CASE_SECONDS(memfd, 20));

@@ -41,7 +41,7 @@ static char *untagged_thp(void)
 	p = thp_alloc(1, PROT_RW);
 	must_be_stale(p, HUGE, "huge page");
 	data_set(p, HUGE);
-	stg(p + 3 * PAGE, 6);	/* ignored: the memory is Normal, not Tagged */
+	stg(p + 3 * PAGE, 6); /* ignored: the memory is Normal, not Tagged */
 	CHECK_EQ(ldg(p + 3 * PAGE), 0, "tag read without PROT_MTE");
 	return p;
 }
@@ -161,5 +161,5 @@ static void huge_zero_page(void)
 }
 
 PROBE(CASE_SECONDS(whole, 20), CASE_SECONDS(whole_read_only, 20),
-      CASE_SECONDS(through_prot_none, 20), CASE_SECONDS(there_and_back, 20),
-      CASE_SECONDS(part, 20), CASE_SECONDS(shared_by_fork, 20), CASE_SECONDS(huge_zero_page, 20));
+      CASE_SECONDS(through_prot_none, 20), CASE_SECONDS(there_and_back, 20), CASE_SECONDS(part, 20),
+      CASE_SECONDS(shared_by_fork, 20), CASE_SECONDS(huge_zero_page, 20));

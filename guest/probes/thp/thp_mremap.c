@@ -25,7 +25,8 @@ static char *tagged_thps(size_t count, uint64_t seed)
 /* Free room of `len` bytes at `offset` from a multiple of 2 MiB. */
 static char *room(size_t len, size_t offset)
 {
-	return (char *)aligned_map(len + offset, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1) + offset;
+	return (char *)aligned_map(len + offset, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1) +
+	       offset;
 }
 
 static void whole(void)
@@ -55,7 +56,8 @@ static void part(void)
 {
 	char *p = tagged_thps(1, 5), *to = room(HUGE, 0);
 
-	MUST(mremap(p + 100 * PAGE, 200 * PAGE, 200 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to,
+	MUST(mremap(p + 100 * PAGE, 200 * PAGE, 200 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
+		     to,
 	     "mremap");
 	pattern_check_from(to, 200 * PAGE, 5, 100 * GRANULES_PER_PAGE, "part that moved");
 	pattern_check(p, 100 * PAGE, 5, "part before");
@@ -67,7 +69,8 @@ static void dontunmap(void)
 	char *p = tagged_thps(1, 6), *to = room(HUGE, 0);
 
 	stale_fill(4 * HUGE, true);
-	MUST(mremap(p, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to, "mremap");
+	MUST(mremap(p, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to,
+	     "mremap");
 	must_be_huge(to, HUGE, 1);
 	pattern_check(to, HUGE, 6, "moved");
 	*(volatile char *)p = 0;

@@ -13,8 +13,8 @@
 #include "stale.h"
 #include "swap.h"
 
-#define FOLIO	(16 * PAGE)
-#define LEN	(16 * FOLIO)
+#define FOLIO (16 * PAGE)
+#define LEN   (16 * FOLIO)
 
 /* Memory of 64 kB folios, populated by one byte in each. */
 static char *folios(int prot)
@@ -30,7 +30,8 @@ static char *folios(int prot)
 		*(volatile char *)(p + i + 5 * PAGE) = 0;
 	MUST(pagemap_count(p, LEN, PM_PRESENT) == LEN / PAGE, "faults did not map whole folios");
 	MUST(page_flag(p + FOLIO, KPF_COMPOUND_HEAD) &&
-	     page_flag(p + 2 * FOLIO - PAGE, KPF_COMPOUND_TAIL), "no folio of 16 pages");
+		     page_flag(p + 2 * FOLIO - PAGE, KPF_COMPOUND_TAIL),
+	     "no folio of 16 pages");
 	return p;
 }
 
@@ -131,7 +132,7 @@ static void split_and_move(void)
 	char *p = folios(PROT_RW_MTE);
 
 	pattern_set(p, LEN, 8);
-	move_page(p + 20 * PAGE);	/* splits its folio, then migrates the page */
+	move_page(p + 20 * PAGE); /* splits its folio, then migrates the page */
 	MUST(!in_large_folio(p + 20 * PAGE), "page 20 is still part of a large folio");
 	pattern_check(p, LEN, 8, "one folio split, one page migrated");
 	thp_split(p, LEN, 0);

@@ -38,7 +38,7 @@ static void use_split_pages(char *p, uint64_t seed)
 	child = child_fork();
 	MUST(child >= 0, "fork");
 	if (child == 0) {
-		pattern_set(p + 200 * PAGE, 2 * PAGE, seed + 2);	/* copy-on-write */
+		pattern_set(p + 200 * PAGE, 2 * PAGE, seed + 2); /* copy-on-write */
 		pattern_check(p + 200 * PAGE, 2 * PAGE, seed + 2, "child's copy");
 		pattern_check(p + 3 * PAGE, 2 * PAGE, seed + 1, "new tags in the child");
 		_exit(0);
@@ -48,7 +48,8 @@ static void use_split_pages(char *p, uint64_t seed)
 	move_page(p + 511 * PAGE);
 	pattern_check(p + 3 * PAGE, 2 * PAGE, seed + 1, "new tags after the split");
 	pattern_check(p, 3 * PAGE, seed, "pages before");
-	pattern_check_from(p + 5 * PAGE, HUGE - 5 * PAGE, seed, 5 * GRANULES_PER_PAGE, "pages after");
+	pattern_check_from(p + 5 * PAGE, HUGE - 5 * PAGE, seed, 5 * GRANULES_PER_PAGE,
+			   "pages after");
 }
 
 static void by_debugfs(void)
@@ -95,7 +96,8 @@ static void deferred(void)
 		memcg_reclaim(HUGE);
 	MUST(!in_large_folio(p), "not split by the shrinker");
 	pattern_check(p, 400 * PAGE, 14, "after the deferred split");
-	pattern_check_from(p + 500 * PAGE, 12 * PAGE, 14, 500 * GRANULES_PER_PAGE, "after the hole");
+	pattern_check_from(p + 500 * PAGE, 12 * PAGE, 14, 500 * GRANULES_PER_PAGE,
+			   "after the hole");
 	pattern_set(p, 400 * PAGE, 15);
 	pattern_check(p, 400 * PAGE, 15, "new tags");
 }
@@ -115,7 +117,8 @@ static void by_mprotect_of_part(void)
 	thp_split(p, HUGE, 0);
 	pattern_check(p, 128 * PAGE, 16, "after the folio's split");
 	pattern_check(p + 128 * PAGE, PAGE, 17, "new tags after the folio's split");
-	pattern_check_from(p + 129 * PAGE, HUGE - 129 * PAGE, 16, 129 * GRANULES_PER_PAGE, "the rest");
+	pattern_check_from(p + 129 * PAGE, HUGE - 129 * PAGE, 16, 129 * GRANULES_PER_PAGE,
+			   "the rest");
 }
 
 /* Two processes map the folio: the split unmaps and maps it in both. */
@@ -160,8 +163,9 @@ static void memfd(void)
 	MUST(fallocate(fd, 3 /* FALLOC_FL_PUNCH_HOLE | KEEP_SIZE */, 64 * PAGE, 8 * PAGE) == 0,
 	     "fallocate");
 	pattern_check(p, 64 * PAGE, 20, "before the hole");
-	thp_split(p, HUGE, 0);	/* where the hole did not do it: someone held the folio */
-	pattern_check_from(p + 72 * PAGE, HUGE - 72 * PAGE, 20, 72 * GRANULES_PER_PAGE, "after the hole");
+	thp_split(p, HUGE, 0); /* where the hole did not do it: someone held the folio */
+	pattern_check_from(p + 72 * PAGE, HUGE - 72 * PAGE, 20, 72 * GRANULES_PER_PAGE,
+			   "after the hole");
 	tags_zero_check(p + 64 * PAGE, 8 * PAGE, "the hole");
 }
 

@@ -65,7 +65,7 @@ static void page_by_page(void)
 	char *p = thp_out(swap_zram, 5);
 	size_t i;
 
-	for (i = HUGE_PAGES; i-- > 0; )
+	for (i = HUGE_PAGES; i-- > 0;)
 		pattern_check_from(p + i * PAGE, PAGE, 5, i * GRANULES_PER_PAGE, "last page first");
 }
 

@@ -58,7 +58,8 @@ static void limit_inside_the_tags(void)
 			little = limit;
 	}
 	for (limit = 1; limit <= 6; limit++)
-		CHECK(!whole(enough - limit * 2048), "whole core with %llu bytes less than it needs",
+		CHECK(!whole(enough - limit * 2048),
+		      "whole core with %llu bytes less than it needs",
 		      (unsigned long long)limit * 2048);
 	c = core_of(one_mapping);
 	core_check_pattern(&c, core_shared->mem[0], LEN, SEED, "without a limit, afterwards");
@@ -70,7 +71,8 @@ enum { MAPPINGS = 300, EACH = 2, DUMPS = 8 };
 /* Many small mappings: what is lost once a mapping or a page adds up. */
 static void many_mappings(void)
 {
-	char *p = mmap(NULL, MAPPINGS * (EACH + 1) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, MAPPINGS * (EACH + 1) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
 	int i, j;
 
 	MUST(p != MAP_FAILED, "mmap");
@@ -90,7 +92,7 @@ static void dump_many(int times)
 		     core_count(&c, PT_AARCH64_MEMTAG_MTE));
 		core_close(&c);
 	}
-	core_dump(many_mappings, 0, false);	/* removes the last core */
+	core_dump(many_mappings, 0, false); /* removes the last core */
 }
 
 /*
@@ -113,7 +115,8 @@ static void memory_is_given_back(void)
 		free_lost = free - meminfo_kb("MemFree");
 		ktap_note("SUnreclaim %+ld kB, MemFree %+ld kB", slab_lost, -free_lost);
 	}
-	CHECK(free_lost < 10000, "memory that %d dumps did not give back: %ld kB", DUMPS, free_lost);
+	CHECK(free_lost < 10000, "memory that %d dumps did not give back: %ld kB", DUMPS,
+	      free_lost);
 	CHECK(slab_lost < 150, "slab memory that %d dumps did not give back: %ld kB", DUMPS,
 	      slab_lost);
 }

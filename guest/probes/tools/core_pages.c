@@ -28,7 +28,8 @@ static void holes_child(void)
 		(void)*(volatile char *)(p + page * PAGE);
 }
 
-static void check_page(const struct core *c, const char *mem, size_t page, bool filled, uint64_t seed)
+static void check_page(const struct core *c, const char *mem, size_t page, bool filled,
+		       uint64_t seed)
 {
 	Elf64_Phdr *tags = core_segment(c, PT_AARCH64_MEMTAG_MTE, mem);
 	Elf64_Phdr *load = core_segment(c, PT_LOAD, mem);
@@ -190,7 +191,7 @@ static void left_out_memory(void)
 static void filtered_child(void)
 {
 	left_out_child();
-	write_file("/proc/self/coredump_filter", "0x2");	/* anonymous shared only */
+	write_file("/proc/self/coredump_filter", "0x2"); /* anonymous shared only */
 	shared_child();
 }
 

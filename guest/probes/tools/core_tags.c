@@ -53,14 +53,16 @@ static void many_sizes(void)
 
 	mte_need();
 	c = core_of(many_sizes_child);
-	MUST(core_shared->mte_vmas == SIZES, "%d PROT_MTE mappings in smaps", core_shared->mte_vmas);
+	MUST(core_shared->mte_vmas == SIZES, "%d PROT_MTE mappings in smaps",
+	     core_shared->mte_vmas);
 	CHECK_EQ(core_count(&c, PT_AARCH64_MEMTAG_MTE), SIZES, "tag segments");
 	for (i = 0; i < SIZES; i++) {
 		char *plain = core_shared->mem[2 * i + 1];
 		Elf64_Phdr *load = core_segment(&c, PT_LOAD, plain);
 
 		core_check_pattern(&c, core_shared->mem[2 * i], sizes[i] * PAGE, 70 + i, "mapping");
-		CHECK(!core_segment(&c, PT_AARCH64_MEMTAG_MTE, plain), "tag segment without PROT_MTE");
+		CHECK(!core_segment(&c, PT_AARCH64_MEMTAG_MTE, plain),
+		      "tag segment without PROT_MTE");
 		MUST(load, "no data segment for %p", plain);
 		for (byte = bad = 0; byte < load->p_filesz; byte++)
 			bad += c.data[load->p_offset + byte] != 70 + i;

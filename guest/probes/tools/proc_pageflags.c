@@ -176,7 +176,8 @@ static void freed_and_used_again(void)
 		marked_used += kpageflag(frame, KPF_ARCH_2);
 	}
 	MUST(again > 0, "no frame of the %d was used again", MANY);
-	CHECK_EQ(marked_used, 0, "of %zu frames used again without PROT_MTE, marked as tagged", again);
+	CHECK_EQ(marked_used, 0, "of %zu frames used again without PROT_MTE, marked as tagged",
+		 again);
 	/* They can be tagged once more: the lock bit went, too. */
 	MUST(mprotect(p, MANY * PAGE, RW | PROT_MTE) == 0, "mprotect");
 	touch_read(p, MANY * PAGE);
@@ -194,7 +195,8 @@ static void huge_page(void)
 
 		check_marks(p, 4 * PAGE, tagged, tagged ? "PROT_MTE" : "without PROT_MTE");
 		thp_split(p, HUGE, 0);
-		check_marks(p, HUGE, tagged, tagged ? "PROT_MTE, split" : "without PROT_MTE, split");
+		check_marks(p, HUGE, tagged,
+			    tagged ? "PROT_MTE, split" : "without PROT_MTE, split");
 		munmap(p, HUGE);
 	}
 }

@@ -68,9 +68,10 @@ static void check_layout(char *p, const char *want, const char *what)
 	for (i = 0; i < pages; i = j) {
 		for (j = i; j < pages && want[j] == want[i]; j++)
 			;
-		if (want[i] == '.')	/* not mapped */
+		if (want[i] == '.') /* not mapped */
 			continue;
-		if (!CHECK(n < (size_t)count, "%s: %s: expected a mapping of page %zu, saw none", what, want, i))
+		if (!CHECK(n < (size_t)count, "%s: %s: expected a mapping of page %zu, saw none",
+			   what, want, i))
 			return;
 		CHECK_EQ(v[n].start - p, i * PAGE, "%s: %s: start of mapping %zu", what, want, n);
 		CHECK_EQ(v[n].end - p, j * PAGE, "%s: %s: end of mapping %zu", what, want, n);
@@ -125,7 +126,8 @@ static void twins_differ_in_mt_only(void)
 		CHECK(!without.mt, "%s without PROT_MTE: mt", name);
 		CHECK(!strcmp(with.flags, without.flags), "%s: %s with PROT_MTE, %s without", name,
 		      with.flags, without.flags);
-		CHECK(!strcmp(with.perms, without.perms), "%s: %s and %s", name, with.perms, without.perms);
+		CHECK(!strcmp(with.perms, without.perms), "%s: %s and %s", name, with.perms,
+		      without.perms);
 		munmap(p, PAGE);
 		munmap(q, PAGE);
 	}
@@ -193,12 +195,14 @@ static void unlike_mappings_stay_apart(void)
 	mte_need();
 	p = map_pages(6, PROT_NONE);
 	for (i = 0; i < 6; i++)
-		MUST(mmap(p + i * PAGE, PAGE, i & 1 ? RWM : RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-			  -1, 0) == p + i * PAGE, "mmap");
+		MUST(mmap(p + i * PAGE, PAGE, i & 1 ? RWM : RW,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + i * PAGE,
+		     "mmap");
 	check_layout(p, "-m-m-m", "mapped one by one");
 	for (i = 0; i < 6; i += 2)
-		MUST(mmap(p + i * PAGE, PAGE, RWM, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-		     p + i * PAGE, "mmap");
+		MUST(mmap(p + i * PAGE, PAGE, RWM, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			  0) == p + i * PAGE,
+		     "mmap");
 	check_layout(p, "mmmmmm", "gaps filled with PROT_MTE");
 	MUST(munmap(p + 2 * PAGE, PAGE) == 0, "munmap");
 	check_layout(p, "mm.mmm", "with a hole");
@@ -213,7 +217,8 @@ static void mremap_keeps_it(void)
 	for (i = 0; i < 2; i++) {
 		p = map_pages(4, i ? RWM : RW);
 		q = map_pages(8, PROT_NONE);
-		CHECK(mremap(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q, "mremap");
+		CHECK(mremap(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q,
+		      "mremap");
 		munmap(q + 4 * PAGE, 4 * PAGE);
 		check_layout(q, i ? "mmmm...." : "----....", "moved");
 		CHECK(mremap(q, 4 * PAGE, 8 * PAGE, 0) == q, "mremap to grow");

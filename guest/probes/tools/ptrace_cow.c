@@ -166,7 +166,8 @@ static void shared_mapping(void)
 		/* Anonymous shared memory, then a file mapped twice. */
 		p = mmap(NULL, LEN, PROT_READ | PROT_WRITE | PROT_MTE,
 			 MAP_SHARED | (pass ? 0 : MAP_ANONYMOUS), pass ? fd : -1, 0);
-		q = pass ? mmap(NULL, LEN, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED, fd, 0) : p;
+		q = pass ? mmap(NULL, LEN, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED, fd, 0)
+			 : p;
 		MUST(p != MAP_FAILED && q != MAP_FAILED, "mmap");
 		pattern_set(p, LEN, SEED);
 		pid = tracee_start();
@@ -257,7 +258,8 @@ static void zero_page(void)
 		tracee_run(pid, map_zero_pages);
 		check_peek(pid, tracee->mem, zeros, COUNT, touch ? "zero page" : "never touched");
 		must_poke(pid, tracee->mem, poked, COUNT);
-		check_peek(pid, tracee->mem, poked, COUNT, touch ? "zero page, poked" : "poked first");
+		check_peek(pid, tracee->mem, poked, COUNT,
+			   touch ? "zero page, poked" : "poked first");
 		tracee_run(pid, check_zero_data);
 		tracee_end(pid);
 

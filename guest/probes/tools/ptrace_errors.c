@@ -58,7 +58,8 @@ static void check_error(pid_t pid, const void *addr, int want, const char *what)
 			 request_name[r], what);
 		CHECK_EQ(n, sizeof(buf), "%s %s: iov_len after the error", request_name[r], what);
 		for (i = 0; i < sizeof(buf); i++)
-			CHECK_EQ(buf[i], 0x0e, "%s %s: byte %zu of the buffer", request_name[r], what, i);
+			CHECK_EQ(buf[i], 0x0e, "%s %s: byte %zu of the buffer", request_name[r],
+				 what, i);
 	}
 }
 
@@ -76,7 +77,8 @@ static void no_memory_there(void)
 /* Tracee: memory without PROT_MTE; touched, and not. */
 static void map_untagged(void)
 {
-	tracee->mem = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	tracee->mem =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(tracee->mem, 1, PAGE);
 }
 
@@ -121,14 +123,16 @@ static void bad_tracer_buffer(void)
 			 "%s with a buffer that is not there", request_name[r]);
 		CHECK_EQ(n, 4, "iov_len");
 		n = 4;
-		CHECK_EQ(mte_request(requests[r], pid, tracee->mem, (void *)0xffff800080000000UL, &n),
+		CHECK_EQ(mte_request(requests[r], pid, tracee->mem, (void *)0xffff800080000000UL,
+				     &n),
 			 -EFAULT, "%s with a buffer in the kernel", request_name[r]);
 		n = SIZE_MAX / 2;
 		CHECK_EQ(mte_request(requests[r], pid, tracee->mem, (char *)&n, &n), -EFAULT,
 			 "%s of more tags than user space has bytes", request_name[r]);
 		CHECK_EQ(syscall(SYS_ptrace, requests[r], pid, tracee->mem, hole), -1,
 			 "%s with an iovec that is not there", request_name[r]);
-		CHECK_EQ(errno, EFAULT, "errno of %s with an iovec that is not there", request_name[r]);
+		CHECK_EQ(errno, EFAULT, "errno of %s with an iovec that is not there",
+			 request_name[r]);
 	}
 	n = 4;
 	CHECK_EQ(mte_request(PEEK, pid, tracee->mem, read_only, &n), -EFAULT,
@@ -136,7 +140,8 @@ static void bad_tracer_buffer(void)
 	n = 4;
 	tracee_run(pid, check_pattern);
 	/* Zeros that can be read are as good as any. */
-	CHECK_EQ(mte_request(POKE, pid, tracee->mem, read_only, &n), 0, "poke from a read-only buffer");
+	CHECK_EQ(mte_request(POKE, pid, tracee->mem, read_only, &n), 0,
+		 "poke from a read-only buffer");
 	CHECK_EQ(n, 4, "tags transferred from a read-only buffer");
 }
 
@@ -155,8 +160,8 @@ static void not_a_stopped_tracee(void)
 	for (r = 0; r < 2; r++) {
 		CHECK_EQ(mte_request(requests[r], other, tracee->mem, buf, &n), -ESRCH,
 			 "%s of a child that is not traced", request_name[r]);
-		CHECK_EQ(mte_request(requests[r], 1, tracee->mem, buf, &n), -ESRCH,
-			 "%s of init", request_name[r]);
+		CHECK_EQ(mte_request(requests[r], 1, tracee->mem, buf, &n), -ESRCH, "%s of init",
+			 request_name[r]);
 		CHECK_EQ(mte_request(requests[r], 0x7fffffff, tracee->mem, buf, &n), -ESRCH,
 			 "%s of a process that does not exist", request_name[r]);
 	}

@@ -39,8 +39,9 @@ static void *pointer(size_t g, int kind)
 {
 	char *at = tracee->mem + g * GRANULE;
 
-	return kind == 0 ? with_tag(at, pattern_tag(SEED, g)) :
-	       kind == 1 ? at : with_tag(at, pattern_tag(SEED, g) ^ 15);
+	return kind == 0   ? with_tag(at, pattern_tag(SEED, g))
+	       : kind == 1 ? at
+			   : with_tag(at, pattern_tag(SEED, g) ^ 15);
 }
 
 static uint64_t word_of(size_t g)
@@ -84,7 +85,8 @@ static void peekdata_pokedata(void)
 		for (i = 0; i < 5; i++) {
 			errno = 0;
 			CHECK_EQ(ptrace(PTRACE_PEEKDATA, pid, pointer(granules[i], kind), 0),
-				 word_of(granules[i]), "PEEKDATA %s, granule %zu", kind_name[kind], granules[i]);
+				 word_of(granules[i]), "PEEKDATA %s, granule %zu", kind_name[kind],
+				 granules[i]);
 			CHECK_EQ(errno, 0, "errno of PEEKDATA %s", kind_name[kind]);
 		}
 	}
@@ -113,7 +115,8 @@ static void proc_mem(void)
 			off_t at = (off_t)pointer(granules[i], kind);
 
 			CHECK_EQ(pread(fd, &word, 8, at), 8, "read %s", kind_name[kind]);
-			CHECK_EQ(word, word_of(granules[i]), "read %s, granule %zu", kind_name[kind], granules[i]);
+			CHECK_EQ(word, word_of(granules[i]), "read %s, granule %zu",
+				 kind_name[kind], granules[i]);
 			CHECK_EQ(pwrite(fd, &new, 8, at), 8, "write %s", kind_name[kind]);
 		}
 	tracee_run(pid, check_new_words);
@@ -131,7 +134,8 @@ static void proc_mem_across_pages(void)
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	fd = open(path, O_RDONLY);
 	MUST(fd >= 0, "open %s", path);
-	CHECK_EQ(pread(fd, words, LEN, (off_t)pointer(0, 0)), LEN, "read %d bytes by a tagged pointer", LEN);
+	CHECK_EQ(pread(fd, words, LEN, (off_t)pointer(0, 0)), LEN,
+		 "read %d bytes by a tagged pointer", LEN);
 	for (g = 0; g < LEN / GRANULE; g++)
 		bad += words[2 * g] != word_of(g) || words[2 * g + 1] != ~word_of(g);
 	CHECK_EQ(bad, 0, "granules read wrong");
@@ -146,7 +150,8 @@ static void vm_readv_writev(void)
 	for (kind = 0; kind < 3; kind++)
 		for (i = 0; i < 5; i++) {
 			uint64_t word = 0, new = kind == 2 ? 1000 + i : word_of(granules[i]);
-			struct iovec mine = { &word, 8 }, theirs = { pointer(granules[i], kind), 8 };
+			struct iovec mine = { &word, 8 },
+				     theirs = { pointer(granules[i], kind), 8 };
 			struct iovec mine_new = { &new, 8 };
 
 			CHECK_EQ(process_vm_readv(pid, &mine, 1, &theirs, 1, 0), 8,

@@ -100,7 +100,8 @@ static void stops_at_the_end(void)
 	for (g = ALL - 300; g < ALL; g += 7) {
 		memset(buf, 0xee, sizeof(buf));
 		n = sizeof(buf);
-		CHECK_EQ(peek_tags(pid, tracee->mem + g * GRANULE, buf, &n), 0, "peek over the end");
+		CHECK_EQ(peek_tags(pid, tracee->mem + g * GRANULE, buf, &n), 0,
+			 "peek over the end");
 		CHECK_EQ(n, ALL - g, "tags transferred from granule %zu of %d", g, ALL);
 		CHECK(!memcmp(buf, want + g, ALL - g), "tags before the end, from granule %zu", g);
 		CHECK_EQ(buf[ALL - g], 0xee, "byte after the tags transferred");
@@ -134,7 +135,8 @@ static void stops_at_untagged_memory(void)
 /* The tracer's buffer ends first: at page boundaries and off them. */
 static void stops_at_the_buffers_end(void)
 {
-	char *room = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *room =
+		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	static const size_t left[] = { 1, 16, 100, 255, 256, 257, 512, 600 };
 	pid_t pid = start();
 	unsigned int i;

@@ -142,7 +142,8 @@ static void stops_at_the_end(void)
 	for (g = ALL - 290; g < ALL; g += 17) {
 		memset(tags, g % 15, sizeof(tags));
 		n = sizeof(tags);
-		CHECK_EQ(poke_tags(pid, tracee->mem + g * GRANULE, tags, &n), 0, "poke over the end");
+		CHECK_EQ(poke_tags(pid, tracee->mem + g * GRANULE, tags, &n), 0,
+			 "poke over the end");
 		CHECK_EQ(n, ALL - g, "tags transferred from granule %zu of %d", g, ALL);
 		for (i = g; i < ALL; i++)
 			model[i] = g % 15;
@@ -152,7 +153,8 @@ static void stops_at_the_end(void)
 
 static void stops_at_the_buffers_end(void)
 {
-	char *room = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *room =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	static const size_t left[] = { 1, 100, 255, 256, 257, 600 };
 	pid_t pid = start();
 	unsigned int i;

@@ -36,7 +36,8 @@ static unsigned long get_remote(pid_t pid)
 	unsigned long value = 0xdead;
 	size_t len = sizeof(value);
 
-	MUST(regset(PTRACE_GETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, &value, &len) == 0, "GETREGSET");
+	MUST(regset(PTRACE_GETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, &value, &len) == 0,
+	     "GETREGSET");
 	CHECK_EQ(len, sizeof(value), "size of the register set");
 	return value;
 }
@@ -81,8 +82,10 @@ static void check_tracee(pid_t pid, unsigned long mode, unsigned long include, e
 
 	tracee_run(pid, find_out);
 	CHECK_EQ(tracee->value[0], ctrl_value(mode, include), "tracee's PR_GET");
-	CHECK_EQ(tracee->value[1], want, "tags that the tracee's ADDG keeps, include %#lx", include);
-	CHECK((tracee->value[3] & ~want) == 0, "tag that the tracee's IRG drew, include %#lx", include);
+	CHECK_EQ(tracee->value[1], want, "tags that the tracee's ADDG keeps, include %#lx",
+		 include);
+	CHECK((tracee->value[3] & ~want) == 0, "tag that the tracee's IRG drew, include %#lx",
+	      include);
 	CHECK(tracee->value[2] == (long)seen, "tracee set to mode %#lx: expected %s, saw %s", mode,
 	      behaviour_name[seen], behaviour_name[tracee->value[2]]);
 }
@@ -142,7 +145,8 @@ static void the_tracer_keeps_its_mode(void)
 		for (m = 0; m < 4; m++) {
 			CHECK_EQ(set_remote(pid, ctrl_value(modes[m], 0xf00f)), 0, "SETREGSET");
 			include_check(0x0ff0, "tracer after SETREGSET");
-			CHECK_MODE(p, seen_for[own], "tracer after SETREGSET of mode %#lx", modes[m]);
+			CHECK_MODE(p, seen_for[own], "tracer after SETREGSET of mode %#lx",
+				   modes[m]);
 			CHECK_EQ(get_ctrl(), ctrl_value(modes[own], 0x0ff0), "tracer's PR_GET");
 		}
 	}
@@ -180,11 +184,11 @@ static void other_sizes(void)
 	/* Sizes go in steps of the register's. */
 	for (i = 1; i < 8; i++) {
 		len = i;
-		CHECK_EQ(regset(PTRACE_SETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, value, &len), -EINVAL,
-			 "SETREGSET of %zu bytes", i);
+		CHECK_EQ(regset(PTRACE_SETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, value, &len),
+			 -EINVAL, "SETREGSET of %zu bytes", i);
 		len = i;
-		CHECK_EQ(regset(PTRACE_GETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, value, &len), -EINVAL,
-			 "GETREGSET of %zu bytes", i);
+		CHECK_EQ(regset(PTRACE_GETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, value, &len),
+			 -EINVAL, "GETREGSET of %zu bytes", i);
 	}
 	value[1] = 77;
 	len = 16;
@@ -235,7 +239,7 @@ static void turn_tco_on(void)
 
 static void tco_in_the_registers(void)
 {
-	const unsigned long tco = 1UL << 25;	/* Arm ARM C5.2, PSTATE.TCO in SPSR */
+	const unsigned long tco = 1UL << 25; /* Arm ARM C5.2, PSTATE.TCO in SPSR */
 	struct user_pt_regs regs;
 	size_t len = sizeof(regs);
 	pid_t pid = start();

@@ -18,7 +18,7 @@
 #include "swap.h"
 #include "thp.h"
 
-#define LEN	(4 * PAGE)
+#define LEN (4 * PAGE)
 
 static void check_taggable(char *p, size_t len, const char *what)
 {
@@ -140,10 +140,10 @@ static void hugetlb(void)
 	char *p;
 
 	write_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4");
-	MUST(read_long("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages") == 4, "no huge pages to be had");
+	MUST(read_long("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages") == 4,
+	     "no huge pages to be had");
 	refused(MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, PROT_RW, HUGE, "MAP_HUGETLB");
-	refused(MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, PROT_RW, HUGE,
-		"MAP_HUGETLB, shared");
+	refused(MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, PROT_RW, HUGE, "MAP_HUGETLB, shared");
 	MUST(fd >= 0 && ftruncate(fd, HUGE) == 0, "memfd_create(MFD_HUGETLB)");
 	refused(MAP_SHARED, fd, PROT_RW, HUGE, "hugetlb memfd");
 	p = mmap(NULL, HUGE, PROT_RW, MAP_SHARED, fd, 0);

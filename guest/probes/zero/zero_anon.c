@@ -20,8 +20,8 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(64 * PAGE)
-#define FILL	(2UL << 20)
+#define LEN  (64 * PAGE)
+#define FILL (2UL << 20)
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -186,7 +186,7 @@ static void stack(void)
 
 	begin();
 	p = (char *)(((uintptr_t)&here & ~(PAGE - 1)) - LEN - 8 * PAGE);
-	*(volatile char *)p = 0;	/* grows the VMA down to p */
+	*(volatile char *)p = 0; /* grows the VMA down to p */
 	MUST(madvise(p, LEN, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(stack, PROT_MTE)");
 	touch_write(p, LEN);
@@ -217,9 +217,10 @@ static void madv_free(void)
 	p = mte_map(LEN);
 	pattern_set(p, LEN, 1);
 	MUST(madvise(p, LEN, MADV_FREE) == 0, "MADV_FREE");
-	touch_write(p, LEN / 2);	/* takes these back */
+	touch_write(p, LEN / 2); /* takes these back */
 	MUST(madvise(p + LEN / 2, LEN / 2, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
-	MUST(pagemap_count(p + LEN / 2, LEN / 2, PM_PRESENT) == 0, "freed pages were not reclaimed");
+	MUST(pagemap_count(p + LEN / 2, LEN / 2, PM_PRESENT) == 0,
+	     "freed pages were not reclaimed");
 	pattern_check(p, LEN / 2, 1, "MADV_FREE, then written");
 	stale_fill(FILL, false);
 	touch_write(p + LEN / 2, LEN / 2);

@@ -16,8 +16,8 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN	(48 * PAGE)
-#define FILL	(2UL << 20)
+#define LEN  (48 * PAGE)
+#define FILL (2UL << 20)
 
 static void begin(void)
 {
@@ -144,7 +144,7 @@ static void written_then_private_write(void)
 
 	begin();
 	p = map_file(written_file(), MAP_PRIVATE, PROT_RW_MTE);
-	stale_fill(FILL, false);	/* for the copies */
+	stale_fill(FILL, false); /* for the copies */
 	touch_write(p, LEN);
 	MUST(!(pagemap(p) & PM_FILE), "a write fault did not copy the page");
 	check_written(p, "write(), then copied on write");

@@ -15,7 +15,7 @@
 #include "stale.h"
 #include "swap.h"
 
-#define FILL	(8UL << 20)
+#define FILL (8UL << 20)
 
 /* Sets the mode of one folio size, "always" or "never"; false if there is none. */
 static bool mthp(size_t kb, const char *mode)

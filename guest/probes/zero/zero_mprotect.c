@@ -14,8 +14,8 @@
 #include "fault.h"
 #include "stale.h"
 
-#define LEN	(48 * PAGE)
-#define FILL	(2UL << 20)
+#define LEN  (48 * PAGE)
+#define FILL (2UL << 20)
 
 /* Data of an untagged mapping: two words a granule, as pattern_check() wants. */
 static void data_set(char *p, size_t len)
@@ -118,8 +118,13 @@ static void through_read_only(void)
 /* VM_MTE cannot be taken off (mm/mprotect.c keeps it): tags live through all of these. */
 static void tags_stay(void)
 {
-	static const int prots[] = { PROT_READ, PROT_NONE, PROT_RW, PROT_READ | PROT_EXEC,
-				     PROT_NONE | PROT_MTE, PROT_EXEC, PROT_READ | PROT_MTE };
+	static const int prots[] = { PROT_READ,
+				     PROT_NONE,
+				     PROT_RW,
+				     PROT_READ | PROT_EXEC,
+				     PROT_NONE | PROT_MTE,
+				     PROT_EXEC,
+				     PROT_READ | PROT_MTE };
 	char *p;
 	size_t i;
 
