@@ -9,8 +9,6 @@
 #ifndef MTE_HARNESS_CHILD_H
 #define MTE_HARNESS_CHILD_H
 
-#include <sys/types.h>
-
 #include "ktap.h"
 
 /* fork() that ends the case if it fails. */
@@ -38,6 +36,30 @@ pid_t child_fork(void);
 
 /* Waits for a child and returns its wait status, for cases that judge it themselves. */
 int child_status(pid_t pid);
+
+/* A gate at which a child waits until its parent opens it; made before the fork. */
+struct gate {
+	int fds[2];
+};
+
+struct gate gate_make(void);
+void gate_wait(const struct gate *gate);
+void gate_open(const struct gate *gate);
+
+/* A child that waits at a gate before it runs run(p). */
+struct held_child {
+	pid_t pid;
+	struct gate gate;
+};
+
+struct held_child hold_child(void (*run)(char *p), char *p);
+
+/* Opens the child's gate and waits for the child; ends the case unless run() returned. */
+#define release_child(child)               \
+	do {                               \
+		gate_open(&(child)->gate); \
+		wait_child((child)->pid);  \
+	} while (0)
 
 void child_wait_exit(const char *file, int line, pid_t pid, int status);
 void child_wait_killed(const char *file, int line, pid_t pid, int signal);

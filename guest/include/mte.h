@@ -167,6 +167,16 @@ void mte_need(void);
 /* Private anonymous PROT_MTE memory, never in huge pages. A failure ends the case. */
 void *mte_map(size_t len);
 
+/* Private anonymous memory without PROT_MTE, never in huge pages. */
+void *untagged_map(size_t len);
+
+/* mte_need() and mte_map(), filled with a pattern. */
+char *tagged_map(size_t len, uint64_t seed);
+
+/* A memfd of `len` bytes, and a mapping of all of such a file. */
+int memory_file(size_t len);
+void *map_file(int fd, size_t len, int prot, int flags);
+
 /* A mapping at a multiple of `align`; the rest of the area found for it is unmapped. */
 void *mte_map_aligned(size_t len, size_t align, int prot, int flags, int fd);
 

@@ -18,7 +18,7 @@
 
 /*
  * Leaves `len` bytes (a multiple of 2 MiB) of free memory stale: in small pages, or in at
- * most 8 huge pages, which are then the next huge pages to be handed out.
+ * most 32 huge pages, which are then the next huge pages to be handed out.
  */
 void stale_fill(size_t len, bool huge);
 

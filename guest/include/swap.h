@@ -48,6 +48,12 @@ void swap_disk(void);
 void swap_ssd(void);
 void swap_zram(void);
 
+/*
+ * Begins a case: on CPU 0, in a cgroup of its own, with `device` as swap, which is one of
+ * the functions above.
+ */
+void swap_begin(void (*device)(void));
+
 /* --- a memory cgroup of this case -------------------------------------------- */
 
 /* Writes a file of the case's cgroup. */

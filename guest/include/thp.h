@@ -62,6 +62,12 @@ void move_page(void *p);
 /* How many bytes of [p, p + len) are in 8-byte words that are not filled with `value`. */
 size_t other_bytes(const void *p, unsigned char value, size_t len);
 
+/*
+ * Makes untagged memory that is filled with `byte` PROT_MTE, and checks that all tags are
+ * then 0 and the data is kept.
+ */
+void check_made_tagged(char *p, size_t len, unsigned char byte, const char *when);
+
 /* Checks that the page at p has tag 0 everywhere and zero data. */
 void page_zero_check(const void *p, const char *when);
 

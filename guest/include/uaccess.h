@@ -48,6 +48,17 @@ struct pointer_call {
 	size_t align; /* of the pointer; 0 is any */
 };
 
+/*
+ * Defines call_NAME() of a table of calls: SIMPLE_CALL(uname, uname, p) makes one system
+ * call with the pointer p, POINTER_CALL(pipe2) is followed by a body.
+ */
+#define POINTER_CALL(name) static long call_##name(void *p)
+#define SIMPLE_CALL(name, nr, ...)           \
+	POINTER_CALL(name)                   \
+	{                                    \
+		return SYS(nr, __VA_ARGS__); \
+	}
+
 /* Checks each call with its memory matching, mismatching, before and across the wall. */
 void check_pointer_calls(const struct pointer_call *calls, size_t count);
 

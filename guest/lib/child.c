@@ -48,3 +48,36 @@ void child_wait_killed(const char *file, int line, pid_t pid, int want)
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != want)
 		unexpected(file, line, pid, expected, status);
 }
+
+struct gate gate_make(void)
+{
+	struct gate gate;
+
+	MUST(pipe(gate.fds) == 0, "pipe");
+	return gate;
+}
+
+void gate_wait(const struct gate *gate)
+{
+	char byte;
+
+	MUST(read(gate->fds[0], &byte, 1) == 1, "wait for the parent");
+}
+
+void gate_open(const struct gate *gate)
+{
+	MUST(write(gate->fds[1], "", 1) == 1, "wake the child");
+}
+
+struct held_child hold_child(void (*run)(char *p), char *p)
+{
+	struct held_child child = { .gate = gate_make() };
+
+	child.pid = child_fork();
+	if (child.pid == 0) {
+		gate_wait(&child.gate);
+		run(p);
+		_exit(0);
+	}
+	return child;
+}

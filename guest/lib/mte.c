@@ -17,12 +17,49 @@ void mte_need(void)
 	MUST(getauxval(AT_HWCAP2) & HWCAP2_MTE, "hwcap mte: no MTE on this machine or kernel");
 }
 
+/* Private anonymous memory in small pages only. */
+static void *small_pages(size_t len, int prot)
+{
+	void *p = mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	MUST(p != MAP_FAILED, "mmap(%zu bytes, prot %#x)", len, prot);
+	madvise(p, len, MADV_NOHUGEPAGE);
+	return p;
+}
+
 void *mte_map(size_t len)
 {
-	void *p = mmap(NULL, len, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return small_pages(len, PROT_RW_MTE);
+}
 
-	MUST(p != MAP_FAILED, "mmap(%zu, PROT_MTE)", len);
-	madvise(p, len, MADV_NOHUGEPAGE);
+void *untagged_map(size_t len)
+{
+	return small_pages(len, PROT_RW);
+}
+
+char *tagged_map(size_t len, uint64_t seed)
+{
+	char *p;
+
+	mte_need();
+	p = mte_map(len);
+	pattern_set(p, len, seed);
+	return p;
+}
+
+int memory_file(size_t len)
+{
+	int fd = memfd_create("probe", MFD_CLOEXEC);
+
+	MUST(fd >= 0 && ftruncate(fd, len) == 0, "memfd_create, ftruncate to %zu bytes", len);
+	return fd;
+}
+
+void *map_file(int fd, size_t len, int prot, int flags)
+{
+	void *p = mmap(NULL, len, prot, flags, fd, 0);
+
+	MUST(p != MAP_FAILED, "mmap of a file, prot %#x, flags %#x", prot, flags);
 	return p;
 }
 

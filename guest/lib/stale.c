@@ -52,11 +52,12 @@ static void make_stale(char *p, size_t len)
  */
 static void hand_out_first(size_t count)
 {
-	char *found[8];
+	enum { MOST = 32, OTHERS = 56 };
+	char *found[MOST];
 	size_t i, n = 0;
 
-	MUST(count <= ARRAY_SIZE(found), "at most 8 huge pages");
-	for (i = 0; i < 64 && n < count; i++) {
+	MUST(count <= MOST, "at most %d huge pages", MOST);
+	for (i = 0; i < count + OTHERS && n < count; i++) {
 		char *p = aligned_map(HUGE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
 		madvise(p, HUGE, MADV_HUGEPAGE);

@@ -95,6 +95,14 @@ void swap_zram(void)
 	swap_add(SWAP_ZRAM, SWAP_ALL, 1);
 }
 
+void swap_begin(void (*device)(void))
+{
+	mte_need();
+	pin_cpu(0);
+	memcg_enter();
+	device();
+}
+
 void memcg_write(const char *file, const char *text)
 {
 	char path[128];

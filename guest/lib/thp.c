@@ -95,6 +95,13 @@ size_t other_bytes(const void *p, unsigned char value, size_t len)
 	return n;
 }
 
+void check_made_tagged(char *p, size_t len, unsigned char byte, const char *when)
+{
+	MUST(mprotect(p, len, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
+	tags_zero_check(p, len, when);
+	CHECK_EQ(other_bytes(p, byte, len), 0, "%s: bytes that changed", when);
+}
+
 void page_zero_check(const void *p, const char *when)
 {
 	tags_zero_check(untagged(p), PAGE, when);

@@ -4,42 +4,36 @@
  * needs: CONFIG_MEMFD_CREATE CONFIG_PROC_PAGE_MONITOR
  * timeout: 30
  *
- * Private mappings of a memory file whose pages carry tags: the copy has them
- * too, whether the first access is a write (do_cow_fault(), mm/memory.c) or a
- * read (wp_page_copy()), and the file keeps its own.
+ * The copy that a private mapping of a tagged memfd page gets has the page's tags, whether
+ * the first access is a write (do_cow_fault(), mm/memory.c) or a read (wp_page_copy()), and
+ * the file's page keeps its own.
  */
 #include "stale.h"
 #include "swap.h"
 
-#define LEN  (32 * PAGE)
-#define FILL (2UL << 20)
-
+#define LEN (32 * PAGE)
 static int fd;
 
-static char *map_file(int flags, int prot)
+static char *private_mapping(int prot)
 {
-	char *p = mmap(NULL, LEN, prot, flags, fd, 0);
-
-	MUST(p != MAP_FAILED, "mmap(memfd, flags %#x)", flags);
-	return p;
+	return map_file(fd, LEN, prot, MAP_PRIVATE);
 }
 
-/* A memory file with pattern 1, through a shared mapping, which is returned. */
+/* Makes a memfd filled with pattern 1; returns a shared mapping of it. */
 static char *tagged_file(void)
 {
 	char *shared;
 
 	mte_need();
 	pin_cpu(0);
-	fd = memfd_create("probe", MFD_CLOEXEC);
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd_create");
-	shared = map_file(MAP_SHARED, PROT_RW_MTE);
+	fd = memory_file(LEN);
+	shared = map_file(fd, LEN, PROT_RW_MTE, MAP_SHARED);
 	pattern_set(shared, LEN, 1);
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 	return shared;
 }
 
-/* `p` holds copies of the file's pages; then each side changes alone. */
+/* Checks that `p` has copies of the file's pages, and that neither side sees the other's writes. */
 static void check_copy(char *p, char *shared, const char *when)
 {
 	MUST(pagemap_count(p, LEN, PM_PRESENT | PM_FILE) == 0, "%s: pages of the file are mapped",
@@ -54,7 +48,7 @@ static void check_copy(char *p, char *shared, const char *when)
 
 static void write_first(void)
 {
-	char *shared = tagged_file(), *p = map_file(MAP_PRIVATE, PROT_RW_MTE);
+	char *shared = tagged_file(), *p = private_mapping(PROT_RW_MTE);
 
 	touch_write(p, LEN);
 	check_copy(p, shared, "write first");
@@ -62,7 +56,7 @@ static void write_first(void)
 
 static void read_then_write(void)
 {
-	char *shared = tagged_file(), *p = map_file(MAP_PRIVATE, PROT_RW_MTE);
+	char *shared = tagged_file(), *p = private_mapping(PROT_RW_MTE);
 
 	pattern_check(p, LEN, 1, "private, read only so far");
 	touch_write(p, LEN);
@@ -71,7 +65,7 @@ static void read_then_write(void)
 
 static void tag_store_first(void)
 {
-	char *shared = tagged_file(), *p = map_file(MAP_PRIVATE, PROT_RW_MTE);
+	char *shared = tagged_file(), *p = private_mapping(PROT_RW_MTE);
 	size_t i;
 
 	for (i = 0; i < LEN / PAGE; i++)
@@ -79,43 +73,42 @@ static void tag_store_first(void)
 	check_copy(p, shared, "tag store first");
 }
 
-/* The copy is made by an untagged mapping, which is made PROT_MTE only then. */
+/* The write is through a mapping without PROT_MTE, which becomes PROT_MTE afterwards. */
 static void mprotect_after_copy(void)
 {
-	char *shared = tagged_file(), *p = map_file(MAP_PRIVATE, PROT_RW);
+	char *shared = tagged_file(), *p = private_mapping(PROT_RW);
 
 	touch_write(p, LEN);
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	check_copy(p, shared, "copied untagged, then PROT_MTE");
 }
 
-/* What is not mapped anywhere is as good a source. */
+/* The page that is copied is not mapped anywhere. */
 static void unmapped_file(void)
 {
 	char *shared = tagged_file(), *p;
 
 	MUST(munmap(shared, LEN) == 0, "munmap");
-	p = map_file(MAP_PRIVATE, PROT_RW_MTE);
+	p = private_mapping(PROT_RW_MTE);
 	touch_write(p, LEN);
-	shared = map_file(MAP_SHARED, PROT_RW_MTE);
+	shared = map_file(fd, LEN, PROT_RW_MTE, MAP_SHARED);
 	check_copy(p, shared, "copied while not mapped");
+}
+
+static void copy_in_child(char *p)
+{
+	touch_write(p, LEN);
+	pattern_check(p, LEN, 1, "child's copy");
+	pattern_set(p, LEN, 4);
 }
 
 static void forked(void)
 {
-	char *shared = tagged_file(), *p = map_file(MAP_PRIVATE, PROT_RW_MTE);
-	pid_t child;
+	char *shared = tagged_file(), *p = private_mapping(PROT_RW_MTE);
 
 	touch_write(p, LEN / 2); /* half copies, half pages of the file */
 	touch_read(p + LEN / 2, LEN / 2);
-	child = child_fork();
-	if (child == 0) {
-		touch_write(p, LEN);
-		pattern_check(p, LEN, 1, "child's copy");
-		pattern_set(p, LEN, 4);
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(copy_in_child, p);
 	touch_write(p, LEN);
 	check_copy(p, shared, "parent's copy");
 }

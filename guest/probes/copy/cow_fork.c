@@ -5,10 +5,10 @@
  * timeout: 60
  * smoke: yes
  *
- * Tags and data survive fork and copy-on-write, in the copy and in the
- * original, whoever writes and however little: copy_present_ptes() and
- * wp_page_copy() (mm/memory.c), copy_highpage() (arch/arm64/mm/copypage.c),
- * mte_copy_page_tags(). The copies go to frames full of stale tags.
+ * Tags and data survive fork and copy-on-write, in the copy and in the original, whichever
+ * side writes and however little it writes: copy_present_ptes() and wp_page_copy()
+ * (mm/memory.c), copy_highpage() (arch/arm64/mm/copypage.c), mte_copy_page_tags(). The
+ * copies are made in stale frames.
  */
 
 #include <sys/syscall.h>
@@ -18,25 +18,15 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN  (32 * PAGE)
-#define FILL (2UL << 20)
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
+#define LEN (32 * PAGE)
 
 static char *tagged(void)
 {
-	char *p;
-
-	mte_need();
 	pin_cpu(0);
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
-	return p;
+	return tagged_map(LEN, 1);
 }
 
-/* Every page of p is a copy by now, and not the frame it was: `before`. */
+/* Ends the case unless every page of p is now in another frame than in `before`. */
 static void must_be_copied(char *p, const uint64_t *before)
 {
 	size_t i;
@@ -53,7 +43,7 @@ static void frames(char *p, uint64_t *pfns)
 		pfns[i] = pfn_of(p + i * PAGE);
 }
 
-/* The ways to break the sharing; none changes data or tags of the whole pattern. */
+/* Ways to break the sharing of the pages. Each leaves tags and data as they were. */
 static void by_store(char *p)
 {
 	touch_write(p, LEN);
@@ -87,7 +77,7 @@ static void by_populate(char *p)
 	MUST(madvise(p, LEN, MADV_POPULATE_WRITE) == 0, "MADV_POPULATE_WRITE");
 }
 
-/* A pin for reading unshares the page without a write: gup_must_unshare(), mm/internal.h. */
+/* Pinning for reading unshares a page without a write: gup_must_unshare(), mm/internal.h. */
 static void by_read_pin(char *p)
 {
 	static char buffer[LEN];
@@ -131,7 +121,7 @@ static void break_sharing(char *p, const char *who)
 	snprintf(when, sizeof(when), "%s, shared by fork", who);
 	pattern_check(p, LEN, 1, when);
 	frames(p, before);
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 	ways[way].run(p);
 	must_be_copied(p, before);
 	must_be_stale(p, LEN, ways[way].name);
@@ -150,37 +140,33 @@ static void child_writes(void)
 {
 	char *p = tagged();
 
-	for (way = 0; way < sizeof(ways) / sizeof(ways[0]); way++) {
+	for (way = 0; way < ARRAY_SIZE(ways); way++) {
 		run_child(child_breaks, p);
 		pattern_check(p, LEN, 1, "parent, after the child wrote");
 	}
 }
 
-/* The child only looks, after the parent has taken its copy and changed it. */
+static void check_as_last_owner(char *p)
+{
+	pattern_check(p, LEN, 1, "child, after the parent wrote");
+	touch_write(p, LEN); /* the child is the only owner: no copy is made */
+	pattern_check(p, LEN, 1, "child, as the only owner");
+}
+
+/* The parent writes and gets the copy; the child reads the original afterwards. */
 static void parent_writes(void)
 {
-	char *p = tagged(), byte = 0;
-	int go[2];
-	pid_t child;
+	char *p = tagged();
+	struct held_child child = hold_child(check_as_last_owner, p);
 
-	MUST(pipe(go) == 0, "pipe");
-	child = child_fork();
-	if (child == 0) {
-		MUST(read(go[0], &byte, 1) == 1, "read");
-		pattern_check(p, LEN, 1, "child, after the parent wrote");
-		touch_write(p, LEN); /* the last owner: no copy */
-		pattern_check(p, LEN, 1, "child, as the last owner");
-		_exit(0);
-	}
 	way = 0;
 	break_sharing(p, "parent");
 	pattern_set(p, LEN, 3);
-	MUST(write(go[1], &byte, 1) == 1, "write");
-	wait_child(child);
+	release_child(&child);
 	pattern_check(p, LEN, 3, "parent, its own pattern");
 }
 
-/* A tag store alone in the child: not the parent's tags, and no other granule. */
+/* A tag store in the child changes that granule, no other one, and none of the parent. */
 static void retag_one(char *p)
 {
 	size_t i;
@@ -193,7 +179,7 @@ static void retag_one(char *p)
 		CHECK_EQ(ldg(p + i + 3 * GRANULE), 0, "the child's own tag");
 		stg(p + i + 3 * GRANULE, pattern_tag(1, g));
 	}
-	pattern_check(p, LEN, 1, "child, but for one granule a page");
+	pattern_check(p, LEN, 1, "child, after its tag was restored");
 }
 
 static void child_retags(void)
@@ -251,21 +237,15 @@ static void rounds(void)
 	pattern_check(p, LEN, 9, "at the end");
 }
 
-/* Pages that never had tags, in memory made PROT_MTE in one of the two. */
+/* Makes pages PROT_MTE that never had tags: all tags are 0 and the data is kept. */
 static void become_tagged(char *p)
 {
-	size_t i, bad = 0;
-
-	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
-	tags_zero_check(p, LEN, "untagged pages shared by fork, then PROT_MTE");
-	for (i = 0; i < LEN; i++)
-		bad += p[i] != 0x3c;
-	CHECK_EQ(bad, 0, "bytes that changed");
+	check_made_tagged(p, LEN, 0x3c, "untagged pages shared by fork, then PROT_MTE");
 }
 
 static void copy_and_become_tagged(char *p)
 {
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 	touch_write(p, LEN);
 	must_be_stale(p, LEN, "untagged pages copied");
 	become_tagged(p);
@@ -277,9 +257,8 @@ static void untagged_pages(void)
 
 	mte_need();
 	pin_cpu(0);
-	stale_fill(FILL, false);
-	p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	MUST(p != MAP_FAILED, "mmap");
+	stale_fill(HUGE, false);
+	p = untagged_map(LEN);
 	memset(p, 0x3c, LEN);
 	must_be_stale(p, LEN, "untagged pages");
 	run_child(copy_and_become_tagged, p);
@@ -308,7 +287,7 @@ static void read_only_while_forking(void)
 	pattern_check(p, LEN, 1, "parent");
 }
 
-/* A vfork child is in the parent's memory: what it tags, the parent has. */
+/* A child of vfork() shares the parent's memory: the parent sees the tags that it sets. */
 static void vfork_shares(void)
 {
 	char *p = tagged();

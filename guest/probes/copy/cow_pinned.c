@@ -4,10 +4,10 @@
  * needs: CONFIG_IO_URING CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE
  * timeout: 30
  *
- * A page pinned for I/O stays the parent's at fork: the child gets its copy,
- * tags and all, at once and not at the first write (copy_present_page() in
- * mm/memory.c, copy_huge_pmd() for a huge page, which is split first). The pin
- * is a buffer registered with io_uring.
+ * Pages that are pinned for I/O stay the parent's at fork: the child gets copies of them,
+ * with their tags, at once and not at the first write (copy_present_page() in mm/memory.c;
+ * for a huge page copy_huge_pmd(), which splits it first). The pin is a buffer registered
+ * with io_uring.
  */
 
 #include <linux/io_uring.h>
@@ -17,8 +17,7 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN  (32 * PAGE)
-#define FILL (2UL << 20)
+#define LEN (32 * PAGE)
 
 static void pin_buffer(void *p, size_t len)
 {
@@ -31,7 +30,7 @@ static void pin_buffer(void *p, size_t len)
 	     "IORING_REGISTER_BUFFERS");
 }
 
-/* Forks with [p, p + len) pinned; the child must have its own pages before it writes. */
+/* Forks with [p, p + len) pinned: the child must have its own pages before it writes. */
 static void fork_pinned(char *p, size_t len)
 {
 	uint64_t first = pfn_of(p), last = pfn_of(p + len - PAGE);
@@ -57,36 +56,32 @@ static void small_pages(void)
 {
 	char *p;
 
-	mte_need();
 	pin_cpu(0);
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
+	p = tagged_map(LEN, 1);
 	pin_buffer(p, LEN);
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 	fork_pinned(p, LEN);
 }
 
-/* Untagged pinned pages in a VMA that is PROT_MTE in the child only. */
+static void check_copies(char *p)
+{
+	must_be_stale(p, LEN, "copies at fork");
+	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
+	tags_zero_check(p, LEN, "child's copy of untagged pages");
+}
+
+/* Untagged pinned pages, which become PROT_MTE in the child only. */
 static void untagged_pages(void)
 {
 	char *p;
-	pid_t child;
 
 	mte_need();
 	pin_cpu(0);
-	p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	MUST(p != MAP_FAILED, "mmap");
+	p = untagged_map(LEN);
 	memset(p, 0x3c, LEN);
 	pin_buffer(p, LEN);
-	stale_fill(FILL, false);
-	child = child_fork();
-	if (child == 0) {
-		must_be_stale(p, LEN, "copies at fork");
-		MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
-		tags_zero_check(p, LEN, "child's copy of untagged pages");
-		_exit(0);
-	}
-	wait_child(child);
+	stale_fill(HUGE, false);
+	run_child(check_copies, p);
 }
 
 static void huge_page(void)

@@ -5,11 +5,11 @@
  * timeout: 90
  * smoke: yes
  *
- * KSM merges pages of the same data and never a tagged one, whatever its tags:
- * arm64's memcmp_pages() calls tagged pages different, in the unstable and the
- * stable tree and against the zero page. A merged page that becomes PROT_MTE
- * begins with tag 0, in each mapping for itself. Beside each pair of tagged
- * pages an untagged pair must merge, or the scan proved nothing.
+ * KSM merges untagged pages of the same data and never a tagged page, whatever its tags are:
+ * arm64's memcmp_pages() reports tagged pages as different, in the unstable and the stable
+ * tree and against the zero page. A merged page that becomes PROT_MTE begins with tag 0, in
+ * each mapping on its own. Beside each pair of tagged pages an untagged pair must merge,
+ * because otherwise the scan proves nothing.
  */
 #include "fault.h"
 #include "stale.h"
@@ -28,7 +28,7 @@ static size_t wrong_words(const char *page, uint64_t data)
 	return bad;
 }
 
-/* One mergeable page in a VMA of its own; pages of equal `data` can be merged. */
+/* Maps a mergeable page in a VMA of its own. Pages with the same `data` can be merged. */
 static char *page_of(int prot, uint64_t data)
 {
 	char *p = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -65,7 +65,7 @@ static bool merged(const char *a, const char *b)
 	return pfn_of(a) == pfn_of(b);
 }
 
-/* Lets ksmd see every page three times: a page is merged when its checksum stays. */
+/* Lets ksmd scan every page three times: it merges a page whose checksum did not change. */
 static void scan(void)
 {
 	long target = read_long(KSM "full_scans") + 4;
@@ -83,13 +83,13 @@ static void scan(void)
 static void start(void)
 {
 	mte_need();
-	write_file(KSM "run", "2"); /* unmerges what was */
+	write_file(KSM "run", "2"); /* unmerges all pages */
 	write_file(KSM "use_zero_pages", "0");
 }
 
 /*
- * Each pair has data of its own: KSM's trees are ordered by memcmp_pages(), and
- * a tagged page, which is above all others, hides untagged ones of the same data.
+ * Each pair has data of its own. KSM's trees are ordered by memcmp_pages(), where a tagged
+ * page sorts above all others and so would hide untagged pages of the same data.
  */
 static void tagged_pairs(void)
 {
@@ -121,7 +121,7 @@ static void tagged_pairs(void)
 	}
 }
 
-/* One tagged and one untagged page, in both orders of age. */
+/* One tagged and one untagged page of the same data; each of the two is the older one once. */
 static void tagged_and_untagged(void)
 {
 	char *tagged[2], *plain[2], *control[2];
@@ -147,7 +147,7 @@ static void tagged_and_untagged(void)
 	}
 }
 
-/* A tagged page that comes when the stable tree already has its data. */
+/* The tagged page appears when the stable tree already has a page of the same data. */
 static void stable_tree(void)
 {
 	char *plain[2], *tagged;
@@ -165,7 +165,7 @@ static void stable_tree(void)
 	check_tags(tagged, 5, "beside the stable tree");
 }
 
-/* With use_zero_pages, a page of zero data becomes the zero page; not a tagged one. */
+/* With use_zero_pages a page of zero data is replaced by the zero page, but no tagged page. */
 static void zero_page(void)
 {
 	char *plain, *tagged;
@@ -183,7 +183,7 @@ static void zero_page(void)
 	check_tags(tagged, 6, "zero data");
 	stg(tagged, 0);
 	CHECK_EQ(other_bytes(tagged, 0, PAGE), 0, "bytes that are not zero");
-	/* The zero page that KSM mapped, and its copy, have tag 0. */
+	/* The zero page that KSM mapped, and the copy that a write makes of it, have tag 0. */
 	MUST(mprotect(plain, PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(plain, PAGE, "zero page");
 	stg(plain + GRANULE, 2);

@@ -4,11 +4,11 @@
  * needs: CONFIG_MEMFD_CREATE
  * timeout: 60
  *
- * Two processes give the same memfd page PROT_MTE at the same time; the first
- * one tags it at once. The other must not clear these tags: initialisation is
- * locked (try_page_mte_tagging(), PG_mte_lock; d77e59a8fccd "arm64: mte: Lock a
- * page for MTE tag initialisation"). A race: a broken kernel shows in some of
- * the rounds only, and more of them on a busy host.
+ * Two processes make the same memfd page PROT_MTE at the same time, and the first one sets
+ * tags at once. The second must not clear these tags: their initialisation is locked
+ * (try_page_mte_tagging(), PG_mte_lock; d77e59a8fccd "arm64: mte: Lock a page for MTE tag
+ * initialisation"). This is a race: on a broken kernel tags are lost in some of the rounds
+ * only, and in more of them on a busy host.
  */
 
 #include <sys/timerfd.h>
@@ -21,13 +21,13 @@
 #define SECONDS 4
 #define TIMERS	8
 
-/* Shared by both processes: each counts the meetings it has come to. */
+/* A barrier of two processes, in shared memory: each stores the step that it has reached. */
 struct meeting {
 	volatile size_t arrived[2];
 	volatile bool stop;
 };
 
-/* Waits for the other process; yields, for there may be one CPU only. */
+/* Waits until the other process reaches `step`; yields, as there may be only one CPU. */
 static bool meet(struct meeting *m, int me, size_t step)
 {
 	size_t spins = 0;
@@ -51,8 +51,8 @@ static double now(void)
 }
 
 /*
- * The window is the microsecond in which one CPU clears tags, and the other has
- * to clear, map and tag in it. Timer interrupts on that CPU stretch it.
+ * Timer interrupts on this CPU prolong the race window, which is the microsecond in which
+ * this CPU clears tags: the other one must clear, map and tag the page within it.
  */
 static void interrupt_me(void)
 {
@@ -64,7 +64,7 @@ static void interrupt_me(void)
 		     "timerfd");
 }
 
-/* One process's part in a round: PROT_MTE page by page, as the other does. */
+/* One process's part of a round: makes page after page PROT_MTE, as the other one does. */
 static size_t round_of(struct meeting *m, int me, int fd, size_t step)
 {
 	char *p = mmap(NULL, PAGES * PAGE, PROT_RW, MAP_SHARED, fd, 0);
@@ -100,7 +100,6 @@ static void two_processes(void)
 	mte_need();
 	MUST(m != MAP_FAILED && fd >= 0 && ftruncate(fd, PAGES * PAGE) == 0, "memfd");
 	child = child_fork();
-	MUST(child >= 0, "fork");
 	me = child == 0;
 	pin_cpu(me % sysconf(_SC_NPROCESSORS_ONLN));
 	if (me == 1)
@@ -108,7 +107,7 @@ static void two_processes(void)
 	end = now() + SECONDS;
 	for (; !m->stop; step += 4) {
 		lost += round_of(m, me, fd, step);
-		/* Fresh pages for the next round, while neither maps any. */
+		/* Replace the pages by new ones while neither process maps them. */
 		if (!meet(m, me, step + 2))
 			break;
 		if (me == 0) {
@@ -122,7 +121,7 @@ static void two_processes(void)
 	if (child == 0)
 		_exit(0);
 	wait_child(child);
-	ktap_note("%zu pages raced for", rounds * PAGES);
+	ktap_note("%zu pages were made PROT_MTE by two processes at once", rounds * PAGES);
 	CHECK_EQ(lost, 0, "tags lost, on %zu pages", rounds * PAGES);
 }
 

@@ -5,10 +5,9 @@
  * timeout: 60
  * smoke: yes
  *
- * Tags survive losing and regaining access, whatever happens meanwhile, and
- * access to tags follows access to data: LDG needs a readable page, STG a
- * writable one, else SIGSEGV with SEGV_ACCERR. PROT_MTE cannot be dropped.
- * Exercises mprotect_fixup(), change_pte_range(), pte_modify().
+ * Tags survive losing and regaining access to the memory, whatever happens in between. LDG
+ * needs a readable page and STG a writable one; otherwise they fault with SEGV_ACCERR.
+ * PROT_MTE cannot be removed. Exercises mprotect_fixup(), change_pte_range(), pte_modify().
  */
 
 #include <setjmp.h>
@@ -33,7 +32,7 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 	siglongjmp(resume, 1);
 }
 
-/* si_code of the fault that the tag load or store at p takes, 0 if it takes none. */
+/* Loads or stores the tag at p; returns si_code of the fault, or 0 if there is none. */
 static int tag_access(char *p, bool store)
 {
 	struct sigaction action = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO };
@@ -53,13 +52,8 @@ static int tag_access(char *p, bool store)
 
 static char *tagged(uint64_t seed)
 {
-	char *p;
-
-	mte_need();
 	pin_cpu(0);
-	p = mte_map(LEN);
-	pattern_set(p, LEN, seed);
-	return p;
+	return tagged_map(LEN, seed);
 }
 
 static void protect(char *p, size_t len, int prot)
@@ -84,7 +78,7 @@ static void there_and_back(void)
 	pattern_check(p, LEN, 2, "tagged anew");
 }
 
-/* Every second page: VMAs are split and merged again. */
+/* mprotect() of every second page: VMAs are split and merged again. */
 static void every_second_page(void)
 {
 	char *p = tagged(3);
@@ -137,7 +131,7 @@ static void access_follows_data(void)
 	CHECK_EQ(tag_access(p, false), SEGV_MAPERR, "si_code of LDG, not mapped");
 }
 
-/* Pages go to swap while nobody may access them, and come back that way. */
+/* The pages are swapped out and in while they are PROT_NONE. */
 static void swapped_while_none(void)
 {
 	char *p;
@@ -156,17 +150,13 @@ static void swapped_while_none(void)
 	pattern_check(p, LEN, 8, "swapped in by swapoff while PROT_NONE");
 }
 
-/* The pages become PROT_MTE while they are on swap: what comes in has tag 0. */
+/* The pages become PROT_MTE while they are swapped out, and are swapped in with tag 0. */
 static void untagged_on_swap(void)
 {
 	char *p;
 
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	swap_disk();
-	p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	MUST(p != MAP_FAILED, "mmap");
+	swap_begin(swap_disk);
+	p = untagged_map(LEN);
 	memset(p, 0x21, LEN);
 	page_out(p, LEN);
 	protect(p, LEN, PROT_RW_MTE);
@@ -179,18 +169,16 @@ static void untagged_on_swap(void)
 	pattern_check(p, LEN, 9, "tagged, out and in");
 }
 
-/* The same memfd, tagged here and untagged there: tags stay with the page. */
+/* A memfd mapped with and without PROT_MTE: its tags change only through the first. */
 static void shared_and_untagged(void)
 {
-	int fd = memfd_create("mprotect", 0);
+	int fd = memory_file(LEN);
 	char *p, *plain;
 	size_t g, tags = 0;
 
 	mte_need();
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
-	p = mmap(NULL, LEN, PROT_RW_MTE, MAP_SHARED, fd, 0);
-	plain = mmap(NULL, LEN, PROT_RW, MAP_SHARED, fd, 0);
-	MUST(p != MAP_FAILED && plain != MAP_FAILED, "mmap");
+	p = map_file(fd, LEN, PROT_RW_MTE, MAP_SHARED);
+	plain = map_file(fd, LEN, PROT_RW, MAP_SHARED);
 	pattern_set(p, LEN, 10);
 	for (g = 0; g < LEN / GRANULE; g++) {
 		stg(plain + g * GRANULE, 0);
@@ -200,9 +188,8 @@ static void shared_and_untagged(void)
 	pattern_check(p, LEN, 10, "after STG through the mapping without PROT_MTE");
 	protect(plain, LEN, PROT_RW_MTE);
 	pattern_check(plain, LEN, 10, "through the mapping that got PROT_MTE");
-	/* A private mapping reads the file's tags, and writes a copy of them. */
-	plain = mmap(NULL, LEN, PROT_RW_MTE, MAP_PRIVATE, fd, 0);
-	MUST(plain != MAP_FAILED, "mmap");
+	/* A private mapping shows the file's tags; a tag store to it makes a copy of the page. */
+	plain = map_file(fd, LEN, PROT_RW_MTE, MAP_PRIVATE);
 	pattern_check(plain, LEN, 10, "private mapping");
 	stg(plain, pattern_tag(10, 0) ^ 1);
 	pattern_check_from(plain + GRANULE, LEN - GRANULE, 10, 1, "private copy");

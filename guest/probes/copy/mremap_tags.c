@@ -4,9 +4,9 @@
  * needs: CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_MEMCG
  * timeout: 60
  *
- * mremap() takes tags, data and PROT_MTE to the new address, page by page, by
- * whole page tables (move_normal_pmd(), move_normal_pud()) and for pages on
- * swap; what it adds, and what MREMAP_DONTUNMAP leaves, has tag 0.
+ * mremap() moves tags, data and PROT_MTE to the new address, page by page, by whole page
+ * tables (move_normal_pmd(), move_normal_pud()) and for swapped pages. Memory that mremap()
+ * adds, and memory that MREMAP_DONTUNMAP leaves at the old address, has tag 0.
  */
 #include "fault.h"
 #include "stale.h"
@@ -20,10 +20,8 @@ static char *start(uint64_t seed)
 {
 	char *p;
 
-	mte_need();
 	pin_cpu(0);
-	p = mte_map(LEN);
-	pattern_set(p, LEN, seed);
+	p = tagged_map(LEN, seed);
 	stale_fill(8 * HUGE, false);
 	return p;
 }
@@ -97,7 +95,7 @@ static void dontunmap(void)
 	pattern_check(to, LEN, 6, "moved, unchanged");
 }
 
-/* The rest of the mapping keeps its place. */
+/* Only a part of the mapping is moved. */
 static void part(void)
 {
 	char *p = start(8), *to = room(LEN);
@@ -109,7 +107,7 @@ static void part(void)
 	pattern_check_from(p + 9 * PAGE, 7 * PAGE, 8, 9 * GRANULES_PER_PAGE, "part after");
 }
 
-/* Aligned moves take a whole page table along: 2 MiB at a time, or 1 GiB. */
+/* An aligned move moves whole page tables, of 2 MiB or 1 GiB. */
 static void whole_page_table(size_t align)
 {
 	char *p, *to;
@@ -144,18 +142,15 @@ static void swapped_out(void)
 {
 	char *p, *to;
 
-	mte_need();
-	memcg_enter();
-	swap_disk();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 12);
+	swap_begin(swap_disk);
+	p = tagged_map(LEN, 12);
 	page_out(p, LEN);
 	to = room(LEN);
 	MUST(mremap(p, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap");
 	pattern_check(to, LEN, 12, "moved while on swap");
 }
 
-/* Shared memory: the same pages at two addresses, by an old length of 0. */
+/* With an old length of 0 mremap() maps shared memory at a second address. */
 static void shared_alias(void)
 {
 	char *p, *alias;

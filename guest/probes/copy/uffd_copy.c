@@ -4,11 +4,11 @@
  * needs: CONFIG_USERFAULTFD CONFIG_PROC_PAGE_MONITOR CONFIG_SHMEM
  * timeout: 60
  *
- * Pages that userfaultfd puts into PROT_MTE memory have tag 0 and the right
- * data, though the source page is tagged and the frame had stale tags; a page
- * that UFFDIO_CONTINUE maps keeps the tags it has. Fault messages have no tag
- * in the address, and ioctls take none. Exercises mfill_atomic_pte_copy(),
- * shmem_mfill_atomic_pte(), mfill_atomic_install_pte(), handle_userfault().
+ * Pages that userfaultfd puts into PROT_MTE memory have tag 0 and the right data, although the
+ * source page is tagged and the frame was stale. A page that UFFDIO_CONTINUE maps keeps its
+ * tags. Fault messages have no tag in the address, and the ioctls refuse tagged addresses.
+ * Exercises mfill_atomic_pte_copy(), shmem_mfill_atomic_pte(), mfill_atomic_install_pte(),
+ * handle_userfault().
  */
 
 #include <pthread.h>
@@ -24,10 +24,8 @@ static char *source;
 
 static void start(void)
 {
-	mte_need();
 	pin_cpu(0);
-	source = mte_map(LEN);
-	pattern_set(source, LEN, 1);
+	source = tagged_map(LEN, 1);
 	stale_fill(8 * HUGE, false);
 }
 
@@ -63,43 +61,26 @@ static void into_private(void)
 	check_copied(p);
 }
 
-static char *map_memfd(int fd, int prot, int flags)
-{
-	char *p = mmap(NULL, LEN, prot, flags, fd, 0);
-
-	MUST(p != MAP_FAILED, "mmap");
-	return p;
-}
-
-static int new_memfd(void)
-{
-	int fd = memfd_create("uffd", 0);
-
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
-	return fd;
-}
-
 static void into_shared(void)
 {
 	int fd = uffd_open(UFFD_FEATURE_MISSING_SHMEM);
 	char *p;
 
 	start();
-	p = map_memfd(new_memfd(), PROT_RW_MTE, MAP_SHARED);
+	p = map_file(memory_file(LEN), LEN, PROT_RW_MTE, MAP_SHARED);
 	uffd_register(fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING);
 	uffd_copy(fd, p, source, LEN, 0);
 	check_copied(p);
 }
 
-/* Into memory without PROT_MTE, which gets it later. */
+/* UFFDIO_COPY to memory without PROT_MTE, which becomes PROT_MTE afterwards. */
 static void then_mprotect(void)
 {
 	int fd = uffd_open(0);
 	char *p;
 
 	start();
-	p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	MUST(p != MAP_FAILED, "mmap");
+	p = untagged_map(LEN);
 	uffd_register(fd, p, LEN, UFFDIO_REGISTER_MODE_MISSING);
 	uffd_copy(fd, p, source, LEN, 0);
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
@@ -127,40 +108,44 @@ static void zeropage(void)
 		page_zero_check(p + i * PAGE, "written after UFFDIO_ZEROPAGE");
 }
 
-/* The page is in the file already, with tags: it is mapped as it is. */
+/* Maps the pages of a file with UFFDIO_CONTINUE. */
+static char *map_by_continue(int memfd)
+{
+	int fd = uffd_open(UFFD_FEATURE_MINOR_SHMEM);
+	char *p = map_file(memfd, LEN, PROT_RW_MTE, MAP_SHARED);
+	struct uffdio_continue go = { .range = { (uintptr_t)p, LEN } };
+
+	uffd_register(fd, p, LEN, UFFDIO_REGISTER_MODE_MINOR);
+	MUST(ioctl(fd, UFFDIO_CONTINUE, &go) == 0, "UFFDIO_CONTINUE");
+	return p;
+}
+
+/* The page in the file is tagged, and is mapped as it is. */
 static void minor_fault(void)
 {
-	int fd = uffd_open(UFFD_FEATURE_MINOR_SHMEM), memfd = new_memfd();
-	struct uffdio_continue go;
+	int memfd = memory_file(LEN);
 	char *p, *other;
 
 	start();
-	other = map_memfd(memfd, PROT_RW_MTE, MAP_SHARED);
+	other = map_file(memfd, LEN, PROT_RW_MTE, MAP_SHARED);
 	pattern_set(other, LEN, 3);
-	p = map_memfd(memfd, PROT_RW_MTE, MAP_SHARED);
-	uffd_register(fd, p, LEN, UFFDIO_REGISTER_MODE_MINOR);
-	go = (struct uffdio_continue){ .range = { (uintptr_t)p, LEN } };
-	MUST(ioctl(fd, UFFDIO_CONTINUE, &go) == 0, "UFFDIO_CONTINUE");
+	p = map_by_continue(memfd);
 	pattern_check(p, LEN, 3, "after UFFDIO_CONTINUE");
 	pattern_set(p, LEN, 4);
 	pattern_check(other, LEN, 4, "tagged through the new mapping");
 }
 
-/* The page is in the file without tags, in a stale frame. */
+/* The page in the file is untagged, in a stale frame. */
 static void minor_fault_untagged(void)
 {
-	int fd = uffd_open(UFFD_FEATURE_MINOR_SHMEM), memfd = new_memfd();
-	struct uffdio_continue go;
+	int memfd = memory_file(LEN);
 	char *p, *plain;
 
 	start();
-	plain = map_memfd(memfd, PROT_RW, MAP_SHARED);
+	plain = map_file(memfd, LEN, PROT_RW, MAP_SHARED);
 	memcpy(plain, source, LEN);
 	must_be_stale(plain, LEN, "page cache of the memfd");
-	p = map_memfd(memfd, PROT_RW_MTE, MAP_SHARED);
-	uffd_register(fd, p, LEN, UFFDIO_REGISTER_MODE_MINOR);
-	go = (struct uffdio_continue){ .range = { (uintptr_t)p, LEN } };
-	MUST(ioctl(fd, UFFDIO_CONTINUE, &go) == 0, "UFFDIO_CONTINUE");
+	p = map_by_continue(memfd);
 	tags_zero_check(p, LEN, "after UFFDIO_CONTINUE");
 	CHECK_EQ(wrong_data(p), 0, "granules with wrong data");
 }
@@ -170,7 +155,7 @@ static void *load(void *at)
 	return (void *)(uintptr_t)*(volatile unsigned char *)at;
 }
 
-/* A fault through a pointer with a tag: the message has the address without it. */
+/* The access that faults is through a tagged pointer; the message has no tag in its address. */
 static void message_address(void)
 {
 	uint64_t features[] = { 0, UFFD_FEATURE_EXACT_ADDRESS }, flags, address, want;
@@ -193,11 +178,11 @@ static void message_address(void)
 		uffd_copy(fd, p + 3 * PAGE, source, PAGE, 0);
 		pthread_join(thread, &byte);
 		CHECK_EQ((uintptr_t)byte, (unsigned char)source[40],
-			 "the byte that was waited for");
+			 "the byte that the waiting load returned");
 	}
 }
 
-/* By design no userfaultfd ioctl takes an address with a tag (e71e2ace5721). */
+/* By design the userfaultfd ioctls refuse tagged addresses (e71e2ace5721). */
 static void tagged_addresses_refused(void)
 {
 	int fd = uffd_open(0);

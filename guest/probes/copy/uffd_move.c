@@ -5,10 +5,10 @@
  * timeout: 60
  * smoke: yes
  *
- * UFFDIO_MOVE (Linux 6.8) takes a page with its tags to another address, also
- * a page on swap and a huge page; it refuses to go between memory with and
- * without PROT_MTE; the old address has fresh memory. Exercises
- * move_present_pte(), move_swap_pte(), move_zeropage_pte(), move_pages_huge_pmd().
+ * UFFDIO_MOVE (Linux 6.8) moves a page with its tags to another address, also a swapped page
+ * and a huge page. It refuses to move between memory with and without PROT_MTE. The old
+ * address has new memory afterwards. Exercises move_present_pte(), move_swap_pte(),
+ * move_zeropage_pte(), move_pages_huge_pmd().
  */
 #include "stale.h"
 #include "swap.h"
@@ -65,8 +65,8 @@ static void in_another_order(void)
 }
 
 /*
- * Not between memory with and without PROT_MTE (validate_move_areas()): the move
- * is refused, and both sides stay what they were.
+ * A move between memory with and without PROT_MTE is refused (validate_move_areas()), and
+ * both sides stay as they were.
  */
 static void not_across_prot_mte(void)
 {
@@ -83,50 +83,47 @@ static void not_across_prot_mte(void)
 	pattern_check(to, LEN, 4, "moved when both have PROT_MTE");
 }
 
-/* Between memory without PROT_MTE, in stale frames; PROT_MTE comes later. */
+/* Untagged pages in stale frames are moved, and become PROT_MTE afterwards. */
 static void untagged_page(void)
 {
 	char *to = target(LEN, PROT_RW), *from;
 
 	stale_fill(8 * HUGE, false);
-	from = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	MUST(from != MAP_FAILED, "mmap");
+	from = untagged_map(LEN);
 	memset(from, 0x66, LEN);
 	must_be_stale(from, LEN, "source of the move");
 	uffd_move(fd, to, from, LEN);
-	MUST(mprotect(to, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
-	tags_zero_check(to, LEN, "moved, then PROT_MTE");
-	CHECK_EQ(other_bytes(to, 0x66, LEN), 0, "bytes that changed");
+	check_made_tagged(to, LEN, 0x66, "moved, then PROT_MTE");
 	pattern_set(to, LEN, 5);
 	pattern_check(to, LEN, 5, "tagged");
 }
 
+/* A target, and tagged pages that are swapped out. */
+static char *swapped(char **to, uint64_t seed)
+{
+	char *from;
+
+	swap_begin(swap_disk);
+	*to = target(LEN, PROT_RW_MTE);
+	from = tagged_map(LEN, seed);
+	page_out(from, LEN);
+	return from;
+}
+
 static void swapped_out(void)
 {
-	char *to, *from;
+	char *to, *from = swapped(&to, 6);
 
-	memcg_enter();
-	swap_disk();
-	to = target(LEN, PROT_RW_MTE);
-	from = mte_map(LEN);
-	pattern_set(from, LEN, 6);
-	page_out(from, LEN);
 	uffd_move(fd, to, from, LEN);
 	MUST(page_swapped(to), "the page was read in for the move");
 	pattern_check(to, LEN, 6, "moved while on swap");
 }
 
-/* Read back, and still in the swap cache. */
+/* The pages were swapped in and are still in the swap cache. */
 static void swap_cache(void)
 {
-	char *to, *from;
+	char *to, *from = swapped(&to, 7);
 
-	memcg_enter();
-	swap_disk();
-	to = target(LEN, PROT_RW_MTE);
-	from = mte_map(LEN);
-	pattern_set(from, LEN, 7);
-	page_out(from, LEN);
 	touch_write(from, LEN);
 	uffd_move(fd, to, from, LEN);
 	pattern_check(to, LEN, 7, "moved after it was read in");
@@ -161,7 +158,7 @@ static void huge_page(void)
 	uffd_move(fd, to, from, HUGE);
 	must_be_huge(to, HUGE, 1);
 	pattern_check(to, HUGE, 8, "huge page moved as a whole");
-	/* A part of it: the huge page is split. */
+	/* A move of a part splits the huge page. */
 	from = to;
 	to = target(HUGE, PROT_RW_MTE);
 	uffd_move(fd, to + 5 * PAGE, from + 100 * PAGE, 8 * PAGE);

@@ -4,9 +4,9 @@
  * needs: CONFIG_USERFAULTFD CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SWAP CONFIG_MEMCG
  * timeout: 60
  *
- * Write protection by userfaultfd keeps tags and data, of small and huge pages
- * and of pages on swap; a tag store is a write for it, a tag load is not.
- * Exercises change_protection() with MM_CP_UFFD_WP, do_wp_page(), do_huge_pmd_wp_page().
+ * Write protection by userfaultfd keeps tags and data of small pages, huge pages and swapped
+ * pages. A tag store is a write to protected memory, a tag load is not. Exercises
+ * change_protection() with MM_CP_UFFD_WP, do_wp_page(), do_huge_pmd_wp_page().
  */
 
 #include <pthread.h>
@@ -23,7 +23,7 @@ static void *store_tag(void *at)
 	return NULL;
 }
 
-/* The STG at `at` waits for the handler, which lifts the protection of its page. */
+/* Checks that an STG at `at` waits until the handler removes the page's protection. */
 static void stg_waits(int fd, char *at)
 {
 	char *page = (char *)((uintptr_t)at & ~(PAGE - 1));
@@ -49,7 +49,7 @@ static int protect(char *p, size_t len)
 	return fd;
 }
 
-/* Page 5 of the pattern is stored to; its first granule must not have tag 11 before. */
+/* Checks an STG to page 5 of the pattern, to the first granule whose tag is not 11 yet. */
 static void stored_to(int fd, char *p, size_t len, uint64_t seed)
 {
 	size_t at = 5 * GRANULES_PER_PAGE;
@@ -70,9 +70,7 @@ static void small_pages(void)
 {
 	char *p;
 
-	mte_need();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
+	p = tagged_map(LEN, 1);
 	stored_to(protect(p, LEN), p, LEN, 1);
 }
 
@@ -86,25 +84,21 @@ static void huge_page(void)
 	stored_to(protect(p, HUGE), p, HUGE, 2);
 }
 
-/* A child shares the pages: the store copies them, tags and all. */
+static void check_shared(char *p)
+{
+	pattern_check(p, LEN, 3, "child");
+	pattern_set(p, LEN, 4);
+}
+
+/* The pages are shared with a child: a store copies them with their tags. */
 static void shared_by_fork(void)
 {
-	pid_t child;
 	int fd;
 	char *p;
 
-	mte_need();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 3);
+	p = tagged_map(LEN, 3);
 	fd = protect(p, LEN);
-	child = child_fork();
-	MUST(child >= 0, "fork");
-	if (child == 0) {
-		pattern_check(p, LEN, 3, "child");
-		pattern_set(p, LEN, 4);
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(check_shared, p);
 	stored_to(fd, p, LEN, 3);
 }
 
@@ -113,11 +107,8 @@ static void swapped_out(void)
 	char *p;
 	int fd;
 
-	mte_need();
-	memcg_enter();
-	swap_disk();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 5);
+	swap_begin(swap_disk);
+	p = tagged_map(LEN, 5);
 	page_out(p, LEN);
 	fd = protect(p, LEN);
 	pattern_check(p, LEN, 5, "read in");

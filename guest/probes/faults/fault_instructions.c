@@ -145,7 +145,7 @@ static const struct insn {
 	ENTRY(prfm_store, NEVER, 0), ENTRY(prfum, NEVER, 0),	ENTRY(ldg, NEVER, 0),
 	ENTRY(dc_cvac, NEVER, 0),    ENTRY(dc_civac, NEVER, 0),
 };
-#define INSNS (sizeof(insns) / sizeof(insns[0]))
+#define INSNS (ARRAY_SIZE(insns))
 
 static unsigned char *area; /* one page, all tagged GOOD, filled with 0x55 */
 #define AT (area + 256) /* aligned to any ZVA block of up to 256 bytes */
@@ -298,7 +298,7 @@ static void crossing_into_a_mismatch(void)
 
 	begin(TCF_SYNC);
 	stg(AT, BAD);
-	for (i = 0; i < sizeof(crossers) / sizeof(crossers[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(crossers); i++)
 		for (ahead = 1; ahead <= crossers[i].size; ahead++) {
 			bool crosses = ahead < crossers[i].size;
 			uintptr_t bad = (uintptr_t)untagged(AT);

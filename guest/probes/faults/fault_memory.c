@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_TMPFS CONFIG_TRANSPARENT_HUGEPAGE
  * timeout: 60
  *
- * Every kind of memory that has PROT_MTE is checked, for the thread and for the
- * kernel's accesses, mapped so or by mprotect(). PROT_MTE stays when mprotect()
- * leaves it out, and goes when the mapping is replaced. arch/arm64/include/asm/
- * mman.h arch_calc_vm_prot_bits(); arch/arm64/mm/mmap.c vm_get_page_prot().
+ * Accesses to every kind of PROT_MTE memory are checked, those of the thread and those of the
+ * kernel, whether mmap() or mprotect() set PROT_MTE. PROT_MTE stays when mprotect() does not
+ * name it, and is gone when the mapping is replaced. arch/arm64/include/asm/mman.h
+ * arch_calc_vm_prot_bits(); arch/arm64/mm/mmap.c vm_get_page_prot().
  */
 #include "fault.h"
 
@@ -21,7 +21,7 @@ static void begin(void)
 	mte_mode(TCF_SYNC);
 }
 
-/* Tags a granule at p and tries it, with the thread's accesses and the kernel's. */
+/* Tags the granule at p; checks that accesses of the thread and the kernel are checked. */
 static void check_checked(const char *what, unsigned char *p)
 {
 	stg(p, GOOD);
@@ -52,14 +52,6 @@ static void check_unchecked(const char *what, unsigned char *p)
 	CHECK_EQ(SYS(read, pipe_fds[0], with_tag(p, BAD), 8), 8, "%s: read() into it", what);
 }
 
-static int memory_file(void)
-{
-	int fd = memfd_create("fault_memory", 0);
-
-	MUST(fd >= 0 && ftruncate(fd, 4 * PAGE) == 0, "memfd");
-	return fd;
-}
-
 static int tmpfs_file(void)
 {
 	int fd = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
@@ -78,15 +70,15 @@ static void kinds(void)
 		{ "shared", MAP_SHARED | MAP_ANONYMOUS, -1 },
 		{ "populated", MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1 },
 		{ "stack", MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1 },
-		{ "memfd, shared", MAP_SHARED, memory_file() },
-		{ "memfd, private", MAP_PRIVATE, memory_file() },
+		{ "memfd, shared", MAP_SHARED, memory_file(4 * PAGE) },
+		{ "memfd, private", MAP_PRIVATE, memory_file(4 * PAGE) },
 		{ "tmpfs file, shared", MAP_SHARED, tmpfs_file() },
 		{ "tmpfs file, private", MAP_PRIVATE, tmpfs_file() },
 	};
 	unsigned int i;
 
 	begin();
-	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		unsigned char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE | PROT_MTE,
 					ways[i].flags, ways[i].fd, 0);
 
@@ -96,7 +88,7 @@ static void kinds(void)
 		check_checked(ways[i].name, p);
 		check_checked(ways[i].name, p + PAGE + 512);
 		munmap(p, 2 * PAGE);
-		/* The same, by mprotect() before and after the pages are there. */
+		/* The same with mprotect() of populated pages. */
 		p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, ways[i].flags, ways[i].fd, PAGE);
 		MUST(p != MAP_FAILED, "mmap");
 		check_unchecked(ways[i].name, p);
@@ -108,7 +100,7 @@ static void kinds(void)
 	}
 }
 
-/* Huge pages: mapped by one entry, each of its 4 KiB is checked. */
+/* A huge page is mapped by one entry: accesses to each part of it are checked. */
 static void transparent_huge_page(void)
 {
 	size_t huge = 2 << 20;
@@ -138,7 +130,7 @@ static void prot_mte_stays(void)
 	CHECK_EQ(fault.count, 1, "read-only without PROT_MTE: signals after a good load");
 	CHECK_EQ(mprotect(p, PAGE, PROT_READ | PROT_WRITE), 0, "mprotect(PROT_READ | PROT_WRITE)");
 	check_checked("after mprotect() without PROT_MTE", p);
-	/* A new mapping in its place has not got it. */
+	/* A new mapping at the same address does not have PROT_MTE. */
 	MUST(mmap(p, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 		  0) == p,
 	     "mmap(MAP_FIXED)");

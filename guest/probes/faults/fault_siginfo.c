@@ -36,7 +36,7 @@ static void tag_fault_addresses(int flags)
 
 	begin(flags);
 	p = good_pages(1);
-	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(places); i++)
 		for (tag = 0; tag < 16; tag++)
 			for (top = 0; top < 2; top++) {
 				unsigned int byte = tag | (top ? 0xa0 : 0);
@@ -78,9 +78,10 @@ static void other_fault_addresses(int flags)
 	unsigned int i;
 
 	begin(flags);
+	fault_skip_access_faults = true;
 	MUST(munmap(unmapped, PAGE) == 0, "munmap");
 	MUST(mprotect(readonly, PAGE, PROT_READ | PROT_MTE) == 0, "mprotect");
-	for (i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(bytes); i++) {
 		uint64_t top = flags & SA_EXPOSE_TAGBITS ? (uint64_t)bytes[i] << TAG_SHIFT : 0;
 
 		fault_reset();

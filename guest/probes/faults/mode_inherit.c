@@ -25,7 +25,7 @@ static const struct state {
 	{ TCF_ASYMM, 0, SEEN_ASYNC }, /* mte_tcf_preferred is async by default */
 };
 
-enum { STATES = sizeof(states) / sizeof(states[0]) };
+enum { STATES = ARRAY_SIZE(states) };
 
 static void set_state(const struct state *s)
 {

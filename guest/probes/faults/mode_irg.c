@@ -51,7 +51,7 @@ static void masks_and_their_complements(void)
 	unsigned int i, pass;
 
 	mte_need();
-	for (i = 0; i < sizeof(masks) / sizeof(masks[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(masks); i++)
 		for (pass = 0; pass < 2; pass++) {
 			unsigned int mask = pass ? ~masks[i] & 0xffff : masks[i];
 
@@ -118,7 +118,7 @@ static void addg_skips_excluded_tags(void)
 	unsigned int i, tag;
 
 	mte_need();
-	for (i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(masks); i++) {
 		unsigned int include = masks[i];
 
 		must_set(TCF_NONE, include);

@@ -76,7 +76,7 @@ static void unknown_words_are_refused(void)
 
 	start();
 	prefer(1, "sync");
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		CHECK_EQ(try_write_file(file_of(1), bad[i]), -1, "write %s", bad[i]);
 		CHECK_EQ(errno, EINVAL, "errno of write %s", bad[i]);
 		check_file(1, "sync");

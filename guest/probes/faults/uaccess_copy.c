@@ -140,7 +140,7 @@ static void later_pages(void)
 
 	begin(PAGE);
 	file = pattern_file();
-	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(places); i++)
 		for (start = 0; start < 14; start += 13) {
 			size_t n = WALL_PAGES * PAGE - start, good = places[i] - start;
 			unsigned char *from;

@@ -161,7 +161,7 @@ static void put_user_sizes(void)
 					     "/dev/loop0" };
 	unsigned int i;
 
-	for (i = 0; disk < 0 && i < sizeof(names) / sizeof(names[0]); i++)
+	for (i = 0; disk < 0 && i < ARRAY_SIZE(names); i++)
 		disk = open(names[i], O_RDONLY);
 	MUST(disk >= 0, "open a block device");
 	CHECK_POINTER_CALLS(calls);

@@ -24,7 +24,7 @@ enum { MOST_GOOD = 160, SPAN = 1024 };
 static const int beyond[] = {
 	0, 1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 31, 32, 48, 63, 64, 65, 100, 127, 128, 200,
 };
-enum { BEYONDS = sizeof(beyond) / sizeof(beyond[0]) };
+enum { BEYONDS = ARRAY_SIZE(beyond) };
 
 /* --- models: the user accesses of 6.12, in their order ---------------------- */
 

@@ -4,16 +4,16 @@
  * needs: CONFIG_COMPACTION CONFIG_NUMA CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Compaction moves pages in batches to the far end of memory; their tags move
- * along, and what faults into the holes has tag 0. That pages moved is proved by
- * their frame numbers. Exercises compact_zone() with migrate_pages_batch().
+ * Compaction migrates pages in batches to the far end of memory. Their tags move with them, and
+ * pages that faults put into the freed frames have tag 0. Page frame numbers prove that pages
+ * moved. Exercises compact_zone() with migrate_pages_batch().
  */
 #include "procfs.h"
 
 #define PAGES  65536UL /* a quarter of the guest's memory */
 #define LEN    (PAGES * PAGE)
-#define LOW    512UL /* pages that stay at the lower end, tagged */
-#define ANCHOR 128 /* further up, one page of so many frames stays */
+#define LOW    512UL /* pages with the lowest frames: kept, and tagged */
+#define ANCHOR 128 /* above them one page of so many frames is kept */
 
 static uint64_t before[PAGES], after[PAGES], sorted[PAGES];
 
@@ -25,10 +25,10 @@ static int by_frame(const void *a, const void *b)
 }
 
 /*
- * Compaction moves pages from the lower end of the zone up, into pageblocks that
- * are in use in part: a free one would be wasted (suitable_migration_target()).
- * So those of many pages that have the lowest frames stay, and of the others just
- * enough that each pageblock above has a page in use and room beside it.
+ * Compaction migrates pages from the lower end of the zone to its upper end, into
+ * pageblocks that are partly in use; it takes no free pageblock
+ * (suitable_migration_target()). So this keeps those pages that have the lowest frames,
+ * and of the others one in ANCHOR, so that each pageblock above is partly in use.
  */
 static void spread(char *p)
 {
@@ -51,7 +51,7 @@ static void spread(char *p)
 	}
 	for (i = 0; i < PAGES; i++)
 		if ((before[i] & PM_PFN_MASK) >= limit)
-			before[i] = 0; /* not tagged: of no further interest */
+			before[i] = 0; /* not tagged, and not looked at any more */
 }
 
 static void small_pages(void)
@@ -77,7 +77,7 @@ static void small_pages(void)
 		}
 	}
 	MUST(moved > 0, "compaction moved none of %lu pages", LOW);
-	printf("# %zu of %lu pages moved\n", moved, LOW);
+	ktap_note("%zu of %lu pages moved", moved, LOW);
 	munmap(p, LEN);
 }
 

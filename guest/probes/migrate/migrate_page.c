@@ -5,11 +5,10 @@
  * timeout: 60
  * smoke: yes
  *
- * A page that migrates to another frame takes its tags along, for every kind of
- * page and every mapping of it, and goes on taking tags there. An untagged page
- * that lands in a frame with stale tags does not show them when PROT_MTE comes.
- * Each move is proved by the frame number. Exercises folio_mc_copy(),
- * copy_highpage(), mte_copy_page_tags() and remove_migration_pte().
+ * A page that migrates to another frame keeps its tags, for every kind of page and every kind of
+ * mapping, and takes new tags there. An untagged page that migrates to a stale frame does not
+ * show stale tags when it becomes PROT_MTE. Page frame numbers prove each migration. Exercises
+ * folio_mc_copy(), copy_highpage(), mte_copy_page_tags() and remove_migration_pte().
  */
 #include "fault.h"
 #include "stale.h"
@@ -33,12 +32,6 @@ static void move_pages_of(char *p)
 		move_page(p + i * PAGE);
 }
 
-static void wait_for(pid_t child)
-{
-
-	wait_child(child);
-}
-
 static void private_memory(void)
 {
 	char *p;
@@ -54,7 +47,7 @@ static void private_memory(void)
 	pattern_check(p, LEN, 2, "migrated twice");
 }
 
-/* Fresh, never tagged by hand: all tags 0, in a stale frame. */
+/* New pages whose tags were never set: all tags are 0 after migration to stale frames. */
 static void untouched_tags(void)
 {
 	char *p;
@@ -75,101 +68,88 @@ static void untagged_then_mprotect(void)
 
 	start();
 	stale_fill(8 * HUGE, false);
-	p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	MUST(p != MAP_FAILED, "mmap");
+	p = untagged_map(LEN);
 	memset(p, 0x42, LEN);
-	must_be_stale(p, LEN,
-		      "before migration"); /* tags of the old frame must not come along either */
+	/* The stale tags of the old frame must not be copied either. */
+	must_be_stale(p, LEN, "before migration");
 	stale_fill(8 * HUGE, false);
 	move_pages_of(p);
 	must_be_stale(p, LEN, "migrated");
-	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
-	tags_zero_check(p, LEN, "after mprotect(PROT_MTE)");
-	CHECK_EQ(other_bytes(p, 0x42, LEN), 0, "bytes that changed");
+	check_made_tagged(p, LEN, 0x42, "after mprotect(PROT_MTE)");
 }
 
-/* Both sides of a fork map the page; the child then writes a copy of it. */
+static void write_in_child(char *p)
+{
+	pattern_check(p, LEN, 3, "child");
+	pattern_set(p, LEN, 4);
+	pattern_check(p, LEN, 4, "child's copy");
+}
+
+/* Parent and child map the page while it migrates; the child then writes to its copy. */
 static void copy_on_write(void)
 {
-	int ask[2];
-	pid_t child;
-	char *p, c;
-
-	start();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 3);
-	MUST(pipe(ask) == 0, "pipe");
-	child = child_fork();
-	MUST(child >= 0, "fork");
-	if (child == 0) {
-		close(ask[1]);
-		MUST(read(ask[0], &c, 1) == 0, "read");
-		pattern_check(p, LEN, 3, "child");
-		pattern_set(p, LEN, 4);
-		pattern_check(p, LEN, 4, "child's copy");
-		_exit(0);
-	}
-	move_pages_of(p);
-	pattern_check(p, LEN, 3, "parent");
-	close(ask[1]);
-	wait_for(child);
-	pattern_check(p, LEN, 3, "parent, after the child wrote");
-}
-
-/* This process may not access the page; the child, which shares it, has it moved. */
-static void prot_none(void)
-{
-	pid_t child;
+	struct held_child child;
 	char *p;
 
 	start();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 5);
+	p = tagged_map(LEN, 3);
+	child = hold_child(write_in_child, p);
+	move_pages_of(p);
+	pattern_check(p, LEN, 3, "parent");
+	release_child(&child);
+	pattern_check(p, LEN, 3, "parent, after the child wrote");
+}
+
+static void move_in_child(char *p)
+{
+	MUST(mprotect(p, LEN, PROT_READ) == 0, "mprotect(PROT_READ)");
+	move_pages_of(p);
+	pattern_check(p, LEN, 5, "child");
+}
+
+/* The page is PROT_NONE in the parent; the child, which shares it, migrates it. */
+static void prot_none(void)
+{
+	char *p;
+
+	start();
+	p = tagged_map(LEN, 5);
 	MUST(mprotect(p, LEN, PROT_NONE) == 0, "mprotect(PROT_NONE)");
-	child = child_fork();
-	MUST(child >= 0, "fork");
-	if (child == 0) {
-		MUST(mprotect(p, LEN, PROT_READ) == 0, "mprotect(PROT_READ)");
-		move_pages_of(p);
-		pattern_check(p, LEN, 5, "child");
-		_exit(0);
-	}
-	wait_for(child);
+	run_child(move_in_child, p);
 	MUST(mprotect(p, LEN, PROT_RW) == 0, "mprotect(RW)");
 	pattern_check(p, LEN, 5, "migrated while PROT_NONE");
 }
 
-/* Shared memory, mapped tagged by two processes and untagged by one of them. */
+/*
+ * Shared memory, mapped with PROT_MTE by two processes. A file is also mapped without
+ * PROT_MTE, and the pages are migrated through that mapping.
+ */
 static void shared(int fd)
 {
-	int flags = MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0), ask[2];
-	char *p, *plain = NULL, c;
+	char *p = map_file(fd, LEN, PROT_RW_MTE, MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0));
+	struct gate mapped = gate_make(), moved = gate_make();
+	char *plain = NULL;
 	pid_t child;
 
-	p = mmap(NULL, LEN, PROT_RW_MTE, flags, fd, 0);
-	MUST(p != MAP_FAILED, "mmap");
 	pattern_set(p, LEN, 6);
-	MUST(pipe(ask) == 0, "pipe");
 	if (fd >= 0) {
-		plain = mmap(NULL, LEN, PROT_RW, MAP_SHARED, fd, 0);
-		MUST(plain != MAP_FAILED, "mmap");
+		plain = map_file(fd, LEN, PROT_RW, MAP_SHARED);
 		touch_read(plain, LEN);
 	}
 	child = child_fork();
-	MUST(child >= 0, "fork");
 	if (child == 0) {
-		close(ask[1]);
 		pattern_check(p, LEN, 6, "child before");
-		MUST(read(ask[0], &c, 1) == 0, "read");
+		gate_open(&mapped);
+		gate_wait(&moved);
 		pattern_check(p, LEN, 6, "child after");
 		pattern_set(p, LEN, 7);
 		_exit(0);
 	}
-	/* Moved through the mapping that knows of no tags, if there is one. */
+	gate_wait(&mapped);
 	move_pages_of(plain ? plain : p);
 	pattern_check(p, LEN, 6, "migrated");
-	close(ask[1]);
-	wait_for(child);
+	gate_open(&moved);
+	wait_child(child);
 	pattern_check(p, LEN, 7, "tags that the child set in the new frame");
 }
 
@@ -181,11 +161,8 @@ static void shared_anonymous(void)
 
 static void memfd(void)
 {
-	int fd = memfd_create("migrate", 0);
-
 	start();
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
-	shared(fd);
+	shared(memory_file(LEN));
 }
 
 static void mlocked(void)
@@ -201,7 +178,7 @@ static void mlocked(void)
 	pattern_check(p, LEN, 8, "migrated");
 }
 
-/* A page read back from a disk is still in the swap cache: it moves with its entry. */
+/* A page that was swapped in from a disk is in the swap cache, and migrates with its entry. */
 static void swap_cache(void)
 {
 	size_t i;

@@ -4,10 +4,10 @@
  * needs: CONFIG_MIGRATION CONFIG_MEMORY_FAILURE CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A thread tags pages while they migrate: no tag store is lost between the copy
- * and the new mapping (the page must be unmapped, and TLBs flushed, before its
- * tags are copied). The thread keeps a model of the tags; it is compared at the end
- * and, page by page, after each move.
+ * A thread sets tags of pages while they migrate: no tag store between the copy and the new
+ * mapping is lost. The page must be unmapped, and TLBs flushed, before its tags are copied.
+ * The thread keeps a model of the tags, and compares each granule with it before and after
+ * each store; the main thread compares all of them at the end.
  */
 
 #include <pthread.h>
@@ -24,7 +24,7 @@ static unsigned char model[LEN / GRANULE];
 static volatile bool stop;
 static size_t lost, stores;
 
-/* Each round checks a granule against the model, and gives it the next tag. */
+/* Checks granule after granule against the model, and gives it another tag. */
 static void *store_tags(void *unused)
 {
 	size_t g = 0;
@@ -38,7 +38,7 @@ static void *store_tags(void *unused)
 		stg(at, model[g]);
 		lost += ldg(at) != model[g];
 		stores++;
-		g = (g + 61) % (LEN / GRANULE); /* hops from page to page */
+		g = (g + 61) % (LEN / GRANULE); /* the next granule is on another page */
 	}
 	return unused;
 }
@@ -72,12 +72,8 @@ static void private_memory(void)
 
 static void memfd(void)
 {
-	int fd = memfd_create("race", 0);
-
 	mte_need();
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
-	memory = mmap(NULL, LEN, PROT_RW_MTE, MAP_SHARED, fd, 0);
-	MUST(memory != MAP_FAILED, "mmap");
+	memory = map_file(memory_file(LEN), LEN, PROT_RW_MTE, MAP_SHARED);
 	race();
 }
 

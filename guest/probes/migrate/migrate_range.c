@@ -4,22 +4,21 @@
  * needs: CONFIG_MIGRATION CONFIG_TRANSPARENT_HUGEPAGE CONFIG_HUGETLBFS CONFIG_CONTIG_ALLOC CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Huge pages and folios of 16 pages migrate as a whole, with the tags of each
- * of their pages, and stay what they are. What moves them is the allocation of
- * hugetlb pages of 32 MiB: alloc_contig_range() empties each range of that size
- * it can. Exercises remove_migration_pmd(), set_pmd_at(), folio_mc_copy() and
- * remove_migration_pte() for several pages of one folio.
+ * Huge pages and folios of 16 pages migrate as a whole, with the tags of each of their pages,
+ * and are not split. The allocation of 32 MiB hugetlb pages migrates them:
+ * alloc_contig_range() empties a range of that size. Exercises remove_migration_pmd(),
+ * set_pmd_at(), folio_mc_copy() and remove_migration_pte() for several pages of one folio.
  */
 #include "stale.h"
 
-#define COUNT 32 /* of 2 MiB: some 32 MiB range is all ours */
+#define COUNT 32 /* pieces of 2 MiB: enough to fill some 32 MiB range */
 #define LEN   (COUNT * HUGE)
 #define POOL  "/sys/kernel/mm/hugepages/hugepages-32768kB/nr_hugepages"
 
 static uint64_t frames[COUNT];
 static size_t stale[COUNT];
 
-/* Two tags and data in each page: at the start, and at an offset that varies. */
+/* Each page has two tags, at its start and at an offset that varies, and data there. */
 static uint64_t *second(char *page, size_t i)
 {
 	return (uint64_t *)(page + (1 + i % 255) * GRANULE);
@@ -51,9 +50,9 @@ static void check(char *p)
 }
 
 /*
- * Takes range after range until one of the 2 MiB pieces of p has moved, one
- * that lay in a frame with stale tags if `from_stale`; its index. Ranges that
- * are free are taken without a move.
+ * Allocates range after range until one of the 2 MiB pieces of p has migrated, with
+ * `from_stale` one of which at least half was in stale frames; returns its index. No page
+ * has to migrate from a range that is free.
  */
 static size_t move_some(char *p, bool from_stale)
 {
@@ -70,13 +69,14 @@ static size_t move_some(char *p, bool from_stale)
 		if (read_long(POOL) != (long)ranges)
 			break;
 		for (i = 0; i < COUNT; i++)
-			if (pfn_of(p + i * HUGE) != frames[i] && (stale[i] || !from_stale))
+			if (pfn_of(p + i * HUGE) != frames[i] &&
+			    (stale[i] >= HUGE_PAGES / 2 || !from_stale))
 				found = i;
 	}
 	write_file(POOL, "0");
 	MUST(found < COUNT,
-	     "nothing moved in %zu ranges: too little free memory, or "
-	     "frames that cannot be moved in all of them",
+	     "nothing migrated in %zu ranges: too little free memory, or pages "
+	     "that cannot be migrated in each of them",
 	     ranges);
 	return found;
 }
@@ -98,7 +98,7 @@ static void huge(void)
 	pattern_check(p + at * HUGE, HUGE, 4, "split after the move");
 }
 
-/* Without PROT_MTE stale tags are nobody's, and do not come along. */
+/* Untagged huge pages migrate without the stale tags of their frames. */
 static void huge_untagged(void)
 {
 	size_t at;
@@ -106,7 +106,7 @@ static void huge_untagged(void)
 
 	mte_need();
 	pin_cpu(0);
-	stale_fill(8 * HUGE, true);
+	stale_fill(LEN, true);
 	p = thp_alloc(COUNT, PROT_RW);
 	must_be_stale(p, LEN, "huge pages before migration");
 	at = move_some(p, true);
@@ -137,12 +137,11 @@ static void folios_of_16_pages(void)
 
 static void shared_memory(void)
 {
-	int fd = memfd_create("range", 0);
+	int fd = memory_file(LEN);
 	char *p, *plain;
 
 	mte_need();
 	thp_sizes("never", "always");
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
 	p = aligned_map(LEN, PROT_RW_MTE, MAP_SHARED, fd);
 	plain = aligned_map(LEN, PROT_RW, MAP_SHARED, fd);
 	mark(p);

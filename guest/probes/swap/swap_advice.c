@@ -4,10 +4,9 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Tags and data of swapped memory after everything that touches a swap entry
- * or brings a page in by another way than its own fault: read-ahead, advice,
- * mlock, mprotect, mremap, I/O by the kernel; and untagged pages that become
- * PROT_MTE while they are out.
+ * Tags and data of swapped memory are kept by all that changes a swap entry, or brings a page in
+ * by another way than its own fault: read-ahead, advice, mlock, mprotect, mremap, I/O by the
+ * kernel. Untagged pages that become PROT_MTE while they are swapped out have tag 0.
  */
 
 #include <sys/syscall.h>
@@ -18,27 +17,18 @@
 
 #define LEN (32 * PAGE)
 
-static void begin(void (*device)(void))
-{
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	device();
-}
-
 static char *swapped(void (*device)(void))
 {
 	char *p;
 
-	begin(device);
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
+	swap_begin(device);
+	p = tagged_map(LEN, 1);
 	page_out(p, LEN);
 	stale_fill(HUGE, false);
 	return p;
 }
 
-/* Waits for reads that were only started; mincore() counts pages that are up to date. */
+/* Waits until asynchronous reads are done: mincore() counts pages that are up to date. */
 static void must_come_in(void *p, size_t len, size_t pages, const char *how)
 {
 	int i;
@@ -49,7 +39,7 @@ static void must_come_in(void *p, size_t len, size_t pages, const char *how)
 	     pages_in_memory(p, len));
 }
 
-/* A fault reads its neighbours ahead: they wait in the swap cache without their tags. */
+/* A fault reads neighbours ahead, which stay in the swap cache without their tags. */
 static void read_ahead(void (*device)(void))
 {
 	char *p = swapped(device);
@@ -59,12 +49,12 @@ static void read_ahead(void (*device)(void))
 		touch_read(p + i, PAGE);
 	must_come_in(p, LEN, LEN / PAGE / 8 + 1, "read-ahead");
 	MUST(pagemap_count(p, LEN, PM_PRESENT) == LEN / PAGE / 8,
-	     "more than the touched are mapped");
+	     "more pages are mapped than were touched");
 	pattern_check(p, LEN, 1, "read ahead, then faulted");
 	page_out(p, LEN);
 	for (i = 0; i < LEN; i += 8 * PAGE)
 		touch_read(p + i, PAGE);
-	page_out(p, LEN); /* drops pages that nobody faulted */
+	page_out(p, LEN); /* drops pages that were read ahead but not mapped */
 	pattern_check(p, LEN, 1, "read ahead, dropped, faulted");
 }
 
@@ -96,7 +86,7 @@ static void populated(void)
 	pattern_check(p, LEN, 1, "mlock");
 	MUST(munlock(p, LEN) == 0, "munlock");
 	page_out(p, LEN);
-	pattern_check(p, LEN, 1, "munlock and out again");
+	pattern_check(p, LEN, 1, "munlock and swapped out again");
 }
 
 static void cold(void)
@@ -134,7 +124,7 @@ static void protected_while_out(void)
 	char *p = swapped(swap_disk);
 	size_t i;
 
-	for (i = 0; i < sizeof(prots) / sizeof(prots[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(prots); i++) {
 		MUST(mprotect(p, LEN, prots[i]) == 0, "mprotect(%#x)", prots[i]);
 		if (prots[i] & PROT_READ)
 			pattern_check(p, LEN / 2, 1, "in under another protection");
@@ -166,7 +156,7 @@ static void given_up_while_out(void)
 	pattern_check_from(p + LEN / 2, LEN / 2, 1, LEN / 2 / GRANULE, "the rest");
 }
 
-/* The kernel's own access is the first one. */
+/* The first access to a swapped page is one by the kernel. */
 static void read_and_written_by_kernel(void)
 {
 	char *p = swapped(swap_disk), byte;
@@ -175,7 +165,7 @@ static void read_and_written_by_kernel(void)
 
 	MUST(pipe(ends) == 0, "pipe");
 	for (i = 0; i < LEN; i += 2 * PAGE) {
-		/* Untagged pointers, checks off: the first byte out, and in again. */
+		/* Writes the first byte to the pipe, and reads it back, with tag checks off. */
 		MUST(write(ends[1], p + i, 1) == 1 && read(ends[0], p + i, 1) == 1, "pipe");
 		MUST(pread(fd, &byte, 1, (uintptr_t)(p + i + PAGE)) == 1, "pread /proc/self/mem");
 		MUST(pwrite(fd, &byte, 1, (uintptr_t)(p + i + PAGE)) == 1, "pwrite /proc/self/mem");
@@ -183,15 +173,13 @@ static void read_and_written_by_kernel(void)
 	pattern_check(p, LEN, 1, "faulted in by the kernel");
 }
 
-/* Never tagged; PROT_MTE comes before the page does, or after. */
+/* Untagged pages become PROT_MTE before or after they are swapped in. */
 static void becomes_tagged(void (*device)(void))
 {
-	size_t i, bad = 0;
 	char *p;
 
-	begin(device);
-	p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	MUST(p != MAP_FAILED, "mmap");
+	swap_begin(device);
+	p = untagged_map(LEN);
 	memset(p, 0x5a, LEN);
 	page_out(p, LEN);
 	stale_fill(HUGE, false);
@@ -199,11 +187,7 @@ static void becomes_tagged(void (*device)(void))
 	touch_read(p, LEN / 4);
 	touch_write(p + LEN / 4, LEN * 3 / 4);
 	must_be_stale(p, LEN, "swap-in");
-	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
-	tags_zero_check(p, LEN, "swapped untagged");
-	for (i = 0; i < LEN; i++)
-		bad += p[i] != 0x5a;
-	CHECK_EQ(bad, 0, "bytes that changed");
+	check_made_tagged(p, LEN, 0x5a, "swapped untagged");
 }
 
 static void becomes_tagged_disk(void)

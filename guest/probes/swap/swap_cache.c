@@ -4,11 +4,11 @@
  * needs: CONFIG_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A page that was read in keeps its swap entry, and so its saved tags, as long
- * as it stays in the swap cache. Dropped clean, it comes back with them once
- * more; retagged, with the new ones, and the old must never return:
- * mte_save_tags() replaces what is stored, mte_restore_tags() leaves a page
- * alone that has its tags (arch/arm64/mm/mteswap.c).
+ * A page that was swapped in keeps its swap entry, and with it its saved tags, as long as it is in
+ * the swap cache. If it is dropped clean, the saved tags are restored once more. If its tags
+ * were changed, the new tags are saved, and the old ones must never come back:
+ * mte_save_tags() replaces the saved tags, and mte_restore_tags() does not touch a page that
+ * already has tags (arch/arm64/mm/mteswap.c).
  */
 
 #include <sys/uio.h>
@@ -18,18 +18,14 @@
 
 #define LEN (16 * PAGE)
 
-/* Swapped to disk and read in again: clean, in the swap cache, mapped. */
+/* Tagged pages that were swapped out and in: clean, in the swap cache, and mapped. */
 static char *clean_in_cache(void)
 {
 	char *p;
 	size_t i;
 
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	swap_disk();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
+	swap_begin(swap_disk);
+	p = tagged_map(LEN, 1);
 	page_out(p, LEN);
 	touch_read(p, LEN);
 	for (i = 0; i < LEN; i += PAGE)
@@ -39,7 +35,7 @@ static char *clean_in_cache(void)
 	return p;
 }
 
-/* New tags by STG alone, on the data of pattern 1. */
+/* Sets new tags, and leaves the data of pattern 1. */
 static void retag(char *p, uint64_t seed)
 {
 	size_t g;
@@ -58,7 +54,7 @@ static void retag_check(char *p, uint64_t seed, const char *when)
 
 		bad_tags += got != pattern_tag(seed, g);
 		old_tags += got != pattern_tag(seed, g) && got == pattern_tag(1, g);
-		bad_data += word[0] != pattern_hash(1 ^ 1, g);
+		bad_data += word[0] != pattern_data(1, g);
 	}
 	CHECK(!bad_tags && !bad_data,
 	      "%s: expected 0 wrong granules, saw %zu wrong tags "
@@ -94,7 +90,7 @@ static void retagged(void)
 	}
 }
 
-/* Only one granule, to another tag or to 0: the smallest change must be saved. */
+/* One granule of each page gets tag 0: the smallest change must be saved. */
 static void one_granule_retagged(void)
 {
 	char *p = clean_in_cache();
@@ -109,13 +105,13 @@ static void one_granule_retagged(void)
 		CHECK_EQ(ldg(p + g * GRANULE), 0, "the granule retagged in page %zu", i / PAGE);
 		stg(p + g * GRANULE, pattern_tag(1, g));
 	}
-	pattern_check(p, LEN, 1, "but for one granule a page");
+	pattern_check(p, LEN, 1, "after that tag was restored");
 }
 
 /*
- * Retagged, unmapped by reclaim, but not written: a pipe holds the pages
- * (pageout() gives up on a folio with an extra reference). The fault finds the
- * page in the swap cache, and older tags saved under its entry.
+ * The pages are retagged and unmapped by reclaim, but not written, because a pipe holds a
+ * reference to them (pageout() skips such a folio). The fault finds the page in the swap
+ * cache, and older tags saved for its entry.
  */
 static void retagged_not_written(void)
 {
@@ -132,21 +128,19 @@ static void retagged_not_written(void)
 	retag_check(p, 2, "retagged, unmapped, faulted in");
 }
 
-/* The fault comes while the page may still be on its way out. */
+/* Faults on pages that may still be under writeback. */
 static void fault_during_write(void)
 {
 	size_t unmapped = 0;
 	char *p;
 	uint64_t seed;
 
-	mte_need();
-	memcg_enter();
-	swap_disk();
+	swap_begin(swap_disk);
 	p = mte_map(LEN);
 	for (seed = 1; seed < 20; seed++) {
 		pattern_set(p, LEN, seed);
 		MUST(madvise(p, LEN, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
-		/* Not all: a page that is still being written is passed over. */
+		/* Reclaim skips pages that are still under writeback. */
 		unmapped += pagemap_count(p, LEN, PM_SWAP);
 		if (seed % 2)
 			touch_write(p, LEN);
@@ -157,7 +151,7 @@ static void fault_during_write(void)
 	pattern_check(p, LEN, seed - 1, "out and in again");
 }
 
-/* Written in the swap cache, dropped from it, tagged anew: nothing of the old entry is left. */
+/* After swapoff the pages are retagged and swapped out again, to new entries. */
 static void entry_dropped(void)
 {
 	char *p = clean_in_cache();

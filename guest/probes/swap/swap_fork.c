@@ -4,44 +4,35 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A swapped page that parent and child share: each gets its tags, in whatever
- * order they fault, write, unmap or exit. The saved tags must outlive the
- * first of the two (swap_free() with a count above 1, mm/swapfile.c) and be
- * restored to a page that the second finds in the swap cache.
+ * Parent and child that share a swapped page each get its tags, in whichever order they fault,
+ * write, unmap or exit. The saved tags must outlive the first of the two (swap_free() with a
+ * count above 1, mm/swapfile.c), and must be restored to a page that the second finds in the
+ * swap cache.
  */
 #include "stale.h"
 #include "swap.h"
 
 #define LEN (24 * PAGE)
 
-static void begin(void (*device)(void))
+static void (*body)(char *p, const char *who);
+
+static void body_of_child(char *p)
 {
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	device();
+	body(p, "child");
 }
 
-/* Forks; both run `body`, the child first to its end or, if `later`, second. */
-static void both(void (*body)(char *p, const char *who), char *p, bool later)
+/* Forks; `run` is called in both processes, in the child after the parent if `later`. */
+static void both(void (*run)(char *p, const char *who), char *p, bool later)
 {
-	char byte = 0;
-	int go[2];
-	pid_t child;
+	struct held_child child;
 
-	MUST(pipe(go) == 0, "pipe");
-	child = child_fork();
-	if (child == 0) {
-		MUST(read(go[0], &byte, 1) == 1, "read");
-		body(p, "child");
-		_exit(0);
-	}
+	body = run;
+	child = hold_child(body_of_child, p);
 	if (later)
-		body(p, "parent, first");
-	MUST(write(go[1], &byte, 1) == 1, "write");
-	wait_child(child);
+		run(p, "parent, first");
+	release_child(&child);
 	if (!later)
-		body(p, "parent, second");
+		run(p, "parent, second");
 }
 
 static void reads(char *p, const char *who)
@@ -58,23 +49,21 @@ static void writes(char *p, const char *who)
 	pattern_check(p, LEN, 5, who);
 }
 
-static void unmaps(char *p, const char *who)
+static void unmaps(char *p)
 {
-	(void)who;
 	MUST(munmap(p, LEN / 2) == 0, "munmap");
 	MUST(madvise(p + LEN / 2, LEN / 2, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 }
 
 static char *swapped(void)
 {
-	char *p = mte_map(LEN);
+	char *p = tagged_map(LEN, 1);
 
-	pattern_set(p, LEN, 1);
 	page_out(p, LEN);
 	return p;
 }
 
-/* fork while out: copy_nonpresent_pte() duplicates the entries. */
+/* fork() of swapped pages: copy_nonpresent_pte() duplicates the entries. */
 static void fork_while_out(void)
 {
 	both(reads, swapped(), false);
@@ -85,103 +74,89 @@ static void fork_while_out(void)
 
 static void fork_while_out_disk(void)
 {
-	begin(swap_disk);
+	swap_begin(swap_disk);
 	fork_while_out();
 }
 
 static void fork_while_out_zram(void)
 {
-	begin(swap_zram);
+	swap_begin(swap_zram);
 	fork_while_out();
 }
 
-/* The child gives its share up; the parent's entry still has its tags. */
+/* The child unmaps the pages; the parent's entries still have their saved tags. */
 static void one_unmaps(void)
 {
 	char *p;
-	pid_t child;
 
-	begin(swap_disk);
+	swap_begin(swap_disk);
 	p = swapped();
-	child = child_fork();
-	if (child == 0) {
-		unmaps(p, "child");
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(unmaps, p);
 	pattern_check(p, LEN, 1, "parent, after the child unmapped its share");
 }
 
-/* Half is faulted in by the child, which exits; then both halves by the parent. */
+static void fault_half(char *p)
+{
+	pattern_check(p, LEN / 2, 1, "child, first half");
+	touch_write(p, LEN / 4);
+	stg(p, 0);
+}
+
+/* The child swaps in one half and exits; then the parent swaps in both halves. */
 static void one_faults_half(void)
 {
 	char *p;
-	pid_t child;
 
-	begin(swap_disk);
+	swap_begin(swap_disk);
 	p = swapped();
-	child = child_fork();
-	if (child == 0) {
-		pattern_check(p, LEN / 2, 1, "child, first half");
-		touch_write(p, LEN / 4);
-		stg(p, 0);
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(fault_half, p);
 	stale_fill(HUGE, false);
 	pattern_check(p, LEN, 1, "parent, after the child's fault");
 }
 
-/* Out while both have it mapped: reclaim, for MADV_PAGEOUT leaves shared pages alone. */
+static void check_and_swap_copy(char *p)
+{
+	MUST(pagemap_count(p, LEN, PM_SWAP) == LEN / PAGE, "child: not swapped out");
+	pattern_check(p, LEN, 1, "child");
+	touch_write(p, LEN);
+	pattern_check(p, LEN, 1, "child, copied from the swap cache");
+	pattern_set(p, LEN, 2);
+	page_out(p, LEN);
+	pattern_check(p, LEN, 2, "child, its own page swapped");
+}
+
+/* Swapped out while both map it: by reclaim, as MADV_PAGEOUT skips shared pages. */
 static void out_while_shared(void)
 {
-	char *p, byte = 0;
-	int go[2];
-	pid_t child;
+	struct held_child child;
+	char *p;
 
-	begin(swap_disk);
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
-	MUST(pipe(go) == 0, "pipe");
-	child = child_fork();
-	if (child == 0) {
-		MUST(read(go[0], &byte, 1) == 1, "read");
-		MUST(pagemap_count(p, LEN, PM_SWAP) == LEN / PAGE, "child: not swapped out");
-		pattern_check(p, LEN, 1, "child");
-		touch_write(p, LEN);
-		pattern_check(p, LEN, 1, "child, copied from the swap cache");
-		pattern_set(p, LEN, 2);
-		page_out(p, LEN);
-		pattern_check(p, LEN, 2, "child, its own page swapped");
-		_exit(0);
-	}
+	swap_begin(swap_disk);
+	p = tagged_map(LEN, 1);
+	child = hold_child(check_and_swap_copy, p);
 	page_out(p, LEN);
-	MUST(write(go[1], &byte, 1) == 1, "write");
-	wait_child(child);
+	release_child(&child);
 	stale_fill(HUGE, false);
 	pattern_check(p, LEN, 1, "parent");
 }
 
+static void check_and_copy(char *p)
+{
+	pattern_check(p, LEN, 1, "child, after swapoff");
+	touch_write(p, LEN);
+	pattern_check(p, LEN, 1, "child, after swapoff, copied");
+}
+
 static void swapoff_while_shared(void)
 {
-	char *p, byte = 0;
-	int go[2];
-	pid_t child;
+	struct held_child child;
+	char *p;
 
-	begin(swap_disk);
+	swap_begin(swap_disk);
 	p = swapped();
-	MUST(pipe(go) == 0, "pipe");
-	child = child_fork();
-	if (child == 0) {
-		MUST(read(go[0], &byte, 1) == 1, "read");
-		pattern_check(p, LEN, 1, "child, after swapoff");
-		touch_write(p, LEN);
-		pattern_check(p, LEN, 1, "child, after swapoff, copied");
-		_exit(0);
-	}
+	child = hold_child(check_and_copy, p);
 	swap_none();
-	MUST(write(go[1], &byte, 1) == 1, "write");
-	wait_child(child);
+	release_child(&child);
 	pattern_check(p, LEN, 1, "parent, after swapoff");
 }
 

@@ -4,10 +4,10 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_THP_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A large folio swapped out as one: arch_prepare_to_swap() saves the tags of
- * each of its pages under that page's own entry. They come back one by one
- * (disk), or many in one folio (zram: alloc_swap_folio(), mm/memory.c), for
- * which arch_swap_restore() walks the pages and the entries together.
+ * A large folio that is swapped out as one: arch_prepare_to_swap() saves the tags of each of its
+ * pages under the entry of that page. The pages are swapped in one by one (from disk), or
+ * many as one folio (from zram: alloc_swap_folio(), mm/memory.c), for which
+ * arch_swap_restore() walks pages and entries together.
  */
 #include "fault.h"
 #include "stale.h"
@@ -20,15 +20,7 @@ static void folios(const char *mode)
 	write_file(THP_SYSFS "hugepages-64kB/enabled", mode);
 }
 
-static void begin(void (*device)(void))
-{
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	device();
-}
-
-/* `count` tagged folios of 64 kB, swapped out whole. */
+/* `count` tagged folios of 64 kB, swapped out as a whole. */
 static char *large_out(size_t count)
 {
 	char *p;
@@ -44,17 +36,17 @@ static char *large_out(size_t count)
 	for (i = 0; i < len; i += PAGE)
 		MUST(swap_offset_of(p + i) ==
 			     swap_offset_of(p + i / KB64 * KB64) + (i & (KB64 - 1)) / PAGE,
-		     "page %zu is not in step with its folio", i / PAGE);
+		     "swap offset of page %zu does not follow from its folio's", i / PAGE);
 	return p;
 }
 
-/* Page by page, the last of each folio first; the others stay out meanwhile. */
+/* Swap-in page by page, the last page of each folio first. */
 static void in_singly(void (*device)(void))
 {
 	size_t i, len = 4 * KB64, at;
 	char *p;
 
-	begin(device);
+	swap_begin(device);
 	p = large_out(4);
 	stale_fill(HUGE, false);
 	for (i = 0; i < len; i += PAGE) {
@@ -75,13 +67,13 @@ static void singly_zram(void)
 	in_singly(swap_zram);
 }
 
-/* zram, and the size enabled: one fault brings the whole folio in. */
+/* From zram, with the folio size enabled, one fault swaps in the whole folio. */
 static void in_as_one(size_t touch, bool write)
 {
 	char *p;
 	size_t i, len = 4 * KB64;
 
-	begin(swap_zram);
+	swap_begin(swap_zram);
 	p = large_out(4);
 	stale_fill(HUGE, false);
 	folios("always");
@@ -97,7 +89,7 @@ static void in_as_one(size_t touch, bool write)
 	pattern_check(p, len, 1, "swapped in as one folio");
 	pattern_set(p, len, 2);
 	page_out(p, len);
-	pattern_check(p, len, 2, "and once more");
+	pattern_check(p, len, 2, "swapped in once more");
 }
 
 static void as_one_first_page(void)
@@ -115,19 +107,19 @@ static void as_one_inner_page(void)
 	in_as_one(6, true);
 }
 
-/* Pages that went out one by one come in together. */
+/* Pages of a folio that are swapped out one by one. */
 static void small_in_as_one(void)
 {
 	char *p, *at;
 	size_t i;
 
-	begin(swap_zram);
+	swap_begin(swap_zram);
 	p = large_out(1);
 	folios("always");
 	touch_write(p + 3 * PAGE, PAGE);
 	folios("never");
-	MUST(in_large_folio(p), "did not come in as one");
-	/* Part of the folio unmapped: what is left goes out and in alone. */
+	MUST(in_large_folio(p), "not swapped in as one folio");
+	/* Part of the folio is unmapped; the rest is swapped out and in. */
 	at = p + 5 * PAGE;
 	MUST(munmap(at, 2 * PAGE) == 0, "munmap");
 	page_out(p, 5 * PAGE);
@@ -140,13 +132,13 @@ static void small_in_as_one(void)
 	folios("never");
 }
 
-/* Only some pages of the folio are tagged, for only some are PROT_MTE. */
+/* Only some pages of the folio are PROT_MTE, and so tagged. */
 static void half_tagged(void)
 {
 	int tries;
 	char *p;
 
-	begin(swap_zram);
+	swap_begin(swap_zram);
 	stale_fill(HUGE, false);
 	folios("always");
 	p = aligned_map(KB64, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
@@ -155,7 +147,7 @@ static void half_tagged(void)
 	MUST(in_large_folio(p), "not a large folio");
 	MUST(mprotect(p + 8 * PAGE, 4 * PAGE, PROT_RW_MTE) == 0, "mprotect");
 	pattern_set(p + 8 * PAGE, 4 * PAGE, 1);
-	/* Not MADV_PAGEOUT: it goes VMA by VMA, and would split the folio first. */
+	/* Not MADV_PAGEOUT, which works VMA by VMA and would split the folio. */
 	for (tries = 0; tries < 50 && pages_in_memory(p, KB64); tries++)
 		memcg_reclaim(1UL << 20);
 	MUST(pagemap_count(p, KB64, PM_SWAP) == 16 &&
@@ -171,19 +163,19 @@ static void swapoff_large(void)
 {
 	char *p;
 
-	begin(swap_ssd);
+	swap_begin(swap_ssd);
 	p = large_out(4);
 	stale_fill(HUGE, false);
 	swap_none();
 	pattern_check(p, 4 * KB64, 1, "swapoff of large folios");
 }
 
-/* Faulted in while the whole folio is still in the swap cache. */
+/* Faults while the whole folio is still in the swap cache. */
 static void from_swap_cache(void)
 {
 	char *p;
 
-	begin(swap_ssd);
+	swap_begin(swap_ssd);
 	folios("always");
 	p = aligned_map(2 * KB64, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	pattern_set(p, 2 * KB64, 1);
@@ -194,7 +186,7 @@ static void from_swap_cache(void)
 	MUST(madvise(p + PAGE, PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 	touch_write(p + KB64 + 9 * PAGE, PAGE);
 	pattern_check(p, PAGE, 1, "page 0 from the swap cache");
-	tags_zero_check(p + PAGE, PAGE, "a page given up while out");
+	tags_zero_check(p + PAGE, PAGE, "a page dropped while swapped out");
 	pattern_check_from(p + 2 * PAGE, 2 * KB64 - 2 * PAGE, 1, 2 * GRANULES_PER_PAGE,
 			   "the rest from the swap cache");
 }
@@ -204,12 +196,12 @@ static void huge_page(void)
 	long before = vmstat("thp_swpout");
 	char *p;
 
-	begin(swap_ssd);
+	swap_begin(swap_ssd);
 	p = thp_alloc(1, PROT_RW_MTE);
 	pattern_set(p, HUGE, 1);
 	page_out(p, HUGE);
 	MUST(vmstat("thp_swpout") == before + 1, "the huge page was split");
-	pattern_check(p, HUGE, 1, "a huge page, in page by page");
+	pattern_check(p, HUGE, 1, "huge page, swapped in page by page");
 }
 
 /* A huge page of shared memory, mapped page by page. */
@@ -218,7 +210,7 @@ static void shmem_folio(void)
 	char *p;
 	int fd = memfd_create("probe", MFD_CLOEXEC);
 
-	begin(swap_ssd);
+	swap_begin(swap_ssd);
 	write_file(THP_SYSFS "hugepages-64kB/shmem_enabled", "always");
 	MUST(fd >= 0 && ftruncate(fd, 4 * KB64) == 0, "memfd_create");
 	p = aligned_map(4 * KB64, PROT_RW_MTE, MAP_SHARED, fd);

@@ -4,28 +4,19 @@
  * needs: CONFIG_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 120
  *
- * Saved tags are freed: 128 bytes a page (MTE_PAGE_TAG_STORAGE), in unreclaimable
- * slab. After thousands of pages went out and their entries were freed, by each
- * way, SUnreclaim is where it was; a leak of one page's tags in three would show.
- * Replaced tags are freed as well (xa_store() in mte_save_tags()). The data is
- * zero, so that nothing is written (zero map) and a round costs little.
+ * Saved tags are freed: 128 bytes per page (MTE_PAGE_TAG_STORAGE), in unreclaimable slab. After
+ * thousands of pages were swapped out and their entries freed, by each way to free them,
+ * SUnreclaim has not grown; a leak of the tags of one page in three would be seen. Replaced
+ * tags are freed as well (xa_store() in mte_save_tags()). The data is zero, so that nothing is
+ * written to the device (zero map) and a round is cheap.
  */
-#include "pin.h"
 #include "swap.h"
 
 #define PAGES  512
 #define LEN    (PAGES * PAGE)
 #define ROUNDS 6
-/* 3072 pages, 384 kB of tags; 128 kB is a third. */
+/* A third of the tags of all rounds: 3072 pages have 384 kB. */
 #define ALLOWED_KB 128
-
-static void begin(void)
-{
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	swap_disk();
-}
 
 static char *map(int flags)
 {
@@ -44,7 +35,7 @@ static void tag(char *p, unsigned int value)
 		stg(p + i, value);
 }
 
-/* The rounds, after two that fill the caches; then the slab is as it was. */
+/* Checks that the slab does not grow over ROUNDS rounds, after two that fill its caches. */
 static void measure(void (*round)(char *p, unsigned int number), char *p, const char *what)
 {
 	long before = 0, grown;
@@ -94,13 +85,13 @@ static void round_swap_in(char *p, unsigned int number)
 	CHECK_EQ(ldg(p), 1 + number % 15, "the tag of this round");
 }
 
-/* Read in, retagged in the swap cache, out again under the same entry: replaced. */
+/* Pages that are swapped out again to the same entries: their saved tags are replaced. */
 static void round_replaced(char *p, unsigned int number)
 {
 	out(p, number);
 	touch_read(p, LEN);
 	MUST(page_flag(p, KPF_SWAPCACHE) && page_flag(p + LEN - PAGE, KPF_SWAPCACHE),
-	     "the pages gave up their swap entries");
+	     "the pages lost their swap entries");
 }
 
 static void round_swapoff(char *p, unsigned int number)
@@ -120,59 +111,57 @@ static void round_shared(char *p, unsigned int number)
 	MUST(munmap(p, LEN) == 0, "munmap");
 }
 
+static void read_all(char *p)
+{
+	touch_read(p, LEN);
+}
+
 static void round_forked(char *p, unsigned int number)
 {
-	pid_t child;
-
 	out(p, number);
-	child = child_fork();
-	if (child == 0) {
-		touch_read(p, LEN);
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(read_all, p);
 	touch_write(p, LEN);
 }
 
 static void freed_by_munmap(void)
 {
-	begin();
+	swap_begin(swap_disk);
 	measure(round_munmap, NULL, "munmap of swapped pages");
 }
 
 static void freed_by_exit(void)
 {
-	begin();
+	swap_begin(swap_disk);
 	measure(round_exit, NULL, "exit with swapped pages");
 }
 
 static void freed_by_swap_in(void)
 {
-	begin();
+	swap_begin(swap_disk);
 	measure(round_swap_in, map(MAP_PRIVATE), "swap-in");
 }
 
 static void freed_when_replaced(void)
 {
-	begin();
+	swap_begin(swap_disk);
 	measure(round_replaced, map(MAP_PRIVATE), "tags replaced under the same entry");
 }
 
 static void freed_by_swapoff(void)
 {
-	begin();
+	swap_begin(swap_disk);
 	measure(round_swapoff, map(MAP_PRIVATE), "swapoff");
 }
 
 static void freed_with_file(void)
 {
-	begin();
+	swap_begin(swap_disk);
 	measure(round_shared, NULL, "shared memory, unmapped swapped or not");
 }
 
 static void freed_after_fork(void)
 {
-	begin();
+	swap_begin(swap_disk);
 	measure(round_forked, map(MAP_PRIVATE), "entries shared by fork");
 }
 

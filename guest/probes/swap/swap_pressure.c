@@ -4,25 +4,17 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A tagged working set larger than its cgroup may hold, walked again and again:
- * reclaim chooses the pages, faults and write-out overlap, and every granule is
- * right at every turn. And swap that is too small: what finds no room stays,
- * with its tags, and what went out has its own.
+ * A tagged working set that is larger than its cgroup allows is walked again and again: reclaim
+ * chooses the pages, faults and writeback overlap, and every granule must be right each time.
+ * With swap that is too small, pages for which there is no room stay in memory with their
+ * tags, and the others come back with theirs.
  */
 #include "stale.h"
 #include "swap.h"
 
 #define LEN (4UL << 20)
 
-static void begin(void (*device)(void))
-{
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	device();
-}
-
-/* Changes a third of the pages each time round, and checks all. */
+/* Checks all pages in each round, and retags a third of them. */
 static void walk(char *p, int rounds)
 {
 	uint8_t seeds[LEN / PAGE] = { 0 };
@@ -47,29 +39,28 @@ static void walk(char *p, int rounds)
 
 static void memory_max(void)
 {
-	begin(swap_disk);
+	swap_begin(swap_disk);
 	memcg_write("memory.max", "3145728");
 	walk(mte_map(LEN), 3);
 }
 
 static void memory_high(void)
 {
-	begin(swap_zram);
+	swap_begin(swap_zram);
 	memcg_write("memory.high", "3145728");
 	walk(mte_map(LEN), 2);
 }
 
-/* The child has the same pages, under the same limit. */
+/* Parent and child share the pages, under the same limit. */
 static void forked_under_pressure(void)
 {
 	size_t len = LEN / 2;
 	pid_t child;
 	char *p;
 
-	begin(swap_disk);
+	swap_begin(swap_disk);
 	memcg_write("memory.max", "3145728");
-	p = mte_map(len);
-	pattern_set(p, len, 1);
+	p = tagged_map(len, 1);
 	child = child_fork();
 	if (child == 0) {
 		touch_write(p, len);
@@ -88,14 +79,13 @@ static void swap_full(void)
 	size_t len = 1UL << 20, out;
 	char *p;
 
-	begin(swap_none);
+	swap_begin(swap_none);
 	swap_disk_of(129, true);
-	p = mte_map(len);
-	pattern_set(p, len, 1);
+	p = tagged_map(len, 1);
 	MUST(madvise(p, len, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
 	memcg_reclaim(len);
 	out = pagemap_count(p, len, PM_SWAP);
-	MUST(out > 64 && out < len / PAGE, "%zu of %zu pages went to a swap of 128", out,
+	MUST(out > 64 && out < len / PAGE, "%zu of %zu pages were swapped to a device of 128", out,
 	     len / PAGE);
 	stale_fill(HUGE, false);
 	pattern_check(p, len, 1, "swap was full");

@@ -5,12 +5,11 @@
  * timeout: 60
  * smoke: yes
  *
- * Tags and data come back from swap as they went, and into frames full of
- * other tags: arch_prepare_to_swap() in swap_writepage() (mm/page_io.c),
- * arch_swap_restore() in do_swap_page() (mm/memory.c), mte_save_page_tags() and
- * mte_restore_page_tags() (arch/arm64/lib/mte.S). Pages of each kind that some
- * layer treats apart: all-zero data never reaches the device (zeromap), one
- * repeated word is not stored by zram; few tags, one tag, no tag at all.
+ * Tags and data come back from swap unchanged, and into stale frames: arch_prepare_to_swap() in
+ * swap_writepage() (mm/page_io.c), arch_swap_restore() in do_swap_page() (mm/memory.c),
+ * mte_save_page_tags() and mte_restore_page_tags() (arch/arm64/lib/mte.S). Includes pages
+ * that some layer treats specially: all-zero data is not written to the device (zeromap), and
+ * zram stores one repeated word as such; few tags, one tag, no tag at all.
  */
 #include "fault.h"
 #include "stale.h"
@@ -93,7 +92,7 @@ static void round_trip(void)
 		fill(p, seed);
 		page_out(p, LEN);
 		stale_fill(HUGE, false);
-		/* In through a read, a write, and a tag store that changes nothing. */
+		/* Swap-in by a read, a write, and a tag store that changes no tag. */
 		for (i = 0; i < PAGES; i++) {
 			if (i % 3 == 0)
 				touch_read(p + i * PAGE, PAGE);
@@ -106,42 +105,31 @@ static void round_trip(void)
 	}
 }
 
-static void begin(void)
-{
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-}
-
 static void disk(void)
 {
-	begin();
-	swap_disk();
+	swap_begin(swap_disk);
 	round_trip();
 }
 
 static void ssd(void)
 {
-	begin();
-	swap_ssd();
+	swap_begin(swap_ssd);
 	round_trip();
 }
 
 static void zram(void)
 {
-	begin();
-	swap_zram();
+	swap_begin(swap_zram);
 	round_trip();
 }
 
-/* All-zero data must take the short way, or the kind ZERO_DATA proves nothing. */
+/* Pages of kind ZERO_DATA must take the zero map, or they prove nothing. */
 static void zero_data_is_not_written(void)
 {
 	char *p;
 	long before;
 
-	begin();
-	swap_disk();
+	swap_begin(swap_disk);
 	p = mte_map(LEN);
 	for (size_t i = 0; i < LEN; i += GRANULE)
 		stg(p + i, pattern_tag(4, i / GRANULE));

@@ -5,10 +5,10 @@
  * timeout: 60
  * smoke: yes
  *
- * Shared memory keeps its tags through swap: they go with the file's page,
- * mapped by one process, by two, or by none, and come back whoever brings it
- * in: a fault, read(), write(), splice, swapoff, a private mapping's copy.
- * arch_swap_restore() in shmem_swapin_folio(), shmem_unuse() (mm/shmem.c).
+ * Shared memory keeps its tags through swap: they belong to the page of the file, whether it is
+ * mapped by one process, by two or by none, and are restored by whatever brings it in: a fault,
+ * read(), write(), splice, swapoff, the copy of a private mapping. arch_swap_restore() in
+ * shmem_swapin_folio(), shmem_unuse() (mm/shmem.c).
  */
 
 #include <sys/sendfile.h>
@@ -20,31 +20,24 @@
 
 static int fd;
 
-static char *map_file(int flags, int prot)
+static char *shared_mapping(int prot)
 {
-	char *p = mmap(NULL, LEN, prot, flags, fd, 0);
-
-	MUST(p != MAP_FAILED, "mmap(memfd, flags %#x)", flags);
-	return p;
+	return map_file(fd, LEN, prot, MAP_SHARED);
 }
 
-/* A memory file with pattern 1, mapped and in memory. */
+/* Makes a memfd filled with pattern 1; returns a shared mapping of it. */
 static char *tagged_file(void (*device)(void))
 {
 	char *p;
 
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	device();
-	fd = memfd_create("probe", MFD_CLOEXEC);
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd_create");
-	p = map_file(MAP_SHARED, PROT_RW_MTE);
+	swap_begin(device);
+	fd = memory_file(LEN);
+	p = shared_mapping(PROT_RW_MTE);
 	pattern_set(p, LEN, 1);
 	return p;
 }
 
-/* The same, swapped out, and its frames dirty. */
+/* The same, swapped out; free memory is stale. */
 static char *swapped_file(void (*device)(void))
 {
 	char *p = tagged_file(device);
@@ -83,9 +76,7 @@ static void shared_anonymous(void)
 {
 	char *p;
 
-	mte_need();
-	memcg_enter();
-	swap_disk();
+	swap_begin(swap_disk);
 	p = mmap(NULL, LEN, PROT_RW_MTE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	MUST(p != MAP_FAILED, "mmap");
 	pattern_set(p, LEN, 1);
@@ -93,7 +84,7 @@ static void shared_anonymous(void)
 	pattern_check(p, LEN, 1, "shared anonymous memory");
 }
 
-/* Zero data, no write to the device: the tags are saved all the same. */
+/* Pages of zero data are not written to the device, but their tags are saved. */
 static void zero_data(void)
 {
 	char *p = tagged_file(swap_disk);
@@ -107,20 +98,20 @@ static void zero_data(void)
 			break;
 }
 
+static void swap_in_child(char *p)
+{
+	page_out(p, LEN);
+	pattern_check(p, LEN, 1, "child, mapped by two");
+	pattern_set(p, LEN, 2);
+	page_out(p, LEN);
+}
+
 static void two_processes(void)
 {
 	char *p = tagged_file(swap_disk);
-	pid_t child = child_fork();
 
-	if (child == 0) {
-		page_out(p, LEN);
-		pattern_check(p, LEN, 1, "child, mapped by two");
-		pattern_set(p, LEN, 2);
-		page_out(p, LEN);
-		_exit(0);
-	}
-	wait_child(child);
-	pattern_check(p, LEN, 2, "parent, what the child set and swapped");
+	run_child(swap_in_child, p);
+	pattern_check(p, LEN, 2, "parent, tags that the child set and swapped out");
 }
 
 static void mapped_by_nobody(void)
@@ -128,15 +119,15 @@ static void mapped_by_nobody(void)
 	char *p = tagged_file(swap_disk);
 
 	MUST(munmap(p, LEN) == 0, "munmap");
-	p = map_file(MAP_SHARED, PROT_RW_MTE); /* looks, does not touch */
+	p = shared_mapping(PROT_RW_MTE); /* for page_out(); populates nothing */
 	page_out(p, LEN);
 	MUST(munmap(p, LEN) == 0, "munmap");
 	stale_fill(HUGE, false);
-	p = map_file(MAP_SHARED, PROT_RW_MTE);
-	pattern_check(p, LEN, 1, "not mapped while it went out");
+	p = shared_mapping(PROT_RW_MTE);
+	pattern_check(p, LEN, 1, "not mapped while it was swapped out");
 }
 
-/* The page comes in without a mapping; the tags must be there when one looks. */
+/* read() swaps the page in without mapping it; its tags must be there when it is mapped. */
 static void by_read(void)
 {
 	static char buffer[LEN];
@@ -153,7 +144,7 @@ static void by_write(void)
 	size_t i;
 
 	for (i = 0; i < LEN; i += PAGE) {
-		byte = pattern_hash(1 ^ 1, i / GRANULE);
+		byte = pattern_data(1, i / GRANULE);
 		MUST(pwrite(fd, &byte, 1, i) == 1, "pwrite");
 	}
 	pattern_check(p, LEN, 1, "brought in by write()");
@@ -200,23 +191,23 @@ static void by_swapoff_unmapped(void)
 
 	MUST(munmap(p, LEN) == 0, "munmap");
 	swap_none();
-	pattern_check(map_file(MAP_SHARED, PROT_RW_MTE), LEN, 1, "unmapped, brought in by swapoff");
+	pattern_check(shared_mapping(PROT_RW_MTE), LEN, 1, "unmapped, brought in by swapoff");
 }
 
-/* Through a mapping without PROT_MTE, which must not cost the tags. */
+/* A mapping without PROT_MTE swaps the page in, and the tags are kept. */
 static void by_untagged_mapping(void)
 {
-	char *p = swapped_file(swap_disk), *plain = map_file(MAP_SHARED, PROT_RW);
+	char *p = swapped_file(swap_disk), *plain = shared_mapping(PROT_RW);
 
 	touch_write(plain, LEN);
 	pattern_check(p, LEN, 1, "brought in through an untagged mapping");
 	page_out(plain, LEN);
-	pattern_check(p, LEN, 1, "out and in through an untagged mapping");
+	pattern_check(p, LEN, 1, "swapped out and in through an untagged mapping");
 }
 
 static void private_copy(void)
 {
-	char *p = swapped_file(swap_disk), *copy = map_file(MAP_PRIVATE, PROT_RW_MTE);
+	char *p = swapped_file(swap_disk), *copy = map_file(fd, LEN, PROT_RW_MTE, MAP_PRIVATE);
 
 	touch_write(copy, LEN);
 	pattern_check(copy, LEN, 1, "private copy of a swapped page");
@@ -226,7 +217,7 @@ static void private_copy(void)
 	pattern_check(copy, LEN, 2, "private copy, swapped");
 }
 
-/* Thrown away while out: fresh memory after that, whatever the entry held. */
+/* Pages that are truncated while swapped out: the new pages have tag 0 and zero data. */
 static void truncated_while_out(void)
 {
 	char *p = swapped_file(swap_disk);

@@ -4,19 +4,18 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * The tags saved for a swap entry are gone when the entry is free: pages that
- * never had tags go out to entries which held tagged pages before, come back,
- * are made PROT_MTE, and read 0. One case for each way to free an entry.
- * swap_range_free() calls arch_swap_invalidate_page() for each of a range.
+ * The tags saved for a swap entry are freed with the entry: untagged pages that are swapped out to
+ * entries that tagged pages used before, swapped in and made PROT_MTE have tag 0. One case
+ * for each way to free an entry. swap_range_free() calls arch_swap_invalidate_page() for each
+ * entry of a range.
  */
-#include "pin.h"
 #include "reuse.h"
 #include "thp.h"
 
 /*
- * 448 of 640 entries: any two such sets share 256. More cannot be used: with
- * fewer than 64 free entries reclaim leaves the swap cache alone (mm/vmscan.c
- * get_swappiness()), with more than 640 each CPU keeps some aside.
+ * 448 of 640 entries, so that any two such sets share 256. More cannot be used: with fewer
+ * than 64 free entries reclaim does not evict the swap cache (mm/vmscan.c
+ * get_swappiness()), and with more than 640 each CPU caches some (mm/swap_slots.c).
  */
 #define PAGES  448
 #define LEN    (PAGES * PAGE)
@@ -24,13 +23,11 @@
 
 static void begin(void)
 {
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
+	swap_begin(swap_none);
 	swap_disk_of(DEVICE, true);
 }
 
-/* Tagged pages on all of the device. The data is zero, so nothing is written. */
+/* Swaps tagged pages out to the device. Their data is zero, so nothing is written. */
 static char *tagged_out(int flags)
 {
 	char *p = mmap(NULL, LEN, PROT_RW_MTE, flags | MAP_ANONYMOUS, -1, 0);
@@ -44,7 +41,7 @@ static char *tagged_out(int flags)
 	return p;
 }
 
-/* Untagged pages take the entries; out, in, PROT_MTE: all 0, and the data is theirs. */
+/* Swaps untagged pages out and in; checks that their tags are 0 and their data is kept. */
 static void reuse(const char *when)
 {
 	char *p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -54,7 +51,7 @@ static void reuse(const char *when)
 	madvise(p, LEN, MADV_NOHUGEPAGE);
 	for (i = 0; i < LEN; i += PAGE)
 		*(volatile uint64_t *)(p + i + 24) = i + 1;
-	/* Half is made PROT_MTE while out, half when it is in again. */
+	/* Half of them become PROT_MTE while swapped out, half afterwards. */
 	page_out(p, LEN);
 	MUST(pagemap_count(p, LEN, PM_SWAP) == PAGES, "not all pages have a swap entry");
 	MUST(mprotect(p, LEN / 2, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
@@ -89,15 +86,8 @@ static void by_madv_free(void)
 
 static void by_exit(void)
 {
-	pid_t child;
-
 	begin();
-	child = child_fork();
-	if (child == 0) {
-		tagged_out(MAP_PRIVATE);
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(tagged_out, MAP_PRIVATE);
 	reuse("entries freed by exit");
 }
 
@@ -137,8 +127,8 @@ static void by_remove(void)
 }
 
 /*
- * Tagged 64 kB folios on a device whose only free cluster (512 entries; the
- * first holds the header) they take, and which their successors take again.
+ * Tagged 64 kB folios. The device has two clusters of 512 entries, of which the first has
+ * the header; the folios use the second, and so do the pages that follow them.
  */
 static char *large_folios(void)
 {
@@ -169,15 +159,15 @@ static void must_be_one_cluster(char *p)
 }
 
 /*
- * Written out as one, but still in the swap cache when they are written to,
- * which frees all entries of a folio in one call of swap_range_free().
+ * The folios are still in the swap cache when the case writes to them, which frees all
+ * entries of a folio by one call of swap_range_free().
  */
 static void large_folio_in_cache(void)
 {
 	char *p = large_folios();
 	size_t i;
 
-	memset(p, 0x77, LEN); /* to be written, not left to the zero map */
+	memset(p, 0x77, LEN); /* not zero, so that the zero map is not used */
 	MUST(madvise(p, LEN, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
 	must_be_one_cluster(p);
 	wait_writeback();
@@ -186,10 +176,10 @@ static void large_folio_in_cache(void)
 	for (i = 0; i < LEN; i += PAGE)
 		CHECK_EQ(ldg(p + i + 64), 1 + i / PAGE % 15, "tag of page %zu", i / PAGE);
 	MUST(munmap(p, LEN) == 0, "munmap");
-	reuse("entries freed from the swap cache by large folios");
+	reuse("entries freed by large folios in the swap cache");
 }
 
-/* Large folios that are out for good, freed 16 entries at a time. */
+/* Large folios that have left the swap cache: 16 entries are freed at a time. */
 static void large_folio_out(void)
 {
 	char *p = large_folios();

@@ -4,10 +4,10 @@
  * needs: CONFIG_ZSWAP CONFIG_SWAP CONFIG_MEMCG CONFIG_DEBUG_FS CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Through zswap, and from there to the disk: the tags are saved once, when the
- * page goes (arch_prepare_to_swap() before zswap_store(), mm/page_io.c), and
- * zswap's own writeback, which writes a page that never had tags
- * (zswap_writeback_entry(), mm/zswap.c), must leave them be.
+ * Tags of pages that are swapped to zswap, and written back from there to the disk. They are saved
+ * once, when the page is swapped out (arch_prepare_to_swap() before zswap_store(),
+ * mm/page_io.c). zswap's writeback writes a page of its own that never had tags
+ * (zswap_writeback_entry(), mm/zswap.c), and must not change the saved tags.
  */
 #include "swap.h"
 #include "stale.h"
@@ -17,14 +17,11 @@
 
 static void begin(void)
 {
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	swap_disk();
+	swap_begin(swap_disk);
 	write_file("/sys/module/zswap/parameters/enabled", "Y");
 }
 
-/* The tags of the pattern, and data that compresses to about half: zswap refuses what does not. */
+/* Tags of the pattern, and data that compresses to half: zswap refuses incompressible data. */
 static void fill(char *p, uint64_t seed)
 {
 	size_t g;
@@ -76,13 +73,13 @@ static void round_trip(void)
 		written = vmstat("pswpout");
 		page_out(p, LEN);
 		MUST(vmstat("zswpout") - stored >= (long)(LEN / PAGE) / 2,
-		     "%ld of %zu pages went to zswap (%ld to the disk)", vmstat("zswpout") - stored,
-		     LEN / PAGE, vmstat("pswpout") - written);
+		     "%ld of %zu pages were stored by zswap (%ld written to the disk)",
+		     vmstat("zswpout") - stored, LEN / PAGE, vmstat("pswpout") - written);
 		MUST(read_long(DEBUG "stored_pages") > 0, "zswap stores no page");
 		stale_fill(HUGE, false);
 		if (seed & 1)
 			touch_write(p, LEN);
-		check(p, seed, "back from zswap");
+		check(p, seed, "swapped in from zswap");
 	}
 }
 
@@ -97,7 +94,7 @@ static char *written_back(void)
 	memcg_write("memory.zswap.max", "65536");
 	page_out(p, LEN);
 	q = tagged(2);
-	page_out(q, LEN); /* pushes p on to the disk; an entry's first turn is spared */
+	page_out(q, LEN); /* evicts p to the disk; the shrinker spares an entry once */
 	MUST(vmstat("zswpwb") > before, "zswap wrote nothing back");
 	MUST(munmap(q, LEN) == 0, "munmap");
 	stale_fill(HUGE, false);
@@ -106,7 +103,7 @@ static char *written_back(void)
 
 static void writeback(void)
 {
-	check(written_back(), 1, "back from the disk behind zswap");
+	check(written_back(), 1, "swapped in from the disk behind zswap");
 }
 
 static void writeback_swapoff(void)
@@ -114,7 +111,7 @@ static void writeback_swapoff(void)
 	char *p = written_back();
 
 	swap_none();
-	check(p, 1, "swapoff, pages in zswap and behind it");
+	check(p, 1, "swapoff, pages in zswap and on the disk");
 }
 
 static void swapoff_from_zswap(void)
@@ -129,7 +126,7 @@ static void swapoff_from_zswap(void)
 	check(p, 1, "swapoff, pages in zswap");
 }
 
-/* Full, and not allowed to write: the page stays, its tags saved for nothing. */
+/* zswap is full and may not write back: pages stay in memory, though their tags are saved. */
 static void writeback_forbidden(void)
 {
 	char *p;
@@ -140,7 +137,7 @@ static void writeback_forbidden(void)
 	memcg_write("memory.zswap.writeback", "0");
 	MUST(madvise(p, LEN, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
 	memcg_reclaim(LEN);
-	MUST(pages_in_memory(p, LEN) > 0, "all of it went out");
+	MUST(pages_in_memory(p, LEN) > 0, "all pages were swapped out");
 	check(p, 1, "refused by zswap");
 	fill(p, 2);
 	memcg_write("memory.zswap.max", "max");
@@ -159,7 +156,7 @@ static void shared_memory(void)
 	fill(p, 1);
 	page_out(p, LEN);
 	MUST(read_long(DEBUG "stored_pages") > 0, "zswap stores no page");
-	check(p, 1, "shared memory back from zswap");
+	check(p, 1, "shared memory swapped in from zswap");
 }
 
 PROBE(CASE(round_trip), CASE(writeback), CASE(writeback_swapoff), CASE(swapoff_from_zswap),

@@ -5,9 +5,9 @@
  * timeout: 90
  * smoke: yes
  *
- * Collapsing small anonymous pages into a huge one keeps tags and data of each
- * page; pages that were not there, or were the zero page, have tag 0 and zero
- * data in a huge page whose frames held stale tags. By madvise and khugepaged:
+ * Collapsing small anonymous pages into a huge page keeps tags and data of each page. Pages
+ * that were not present, or were the zero page, have tag 0 and zero data in the huge page,
+ * although its frames are stale. By MADV_COLLAPSE and by khugepaged:
  * __collapse_huge_page_copy(), __collapse_huge_page_swapin(), set_pmd_at().
  */
 #include "stale.h"
@@ -15,7 +15,7 @@
 
 #define KHUGEPAGED THP_SYSFS "khugepaged/"
 
-/* Room for a huge page that faults fill with small pages. */
+/* Maps memory for one huge page that faults populate with small pages. */
 static char *small_pages(int prot)
 {
 	mte_need();
@@ -45,7 +45,7 @@ static void all_present(void)
 	pattern_check(p, HUGE, 2, "split again");
 }
 
-/* Every page numbered 1 mod 4 is absent, 2 mod 8 the zero page. */
+/* Pages 1 mod 4 are not present, pages 2 mod 8 are the zero page, the others are tagged. */
 static bool has_tags(size_t page)
 {
 	return page % 4 != 1 && page % 8 != 2;
@@ -101,33 +101,27 @@ static void swapped_out(void)
 	pattern_check(p, HUGE, 3, "collapsed with pages from swap");
 }
 
+static void check_shared(char *p)
+{
+	pattern_check(p, HUGE, 4, "child");
+}
+
 static void shared_by_fork(void)
 {
 	char *p = small_pages(PROT_RW_MTE);
-	int ask[2];
-	pid_t child;
-	char c;
+	struct held_child child;
 
 	pattern_set(p, HUGE, 4);
-	MUST(pipe(ask) == 0, "pipe");
-	child = child_fork();
-	MUST(child >= 0, "fork");
-	if (child == 0) {
-		close(ask[1]);
-		MUST(read(ask[0], &c, 1) == 0, "read");
-		pattern_check(p, HUGE, 4, "child");
-		_exit(0);
-	}
+	child = hold_child(check_shared, p);
 	pattern_set(p, PAGE, 4); /* one page must be writable */
 	collapse(p);
 	pattern_check(p, HUGE, 4, "parent, collapsed");
 	pattern_set(p, HUGE, 5);
-	close(ask[1]);
-	wait_child(child);
+	release_child(&child);
 	pattern_check(p, HUGE, 5, "parent, tagged anew");
 }
 
-/* Without PROT_MTE nothing initialises the tags of the huge page: mprotect() must. */
+/* The collapse initialises no tags without PROT_MTE, so mprotect(PROT_MTE) must. */
 static void untagged_then_mprotect(void)
 {
 	char *p = small_pages(PROT_RW);
@@ -135,12 +129,10 @@ static void untagged_then_mprotect(void)
 	memset(p, 0x5a, HUGE);
 	collapse(p);
 	must_be_stale(p, HUGE, "collapsed huge page");
-	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
-	tags_zero_check(p, HUGE, "after mprotect(PROT_MTE)");
-	CHECK_EQ(other_bytes(p, 0x5a, HUGE), 0, "bytes that changed");
+	check_made_tagged(p, HUGE, 0x5a, "after mprotect(PROT_MTE)");
 }
 
-/* khugepaged works through the same, on its own. */
+/* khugepaged collapses pages with the same holes, and with swapped pages. */
 static void khugepaged(void)
 {
 	char *p;
@@ -155,7 +147,7 @@ static void khugepaged(void)
 	write_file(KHUGEPAGED "max_ptes_none", "511");
 	populate_some(p, 2000);
 	page_out(p + 46 * PAGE, 3 * PAGE);
-	for (i = 49; i < (int)HUGE_PAGES; i++) /* it wants half of the pages young */
+	for (i = 49; i < (int)HUGE_PAGES; i++) /* khugepaged wants half of the pages to be young */
 		if (has_tags(i))
 			ldg(p + i * PAGE);
 	MUST(page_swapped(p + 48 * PAGE), "page 48 is not in swap");

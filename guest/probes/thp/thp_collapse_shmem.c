@@ -4,11 +4,10 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SHMEM CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG
  * timeout: 60
  *
- * Collapsing the pages of a memfd into a huge page keeps the tags that any
- * process set, also where the collapse goes through a mapping without PROT_MTE
- * and where pages were swapped out; holes of the file have tag 0. Exercises
- * collapse_file() with copy_mc_highpage(), shmem_get_folio() and
- * collapse_pte_mapped_thp().
+ * Collapsing the pages of a memfd into a huge page keeps the tags that any process set, also
+ * if the collapse is through a mapping without PROT_MTE, and if pages were swapped out. Holes
+ * of the file have tag 0. Exercises collapse_file() with copy_mc_highpage(),
+ * shmem_get_folio() and collapse_pte_mapped_thp().
  */
 #include "fault.h"
 #include "stale.h"
@@ -16,13 +15,10 @@
 
 static int memfd(size_t len)
 {
-	int fd = memfd_create("collapse", 0);
-
 	mte_need();
 	pin_cpu(0);
 	thp_sizes("never", "never");
-	MUST(fd >= 0 && ftruncate(fd, len) == 0, "memfd");
-	return fd;
+	return memory_file(len);
 }
 
 static void collapse(char *p)
@@ -79,7 +75,7 @@ static void swapped_out(void)
 	pattern_check(p, HUGE, 3, "collapsed with pages from swap");
 }
 
-/* Half of the pages are tagged, through one mapping; the other knows of no tags. */
+/* Half of the pages are tagged; the collapse is through a mapping without PROT_MTE. */
 static void through_untagged_mapping(void)
 {
 	int fd = memfd(HUGE);
@@ -98,23 +94,19 @@ static void through_untagged_mapping(void)
 	pattern_check(plain, HUGE / 2, 4, "through the mapping that got PROT_MTE");
 }
 
-/* Another process maps the pages while they are collapsed. */
+/* Another process maps the pages, and has tagged page 9, while they are collapsed. */
 static void two_processes(void)
 {
 	char *p = aligned_map(HUGE, PROT_RW_MTE, MAP_SHARED, memfd(HUGE));
-	int ask[2];
+	struct gate gate = gate_make();
 	pid_t child;
-	char c;
 
 	pattern_set(p, HUGE, 5);
-	MUST(pipe(ask) == 0, "pipe");
 	child = child_fork();
-	MUST(child >= 0, "fork");
 	if (child == 0) {
-		close(ask[1]);
 		pattern_check(p, HUGE, 5, "child before");
 		pattern_set(p + 9 * PAGE, PAGE, 6);
-		MUST(read(ask[0], &c, 1) == 0, "read");
+		gate_wait(&gate);
 		pattern_check(p, 9 * PAGE, 5, "child after");
 		pattern_check(p + 9 * PAGE, PAGE, 6, "child's tags after");
 		_exit(0);
@@ -124,7 +116,7 @@ static void two_processes(void)
 		sched_yield();
 	collapse(p);
 	pattern_check(p, 9 * PAGE, 5, "collapsed");
-	close(ask[1]);
+	gate_open(&gate);
 	wait_child(child);
 	pattern_check(p + 9 * PAGE, PAGE, 6, "child's tags, collapsed");
 }

@@ -4,11 +4,11 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SHMEM
  * timeout: 60
  *
- * A huge page begins with tag 0 in all of its 131072 granules, whatever the
- * frames' earlier owner left, and holds any tags. set_pmd_at() must have
- * mte_sync_tags() clear all 512 subpages: the frames come from
- * vma_alloc_folio() without __GFP_ZEROTAGS. The huge zero page reads tag 0 and
- * its first write gives pages of tag 0. Pages thrown away come back with tag 0.
+ * A new huge page has tag 0 in all of its 131072 granules, although its frames are stale, and
+ * holds any tags. set_pmd_at() must have mte_sync_tags() clear the tags of all 512 subpages,
+ * because vma_alloc_folio() allocates the frames without __GFP_ZEROTAGS. The huge zero page
+ * reads as tag 0, and the first write to it gives pages of tag 0. Dropped pages come back
+ * with tag 0.
  */
 #include "fault.h"
 #include "stale.h"
@@ -19,7 +19,7 @@ static void start(void)
 	thp_sizes("never", "never");
 	pin_cpu(0);
 	stale_fill(8 * HUGE, false);
-	stale_fill(4 * HUGE, true); /* the last freed come first */
+	stale_fill(4 * HUGE, true); /* the frames freed last are handed out first */
 }
 
 static void write_fault(void)
@@ -35,7 +35,7 @@ static void write_fault(void)
 	must_be_huge(p, 2 * HUGE, 2);
 }
 
-/* STG is a store for the fault, and writes no data. */
+/* The page fault is caused by an STG, which is a store that writes no data. */
 static void stg_fault(void)
 {
 	char *p;
@@ -62,7 +62,7 @@ static void read_fault_then_write(void)
 
 	stg(p + 5 * PAGE, 3);
 	*(volatile char *)(p + 6 * PAGE) = 1;
-	must_be_stale(p, HUGE, "huge page after the huge zero page");
+	must_be_stale(p + 5 * PAGE, 2 * PAGE, "pages written after the huge zero page");
 	CHECK_EQ(ldg(p + 5 * PAGE), 3, "tag of the page that STG wrote");
 	stg(p + 5 * PAGE, 0);
 	tags_zero_check(p, HUGE, "after the first writes");
@@ -71,7 +71,7 @@ static void read_fault_then_write(void)
 
 	pattern_set(p, HUGE, 2);
 	pattern_check(p, HUGE, 2, "all pages written");
-	/* Nobody else sees what was written over the huge zero page. */
+	/* The huge zero page itself did not change. */
 	p = thp_map(1, PROT_RW_MTE);
 	tags_zero_check(p, HUGE, "huge zero page again");
 }
@@ -112,7 +112,7 @@ static void dontneed_part(void)
 			   "part after");
 }
 
-/* Lazily freed pages are dropped by reclaim, not written to swap. */
+/* Reclaim drops pages that MADV_FREE marked, instead of writing them to swap. */
 static void free_and_reclaim(void)
 {
 	char *p;
@@ -135,12 +135,11 @@ static void free_and_reclaim(void)
 /* A huge page of a memfd: the fault maps it by a PMD. */
 static void memfd(void)
 {
-	int fd = memfd_create("thp", 0);
+	int fd = memory_file(HUGE);
 	char *p;
 
 	start();
 	thp_sizes("never", "always");
-	MUST(fd >= 0 && ftruncate(fd, HUGE) == 0, "memfd");
 	p = aligned_map(HUGE, PROT_RW_MTE, MAP_SHARED, fd);
 	*(volatile char *)p = 0;
 	must_be_huge(p, HUGE, 1);

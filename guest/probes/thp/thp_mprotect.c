@@ -4,10 +4,9 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * mprotect(PROT_MTE) of a populated, untagged huge page clears the tags of all
- * 512 subpages and keeps their data: change_huge_pmd() with pmd_modify(), whose
- * mask must take the memory type over, and set_pmd_at() with mte_sync_tags().
- * Losing and regaining access keeps the tags.
+ * mprotect(PROT_MTE) of a populated, untagged huge page clears the tags of all 512 subpages and
+ * keeps their data: change_huge_pmd() with pmd_modify(), whose mask must let the memory type
+ * change, and set_pmd_at() with mte_sync_tags(). Losing and regaining access keeps the tags.
  */
 #include "child.h"
 #include "fault.h"
@@ -30,7 +29,7 @@ static void data_check(const char *p, size_t len, const char *when)
 	CHECK_EQ(bad, 0, "%s: wrong words", when);
 }
 
-/* A huge page with data and no PROT_MTE, in a frame whose tags are stale. */
+/* A huge page with data and without PROT_MTE, in stale frames. */
 static char *untagged_thp(void)
 {
 	char *p;
@@ -41,7 +40,7 @@ static char *untagged_thp(void)
 	p = thp_alloc(1, PROT_RW);
 	must_be_stale(p, HUGE, "huge page");
 	data_set(p, HUGE);
-	stg(p + 3 * PAGE, 6); /* ignored: the memory is Normal, not Tagged */
+	stg(p + 3 * PAGE, 6); /* no effect: the memory type is Normal, not Tagged */
 	CHECK_EQ(ldg(p + 3 * PAGE), 0, "tag read without PROT_MTE");
 	return p;
 }
@@ -58,7 +57,7 @@ static void whole(void)
 	pattern_check(p, HUGE, 1, "tagged");
 }
 
-/* A mapping that may only be read shows tags too. */
+/* The tags of a read-only mapping can be read too. */
 static void whole_read_only(void)
 {
 	char *p = untagged_thp();
@@ -69,7 +68,7 @@ static void whole_read_only(void)
 	data_check(p, HUGE, "read-only");
 }
 
-/* PROT_NONE gives no access to tags yet; the next mprotect() must not show stale ones. */
+/* Tags need not be cleared while the page is PROT_NONE, but must be once it is readable. */
 static void through_prot_none(void)
 {
 	char *p = untagged_thp();
@@ -97,7 +96,7 @@ static void there_and_back(void)
 	must_be_huge(p, HUGE, 1);
 }
 
-/* A part: the PMD is split, and only the part's pages become tagged. */
+/* mprotect() of a part splits the PMD, and only the pages of the part become tagged. */
 static void part(void)
 {
 	char *p = untagged_thp(), *at = p + 300 * PAGE;
@@ -119,29 +118,28 @@ static void part(void)
 	data_check(p, 300 * PAGE, "the rest before");
 }
 
-/* Huge page shared with a child: the child's data stay, its pages get tags of their own. */
+static void make_tagged_in_child(char *p)
+{
+	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) in the child");
+	tags_zero_check(p, HUGE, "child");
+	data_check(p, HUGE, "child");
+	pattern_set(p, HUGE, 5);
+	pattern_check(p, HUGE, 5, "child");
+}
+
+/* The huge page is shared with a child, which makes it PROT_MTE first. */
 static void shared_by_fork(void)
 {
 	char *p = untagged_thp();
-	pid_t child = child_fork();
 
-	MUST(child >= 0, "fork");
-	if (child == 0) {
-		MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) in the child");
-		tags_zero_check(p, HUGE, "child");
-		data_check(p, HUGE, "child");
-		pattern_set(p, HUGE, 5);
-		pattern_check(p, HUGE, 5, "child");
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(make_tagged_in_child, p);
 	data_check(p, HUGE, "parent");
 	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(p, HUGE, "parent");
 	data_check(p, HUGE, "parent, after mprotect");
 }
 
-/* Huge zero page: read first, PROT_MTE then. */
+/* The huge zero page is mapped before the memory becomes PROT_MTE. */
 static void huge_zero_page(void)
 {
 	char *p;

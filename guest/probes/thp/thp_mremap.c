@@ -4,9 +4,9 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * mremap() of a tagged huge page: as a whole (move_huge_pmd()), to an address
- * that splits its PMD, in part, and with MREMAP_DONTUNMAP, which leaves fresh
- * memory of tag 0 behind. Tags, data and PROT_MTE go along.
+ * mremap() of a tagged huge page: as a whole (move_huge_pmd()), to an address at which its PMD
+ * must be split, in part, and with MREMAP_DONTUNMAP, which leaves new memory of tag 0 at the
+ * old address. Tags, data and PROT_MTE move to the new address.
  */
 #include "stale.h"
 
@@ -22,7 +22,7 @@ static char *tagged_thps(size_t count, uint64_t seed)
 	return p;
 }
 
-/* Free room of `len` bytes at `offset` from a multiple of 2 MiB. */
+/* Reserves `len` bytes of addresses at `offset` from a multiple of 2 MiB. */
 static char *room(size_t len, size_t offset)
 {
 	return (char *)aligned_map(len + offset, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1) +

@@ -4,10 +4,10 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_DEBUG_FS
  * timeout: 60
  *
- * Folios of 16 pages (64 kB), mapped by one set_ptes() call with nr 16 and as a
- * contiguous range (contpte): mte_sync_tags() must clear the stale tags of each
- * page, and fork, copy-on-write, mprotect(), splitting, migration, swap and
- * collapse treat them as any other.
+ * Folios of 16 pages (64 kB) are mapped by one set_ptes() call with nr 16 and as a contiguous
+ * range (contpte): mte_sync_tags() must clear the stale tags of each page. fork, copy-on-write,
+ * mprotect(), splitting, migration, swap and collapse must keep tags and data as they do for
+ * small pages.
  */
 #include "fault.h"
 #include "stale.h"
@@ -16,7 +16,7 @@
 #define FOLIO (16 * PAGE)
 #define LEN   (16 * FOLIO)
 
-/* Memory of 64 kB folios, populated by one byte in each. */
+/* Memory of 64 kB folios, each populated by one write. */
 static char *folios(int prot)
 {
 	size_t i;
@@ -36,9 +36,8 @@ static char *folios(int prot)
 }
 
 /*
- * The same in frames whose tags are stale. Free blocks of 64 kB that were there
- * before stale_fill() come first, which may be a good part of memory: those are kept
- * aside.
+ * The same in stale frames. The allocator hands out free blocks of 64 kB first that were
+ * free before stale_fill(), which may be much memory: these stay allocated.
  */
 static char *stale_folios(int prot)
 {
@@ -67,15 +66,13 @@ static void mprotect_populated(void)
 	char *p = stale_folios(PROT_RW);
 
 	memset(p, 0x3c, LEN);
-	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
-	tags_zero_check(p, LEN, "after mprotect(PROT_MTE)");
-	CHECK_EQ(other_bytes(p, 0x3c, LEN), 0, "bytes that changed");
+	check_made_tagged(p, LEN, 0x3c, "after mprotect(PROT_MTE)");
 	pattern_set(p, LEN, 2);
 	MUST(mprotect(p, LEN, PROT_NONE) == 0 && mprotect(p, LEN, PROT_RW) == 0, "there and back");
 	pattern_check(p, LEN, 2, "tagged, there and back");
 }
 
-/* Pages 3 to 20: parts of two folios. */
+/* mprotect() of pages 3 to 20, which are parts of two folios. */
 static void mprotect_part(void)
 {
 	char *p = stale_folios(PROT_RW), *at = p + 3 * PAGE;
@@ -89,24 +86,22 @@ static void mprotect_part(void)
 	tags_zero_check(p + 21 * PAGE, LEN - 21 * PAGE, "pages after");
 }
 
+static void write_in_child(char *p)
+{
+	pattern_check(p, LEN, 4, "child before it writes");
+	pattern_set(p + 7 * PAGE, 20 * PAGE, 5);
+	pattern_check(p, 7 * PAGE, 4, "child, pages before");
+	pattern_check(p + 7 * PAGE, 20 * PAGE, 5, "child's copies");
+	pattern_check_from(p + 27 * PAGE, LEN - 27 * PAGE, 4, 27 * GRANULES_PER_PAGE,
+			   "child, pages after");
+}
+
 static void fork_and_write(void)
 {
 	char *p = folios(PROT_RW_MTE);
-	pid_t child;
 
 	pattern_set(p, LEN, 4);
-	child = child_fork();
-	MUST(child >= 0, "fork");
-	if (child == 0) {
-		pattern_check(p, LEN, 4, "child before it writes");
-		pattern_set(p + 7 * PAGE, 20 * PAGE, 5);
-		pattern_check(p, 7 * PAGE, 4, "child, pages before");
-		pattern_check(p + 7 * PAGE, 20 * PAGE, 5, "child's copies");
-		pattern_check_from(p + 27 * PAGE, LEN - 27 * PAGE, 4, 27 * GRANULES_PER_PAGE,
-				   "child, pages after");
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(write_in_child, p);
 	pattern_check(p, LEN, 4, "parent");
 	pattern_set(p, LEN, 6);
 	pattern_check(p, LEN, 6, "parent, tagged anew");
@@ -156,8 +151,8 @@ static void mremap_unaligned(void)
 }
 
 /*
- * Out to zram and back: alloc_swap_folio() brings 16 pages back as one folio,
- * and arch_swap_restore() must restore 16 pages from 16 entries.
+ * Swap-in from zram: alloc_swap_folio() allocates one folio for 16 pages, and
+ * arch_swap_restore() must restore 16 pages from 16 entries.
  */
 static void swap_in_as_folio(void)
 {

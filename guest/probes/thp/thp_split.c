@@ -5,11 +5,11 @@
  * timeout: 60
  * smoke: yes
  *
- * Splitting a huge page keeps tags and data of each of its 512 pages, however
- * the split comes about, and the small pages are tagged pages like others:
- * they take new tags, and are copied and migrated with them. Guards the flags
- * that __split_huge_page_tail() hands down (PG_arch_2, PG_arch_3):
- * a page that lost them has its tags cleared when remap_page() sets its PTE.
+ * Splitting a huge page keeps tags and data of each of its 512 pages, by whichever way it is
+ * split, and the small pages are tagged pages like any other: they take new tags, and copies
+ * and migration keep the tags. Checks that __split_huge_page_tail() copies the flags
+ * PG_arch_2 and PG_arch_3 to each page: remap_page() clears the tags of a page without them
+ * when it sets its PTE.
  */
 #include "stale.h"
 #include "swap.h"
@@ -26,7 +26,7 @@ static char *tagged_thp(uint64_t seed)
 	return p;
 }
 
-/* What a page is good for after the split. */
+/* Checks, tags, copies and migrates pages after the split. */
 static void use_split_pages(char *p, uint64_t seed)
 {
 	pid_t child;
@@ -36,7 +36,6 @@ static void use_split_pages(char *p, uint64_t seed)
 	pattern_set(p + 3 * PAGE, 2 * PAGE, seed + 1);
 
 	child = child_fork();
-	MUST(child >= 0, "fork");
 	if (child == 0) {
 		pattern_set(p + 200 * PAGE, 2 * PAGE, seed + 2); /* copy-on-write */
 		pattern_check(p + 200 * PAGE, 2 * PAGE, seed + 2, "child's copy");
@@ -60,7 +59,7 @@ static void by_debugfs(void)
 	use_split_pages(p, 11);
 }
 
-/* 128 folios of 4 pages: the flags of the heads are copied, those of their tails stay. */
+/* Into 128 folios of 4 pages: flags are copied to their heads, those of their tails stay. */
 static void into_order_2(void)
 {
 	char *p = tagged_thp(12);
@@ -81,7 +80,7 @@ static void by_pageout_of_part(void)
 	use_split_pages(p, 13);
 }
 
-/* munmap() of a part leaves the split for the shrinker of this case's cgroup. */
+/* munmap() of a part defers the split to the shrinker of this case's cgroup. */
 static void deferred(void)
 {
 	char *p;
@@ -102,7 +101,7 @@ static void deferred(void)
 	pattern_check(p, 400 * PAGE, 15, "new tags");
 }
 
-/* Only the PMD is split: 512 PTEs into one folio, which is split afterwards. */
+/* mprotect() of a part splits only the PMD: 512 PTEs map one folio, which is split later. */
 static void by_mprotect_of_part(void)
 {
 	char *p = tagged_thp(16);
@@ -121,49 +120,41 @@ static void by_mprotect_of_part(void)
 			   "the rest");
 }
 
-/* Two processes map the folio: the split unmaps and maps it in both. */
+static void check_split(char *p)
+{
+	pattern_check(p, HUGE, 18, "child, after the parent's split");
+}
+
+/* Two processes map the folio: the split unmaps it and maps it again in both. */
 static void shared_by_fork(void)
 {
 	char *p = tagged_thp(18);
-	int ask[2];
-	pid_t child;
-	char c;
+	struct held_child child = hold_child(check_split, p);
 
-	MUST(pipe(ask) == 0, "pipe");
-	child = child_fork();
-	MUST(child >= 0, "fork");
-	if (child == 0) {
-		close(ask[1]);
-		MUST(read(ask[0], &c, 1) == 0, "read");
-		pattern_check(p, HUGE, 18, "child, after the parent's split");
-		_exit(0);
-	}
 	thp_split(p, HUGE, 0);
 	pattern_check(p, HUGE, 18, "parent");
 	pattern_set(p, HUGE, 19);
-	close(ask[1]);
-	wait_child(child);
+	release_child(&child);
 	pattern_check(p, HUGE, 19, "parent's copy");
 }
 
-/* A huge page of a memfd, split by punching a hole; the rest is mapped again by faults. */
+/* Punching a hole into a huge page of a memfd splits it; faults map the rest again. */
 static void memfd(void)
 {
-	int fd = memfd_create("thp", 0);
+	int fd = memory_file(HUGE);
 	char *p;
 
 	mte_need();
 	pin_cpu(0);
 	stale_fill(4 * HUGE, true);
 	thp_sizes("never", "always");
-	MUST(fd >= 0 && ftruncate(fd, HUGE) == 0, "memfd");
 	p = aligned_map(HUGE, PROT_RW_MTE, MAP_SHARED, fd);
 	pattern_set(p, HUGE, 20);
 	must_be_huge(p, HUGE, 1);
 	MUST(fallocate(fd, 3 /* FALLOC_FL_PUNCH_HOLE | KEEP_SIZE */, 64 * PAGE, 8 * PAGE) == 0,
 	     "fallocate");
 	pattern_check(p, 64 * PAGE, 20, "before the hole");
-	thp_split(p, HUGE, 0); /* where the hole did not do it: someone held the folio */
+	thp_split(p, HUGE, 0); /* in case a reference to the folio prevented the split */
 	pattern_check_from(p + 72 * PAGE, HUGE - 72 * PAGE, 20, 72 * GRANULES_PER_PAGE,
 			   "after the hole");
 	tags_zero_check(p + 64 * PAGE, 8 * PAGE, "the hole");

@@ -4,24 +4,21 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG
  * timeout: 90
  *
- * A huge page that goes to swap as a whole brings the tags of each of its pages
- * back: arch_prepare_to_swap() saves 512 pages under consecutive entries, and
- * arch_swap_restore() restores all pages of a folio of several pages. Data, tags
- * and the untagged pages beside them come back as they were.
+ * A huge page that is swapped out as a whole comes back with the tags of each of its pages:
+ * arch_prepare_to_swap() saves 512 pages under consecutive entries, and arch_swap_restore()
+ * restores all pages of a large folio. Data, tags and untagged pages beside tagged ones come
+ * back as they were.
  */
 #include "stale.h"
 #include "swap.h"
 
-/* A huge page out on swap, written there without a split. */
+/* A tagged huge page that is swapped out without being split. */
 static char *thp_out(void (*swap_on)(void), uint64_t seed)
 {
 	long before;
 	char *p;
 
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	swap_on();
+	swap_begin(swap_on);
 	p = thp_alloc(1, PROT_RW_MTE);
 	pattern_set(p, HUGE, seed);
 	before = vmstat("thp_swpout");
@@ -59,7 +56,7 @@ static void swapoff_brings_it_back(void)
 	pattern_check(p, HUGE, 4, "after swapoff");
 }
 
-/* Faults on backwards and single pages: entry and page must go together. */
+/* Swap-in of single pages, the last one first: each must get the tags of its own entry. */
 static void page_by_page(void)
 {
 	char *p = thp_out(swap_zram, 5);
@@ -69,25 +66,24 @@ static void page_by_page(void)
 		pattern_check_from(p + i * PAGE, PAGE, 5, i * GRANULES_PER_PAGE, "last page first");
 }
 
+static void check_shared(char *p)
+{
+	pattern_check(p, HUGE, 6, "child");
+	pattern_set(p, HUGE, 7);
+	pattern_check(p, HUGE, 7, "child's own");
+}
+
 static void shared_by_fork(void)
 {
 	char *p = thp_out(swap_zram, 6);
-	pid_t child = child_fork();
 
-	MUST(child >= 0, "fork");
-	if (child == 0) {
-		pattern_check(p, HUGE, 6, "child");
-		pattern_set(p, HUGE, 7);
-		pattern_check(p, HUGE, 7, "child's own");
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(check_shared, p);
 	pattern_check(p, HUGE, 6, "parent");
 }
 
 /*
- * Pages 200 to 299 are tagged, the rest never was: saved tags belong to the
- * entries of these pages. Frames are stale, so a page restored too little shows.
+ * Only pages 200 to 299 are tagged, so only their entries have saved tags. Frames are
+ * stale, so that a page whose tags are not restored is seen.
  */
 static void tagged_in_the_middle(void)
 {
@@ -95,10 +91,7 @@ static void tagged_in_the_middle(void)
 	long before;
 	char *p;
 
-	mte_need();
-	pin_cpu(0);
-	memcg_enter();
-	swap_zram();
+	swap_begin(swap_zram);
 	stale_fill(4 * HUGE, true);
 	p = thp_alloc(1, PROT_RW);
 	memset(p, 0x77, HUGE);

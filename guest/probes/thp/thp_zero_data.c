@@ -4,18 +4,17 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_MEMCG CONFIG_SWAP CONFIG_DEBUG_FS
  * timeout: 60
  *
- * A page whose data are all zero is not the zero page if it has tags. A split
- * replaces zero-filled subpages by the zero page (mm/migrate.c
- * try_to_map_unused_to_zeropage()) and the shrinker splits huge pages that are
- * mostly zero (mm/huge_memory.c thp_underused()); both must leave tagged pages
- * alone. Linux 6.12 to 6.17 did not: 1ce6473d17e7 "mm/thp: fix MTE tag
+ * A page of zero data that has tags is not replaced by the zero page. A split replaces
+ * zero-filled subpages by the zero page (mm/migrate.c try_to_map_unused_to_zeropage()), and
+ * the shrinker splits huge pages that are mostly zero (mm/huge_memory.c thp_underused());
+ * both must skip tagged pages. Linux 6.12 to 6.17 did not: 1ce6473d17e7 "mm/thp: fix MTE tag
  * mismatch when replacing zero-filled subpages".
  */
 #include "pin.h"
 #include "swap.h"
 #include "thp.h"
 
-/* Tags of a seed, data zero but for the first 16 pages. */
+/* Tags by a pattern; the data is zero except in the first 16 pages. */
 static void tag_only(char *p, uint64_t seed)
 {
 	size_t g;
@@ -53,7 +52,7 @@ static void start(void)
 	memcg_enter();
 }
 
-/* The control: the same split does replace zero-filled pages that have no tags. */
+/* As a control, the same split does replace zero-filled pages without tags. */
 static void split(void)
 {
 	char *plain, *p;
@@ -87,15 +86,16 @@ static void shrinker(void)
 	for (i = 0; i < 50 && in_large_folio(plain); i++)
 		memcg_reclaim(HUGE);
 	MUST(!in_large_folio(plain), "the shrinker left the untagged huge page");
-	MUST(vmstat("thp_underused_split_page") > before, "split, but not as underused");
+	MUST(vmstat("thp_underused_split_page") > before,
+	     "the split was not counted as one of an underused page");
 	tag_only_check(p, 2, "after the shrinker");
 	thp_split(p, HUGE, 0);
 	tag_only_check(p, 2, "after the shrinker and a split");
 }
 
 /*
- * A PROT_MTE mapping of the zero page must not make it a tagged page
- * (f620d66af316): then no untagged page would equal it any more.
+ * A PROT_MTE mapping of the zero page must not mark it as tagged (f620d66af316), because
+ * memcmp_pages() reports a tagged page as different from all others.
  */
 static void zero_page_stays_untagged(void)
 {

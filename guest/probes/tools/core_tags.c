@@ -33,7 +33,7 @@ static void one_mapping(void)
 
 static const size_t sizes[] = { 1, 2, 3, 5, 7, 13, 31, 64, 1 };
 
-enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
+enum { SIZES = ARRAY_SIZE(sizes) };
 
 /* Between them mappings without PROT_MTE, which must not be counted. */
 static void many_sizes_child(void)

@@ -69,8 +69,8 @@ static void across_pages(void)
 	pid_t pid = start();
 	unsigned int i, j;
 
-	for (i = 0; i < sizeof(before) / sizeof(before[0]); i++)
-		for (j = 0; j < sizeof(after) / sizeof(after[0]); j++) {
+	for (i = 0; i < ARRAY_SIZE(before); i++)
+		for (j = 0; j < ARRAY_SIZE(after); j++) {
 			size_t g = GRANULES_PER_PAGE - before[i];
 
 			check_peek(pid, tracee->mem + g * GRANULE, want + g, before[i] + after[j],
@@ -142,7 +142,7 @@ static void stops_at_the_buffers_end(void)
 	unsigned int i;
 
 	MUST(room != MAP_FAILED && munmap(room + PAGE, PAGE) == 0, "mmap");
-	for (i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(left); i++) {
 		unsigned char *buf = (unsigned char *)room + PAGE - left[i];
 		size_t n = 700;
 

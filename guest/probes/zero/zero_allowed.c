@@ -4,12 +4,11 @@
  * needs: CONFIG_TMPFS CONFIG_MEMFD_CREATE CONFIG_SYSVIPC CONFIG_HUGETLBFS
  * timeout: 30
  *
- * PROT_MTE is for memory that can hold tags: anonymous memory and shmem files.
- * Everything else answers EINVAL, to mmap() and to mprotect(), and stays
- * usable untagged. arch/arm64/include/asm/mman.h: arch_calc_vm_prot_bits(),
- * arch_calc_vm_flag_bits(), arch_validate_prot(), arch_validate_flags();
- * VM_DATA_DEFAULT_FLAGS in asm/page.h for stack and brk. Where it is allowed,
- * a tag that is stored can be read back.
+ * PROT_MTE is for memory that can hold tags: anonymous memory and shmem files. For any other
+ * memory mmap() and mprotect() refuse it with EINVAL, and the memory stays usable without
+ * tags. arch/arm64/include/asm/mman.h: arch_calc_vm_prot_bits(), arch_calc_vm_flag_bits(),
+ * arch_validate_prot(), arch_validate_flags(); VM_DATA_DEFAULT_FLAGS in asm/page.h for stack
+ * and brk. Where it is allowed, a tag that is stored can be loaded again.
  */
 
 #include <sys/shm.h>
@@ -27,7 +26,7 @@ static void check_taggable(char *p, size_t len, const char *what)
 	pattern_check(p, len, 1, what);
 }
 
-/* mmap(PROT_MTE), and mprotect(PROT_MTE) of an untagged mapping, both work. */
+/* Checks that mmap(PROT_MTE), and mprotect(PROT_MTE) of an untagged mapping, both work. */
 static void allowed(int flags, int fd, const char *what)
 {
 	char *p = mmap(NULL, LEN, PROT_RW_MTE, flags, fd, 0);
@@ -37,12 +36,12 @@ static void allowed(int flags, int fd, const char *what)
 	check_taggable(p, LEN, what);
 	p = mmap(NULL, LEN, PROT_RW, flags, fd, 0);
 	MUST(p != MAP_FAILED, "%s: mmap()", what);
-	CHECK(!smaps_flag(p, "mt"), "%s: VM_MTE that nobody asked for", what);
+	CHECK(!smaps_flag(p, "mt"), "%s: VM_MTE without PROT_MTE", what);
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "%s: mprotect(PROT_MTE)", what);
 	check_taggable(p, LEN, what);
 }
 
-/* Both are refused with EINVAL, and the untagged mapping stays as it is. */
+/* Checks that both are refused with EINVAL, and that the untagged mapping does not change. */
 static void refused(int flags, int fd, int prot, size_t len, const char *what)
 {
 	char *p;
@@ -61,14 +60,6 @@ static void refused(int flags, int fd, int prot, size_t len, const char *what)
 	touch_read(p, len);
 }
 
-static int memory_file(void)
-{
-	int fd = memfd_create("probe", MFD_CLOEXEC);
-
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd_create");
-	return fd;
-}
-
 static void anonymous(void)
 {
 	allowed(MAP_PRIVATE | MAP_ANONYMOUS, -1, "private anonymous");
@@ -83,8 +74,8 @@ static void shmem_file(void)
 	int fd = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
 
 	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "O_TMPFILE in /dev/shm");
-	allowed(MAP_SHARED, memory_file(), "memfd, shared");
-	allowed(MAP_PRIVATE, memory_file(), "memfd, private");
+	allowed(MAP_SHARED, memory_file(LEN), "memfd, shared");
+	allowed(MAP_PRIVATE, memory_file(LEN), "memfd, private");
 	allowed(MAP_SHARED, fd, "tmpfs, shared");
 	allowed(MAP_PRIVATE, fd, "tmpfs, private");
 }
@@ -141,7 +132,7 @@ static void hugetlb(void)
 
 	write_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4");
 	MUST(read_long("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages") == 4,
-	     "no huge pages to be had");
+	     "the kernel gave no huge pages");
 	refused(MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, PROT_RW, HUGE, "MAP_HUGETLB");
 	refused(MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, PROT_RW, HUGE, "MAP_HUGETLB, shared");
 	MUST(fd >= 0 && ftruncate(fd, HUGE) == 0, "memfd_create(MFD_HUGETLB)");
@@ -153,14 +144,14 @@ static void hugetlb(void)
 	write_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0");
 }
 
-/* One VMA that may not have tags in the middle: mprotect() stops there with EINVAL. */
+/* A range with a file mapping in its middle: mprotect() stops there with EINVAL. */
 static void mixed_range(void)
 {
 	int fd = open("/bin/busybox", O_RDONLY);
 	char *p = mmap(NULL, 3 * LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	mte_need();
-	MUST(fd >= 0 && p != MAP_FAILED, "set-up");
+	MUST(fd >= 0 && p != MAP_FAILED, "open and mmap");
 	MUST(mmap(p + LEN, LEN, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == p + LEN, "mmap");
 	errno = 0;
 	CHECK_EQ(mprotect(p, 3 * LEN, PROT_READ | PROT_MTE), -1, "mprotect over a file mapping");
@@ -168,7 +159,7 @@ static void mixed_range(void)
 	CHECK(!smaps_flag(p + LEN, "mt"), "VM_MTE on the file mapping");
 }
 
-/* Bits that mean nothing are refused, with PROT_MTE and without. */
+/* An undefined bit is refused with PROT_MTE; PROT_SEM is accepted. */
 static void unknown_bits(void)
 {
 	char *p = mte_map(LEN);
@@ -181,13 +172,12 @@ static void unknown_bits(void)
 	check_taggable(p, LEN, "PROT_MTE | PROT_SEM");
 }
 
-/* Without PROT_MTE tag stores are ignored and loads give 0: memory type Normal. */
+/* Without PROT_MTE (memory type Normal) tag stores are ignored and tag loads give 0. */
 static void untagged_ignores_tags(void)
 {
-	char *p = mmap(NULL, LEN, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = untagged_map(LEN);
 
 	mte_need();
-	MUST(p != MAP_FAILED, "mmap");
 	memset(p, 1, LEN);
 	for (size_t i = 0; i < LEN; i += GRANULE)
 		stg(p + i, 5);

@@ -5,13 +5,11 @@
  * timeout: 60
  * smoke: yes
  *
- * Fresh anonymous PROT_MTE memory has tag 0 in every granule and zero data,
- * by whichever way it is first touched, in frames whose last owner left tag 15
- * everywhere. Exercises vma_alloc_zeroed_movable_folio() and
+ * New anonymous PROT_MTE memory has tag 0 in every granule and zero data, by whichever access it
+ * is populated, in stale frames. Exercises vma_alloc_zeroed_movable_folio() and
  * tag_clear_highpage() (arch/arm64/mm/fault.c), mte_zero_clear_page_tags()
- * (arch/arm64/lib/mte.S), the __GFP_ZEROTAGS part of post_alloc_hook()
- * (mm/page_alloc.c), mte_sync_tags() and the PG_mte_* flags of a freed page
- * (PAGE_FLAGS_CHECK_AT_PREP).
+ * (arch/arm64/lib/mte.S), the __GFP_ZEROTAGS part of post_alloc_hook() (mm/page_alloc.c),
+ * mte_sync_tags() and the PG_mte_* flags of a freed page (PAGE_FLAGS_CHECK_AT_PREP).
  */
 
 #include <sys/syscall.h>
@@ -20,22 +18,17 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN  (64 * PAGE)
-#define FILL (2UL << 20)
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
+#define LEN (64 * PAGE)
 
 static void begin(void)
 {
 	mte_need();
 	pin_cpu(0);
 	memcg_enter();
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 }
 
-/* All of [p, p + len): tag 0, data 0, and most frames had other tags before. */
+/* Checks that [p, p + len) is in stale frames and has tag 0 and data 0, and can be tagged. */
 static void check_fresh(void *p, size_t len, const char *when)
 {
 	size_t i;
@@ -43,7 +36,6 @@ static void check_fresh(void *p, size_t len, const char *when)
 	must_be_stale(p, len, when);
 	for (i = 0; i < len; i += PAGE)
 		page_zero_check((char *)p + i, when);
-	/* And the tags can be set: the mapping is really tagged memory. */
 	pattern_set(p, len, 7);
 	pattern_check(p, len, 7, when);
 }
@@ -74,7 +66,7 @@ static void read_first(void)
 	check_fresh(p, LEN, "read, then written");
 }
 
-/* The zero page is everyone's: a tag store must copy it, not change it. */
+/* A tag store to the zero page, which all processes share, must copy it. */
 static void tag_store_on_zero_page(void)
 {
 	char *p;
@@ -179,7 +171,7 @@ static void program_break(void)
 	check_fresh(p, LEN, "brk");
 }
 
-/* Stack pages that were never touched, tagged before the stack grows to them. */
+/* Stack pages that become PROT_MTE before they are populated. */
 static void stack(void)
 {
 	char here, *p;
@@ -198,31 +190,29 @@ static void dontneed(void)
 	char *p;
 
 	begin();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
-	stale_fill(FILL, false);
+	p = tagged_map(LEN, 1);
+	stale_fill(HUGE, false);
 	MUST(madvise(p, LEN, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 	MUST(pagemap_count(p, LEN, PM_PRESENT) == 0, "pages are still there");
 	touch_write(p, LEN);
 	check_fresh(p, LEN, "MADV_DONTNEED and written");
 }
 
-/* MADV_FREE: the old tags as long as the page is the old one, then 0. */
+/* After MADV_FREE a page keeps its tags until it is reclaimed; its successor has tag 0. */
 static void madv_free(void)
 {
 	char *p;
 
 	begin();
 	swap_none();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
+	p = tagged_map(LEN, 1);
 	MUST(madvise(p, LEN, MADV_FREE) == 0, "MADV_FREE");
-	touch_write(p, LEN / 2); /* takes these back */
+	touch_write(p, LEN / 2); /* these are not freed any more */
 	MUST(madvise(p + LEN / 2, LEN / 2, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
 	MUST(pagemap_count(p + LEN / 2, LEN / 2, PM_PRESENT) == 0,
 	     "freed pages were not reclaimed");
 	pattern_check(p, LEN / 2, 1, "MADV_FREE, then written");
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 	touch_write(p + LEN / 2, LEN / 2);
 	check_fresh(p + LEN / 2, LEN / 2, "MADV_FREE, reclaimed and written");
 }
@@ -232,8 +222,7 @@ static void remapped_in_place(void)
 	char *p;
 
 	begin();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, 1);
+	p = tagged_map(LEN, 1);
 	MUST(mmap(p, LEN, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p,
 	     "mmap(MAP_FIXED)");
 	touch_write(p, LEN);

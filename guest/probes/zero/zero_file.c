@@ -4,11 +4,10 @@
  * needs: CONFIG_TMPFS CONFIG_MEMFD_CREATE CONFIG_SYSVIPC CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Pages of memory-backed files have tag 0 when they are first mapped with
- * PROT_MTE, and again after each way of throwing them away; what write() put
- * there stays. shmem zeroes data only, so it is mte_sync_tags()
- * (arch/arm64/kernel/mte.c), on the way of set_ptes(), that clears the tags,
- * once in a page's life: a second mapping must not clear them again.
+ * Pages of memory files have tag 0 when they are first mapped with PROT_MTE, and again after each
+ * way of dropping them; data from write() is kept. shmem clears only the data, so it is
+ * mte_sync_tags() (arch/arm64/kernel/mte.c), called by set_ptes(), that clears the tags, once
+ * in a page's life: a second mapping must not clear them again.
  */
 
 #include <sys/shm.h>
@@ -16,33 +15,26 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN  (48 * PAGE)
-#define FILL (2UL << 20)
+#define LEN (48 * PAGE)
 
 static void begin(void)
 {
 	mte_need();
 	pin_cpu(0);
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 }
 
-static int memory_file(void)
+static char *shared_mapping(int fd, int prot)
 {
-	int fd = memfd_create("probe", MFD_CLOEXEC);
-
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd_create");
-	return fd;
+	return map_file(fd, LEN, prot, MAP_SHARED);
 }
 
-static char *map_file(int fd, int flags, int prot)
+static char *private_mapping(int fd)
 {
-	char *p = mmap(NULL, LEN, prot, flags, fd, 0);
-
-	MUST(p != MAP_FAILED, "mmap(memory file, prot %#x, flags %#x)", prot, flags);
-	return p;
+	return map_file(fd, LEN, PROT_RW_MTE, MAP_PRIVATE);
 }
 
-/* Reads one half first and writes the other first; then all is tag 0 and data 0. */
+/* Populates one half by reads, the other by writes; checks that tags and data are 0. */
 static void check_fresh(char *p, const char *when)
 {
 	size_t i;
@@ -56,17 +48,17 @@ static void check_fresh(char *p, const char *when)
 
 static void fresh_in(int fd)
 {
-	char *p = map_file(fd, MAP_SHARED, PROT_RW_MTE);
+	char *p = shared_mapping(fd, PROT_RW_MTE);
 
 	check_fresh(p, "shared mapping");
 	pattern_set(p, LEN, 1);
-	pattern_check(map_file(fd, MAP_SHARED, PROT_RW_MTE), LEN, 1, "a second mapping");
+	pattern_check(shared_mapping(fd, PROT_RW_MTE), LEN, 1, "a second mapping");
 }
 
 static void memfd_shared(void)
 {
 	begin();
-	fresh_in(memory_file());
+	fresh_in(memory_file(LEN));
 }
 
 static void tmpfs_shared(void)
@@ -92,14 +84,14 @@ static void sysv_shared(void)
 	check_fresh(p, "SysV shared memory");
 }
 
-/* A hole of the file, mapped privately: do_cow_fault() for a write first. */
+/* A hole of the file, mapped privately; if written first, by do_cow_fault(). */
 static void memfd_private(void)
 {
 	begin();
-	check_fresh(map_file(memory_file(), MAP_PRIVATE, PROT_RW_MTE), "private mapping");
+	check_fresh(private_mapping(memory_file(LEN)), "private mapping");
 }
 
-/* Data as write() left it, and tag 0, without a page being dirtied from user space. */
+/* Checks that data is as write() left it and that tags are 0; user space writes no page. */
 static void check_written(char *p, const char *when)
 {
 	size_t i, bad = 0;
@@ -114,7 +106,7 @@ static void check_written(char *p, const char *when)
 static int written_file(void)
 {
 	uint64_t words[PAGE / 8] = { 0 };
-	int fd = memory_file();
+	int fd = memory_file(LEN);
 	size_t i;
 
 	for (i = 0; i < LEN; i += PAGE) {
@@ -124,27 +116,27 @@ static int written_file(void)
 	return fd;
 }
 
-/* Pages in the cache already: a read fault maps 16 of them at once (fault-around). */
+/* The pages are in the page cache: a read fault maps 16 of them at once (fault-around). */
 static void written_then_shared(void)
 {
 	begin();
-	check_written(map_file(written_file(), MAP_SHARED, PROT_RW_MTE), "write(), then mapped");
+	check_written(shared_mapping(written_file(), PROT_RW_MTE), "write(), then mapped");
 }
 
 static void written_then_private(void)
 {
 	begin();
-	check_written(map_file(written_file(), MAP_PRIVATE, PROT_RW_MTE), "write(), then mapped");
+	check_written(private_mapping(written_file()), "write(), then mapped");
 }
 
-/* Copy-on-write of a page that never had tags, into a VMA that has them. */
+/* Copy-on-write of an untagged page in a PROT_MTE mapping. */
 static void written_then_private_write(void)
 {
 	char *p;
 
 	begin();
-	p = map_file(written_file(), MAP_PRIVATE, PROT_RW_MTE);
-	stale_fill(FILL, false); /* for the copies */
+	p = private_mapping(written_file());
+	stale_fill(HUGE, false); /* for the copies */
 	touch_write(p, LEN);
 	MUST(!(pagemap(p) & PM_FILE), "a write fault did not copy the page");
 	check_written(p, "write(), then copied on write");
@@ -155,50 +147,50 @@ static void written_then_mprotect(void)
 	char *p;
 
 	begin();
-	p = map_file(written_file(), MAP_SHARED, PROT_RW);
+	p = shared_mapping(written_file(), PROT_RW);
 	touch_read(p, LEN);
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	check_written(p, "write(), mapped, mprotect(PROT_MTE)");
 }
 
-/* An untagged mapping beside the tagged one, used before, between and after. */
+/* A mapping without PROT_MTE is used before, beside and after one with PROT_MTE. */
 static void untagged_mapping_beside(void)
 {
-	int fd = memory_file();
+	int fd = memory_file(LEN);
 	char *plain, *p, *late;
 	size_t i;
 
 	begin();
-	plain = map_file(fd, MAP_SHARED, PROT_RW);
+	plain = shared_mapping(fd, PROT_RW);
 	for (i = 0; i < LEN; i += PAGE)
 		*(volatile uint64_t *)(plain + i + 8) = i + 1;
-	p = map_file(fd, MAP_SHARED, PROT_RW_MTE);
+	p = shared_mapping(fd, PROT_RW_MTE);
 	check_written(p, "first tagged mapping, after an untagged one");
 	tags_zero_check(plain, LEN, "LDG through the untagged mapping");
 
 	pattern_set(p, LEN, 2);
 	touch_write(plain, LEN);
-	late = map_file(fd, MAP_SHARED, PROT_RW);
+	late = shared_mapping(fd, PROT_RW);
 	touch_write(late, LEN);
 	pattern_check(p, LEN, 2, "tagged mapping, after untagged writes");
 	MUST(mprotect(late, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	pattern_check(late, LEN, 2, "the late mapping made tagged");
 	MUST(munmap(p, LEN) == 0 && munmap(late, LEN) == 0, "munmap");
 	touch_write(plain, LEN);
-	pattern_check(map_file(fd, MAP_SHARED, PROT_RW_MTE), LEN, 2, "mapped tagged again");
+	pattern_check(shared_mapping(fd, PROT_RW_MTE), LEN, 2, "mapped tagged again");
 }
 
-/* After `drop` the file is empty and its frames went to someone with tag 15. */
+/* Checks the pages of a tagged file after `drop` has emptied it. */
 static void refault(void (*drop)(int fd, char *p), const char *when)
 {
-	int fd = memory_file();
+	int fd = memory_file(LEN);
 	char *p;
 
 	begin();
-	p = map_file(fd, MAP_SHARED, PROT_RW_MTE);
+	p = shared_mapping(fd, PROT_RW_MTE);
 	pattern_set(p, LEN, 3);
 	drop(fd, p);
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 	check_fresh(p, when);
 }
 
@@ -224,7 +216,7 @@ static void drop_remove(int fd, char *p)
 static void drop_and_fallocate(int fd, char *p)
 {
 	drop_truncate(fd, p);
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 	MUST(fallocate(fd, 0, 0, LEN) == 0, "fallocate");
 }
 
@@ -248,27 +240,27 @@ static void fallocated(void)
 	refault(drop_and_fallocate, "after fallocate");
 }
 
-/* MADV_DONTNEED on a shared file drops the mapping only: the tags are still there. */
+/* MADV_DONTNEED of a shared mapping keeps the file's pages, and so their tags. */
 static void dontneed_keeps_file(void)
 {
 	char *p;
 
 	begin();
-	p = map_file(memory_file(), MAP_SHARED, PROT_RW_MTE);
+	p = shared_mapping(memory_file(LEN), PROT_RW_MTE);
 	pattern_set(p, LEN, 4);
 	MUST(madvise(p, LEN, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 	pattern_check(p, LEN, 4, "after MADV_DONTNEED of a shared file");
 }
 
-/* Part of a page truncated: the page stays, its tail reads 0, the kept part is as it was. */
+/* Truncation within a page zeroes its tail; the kept part does not change. */
 static void truncate_inside_page(void)
 {
-	int fd = memory_file();
+	int fd = memory_file(LEN);
 	char *p;
 	size_t i, bad = 0;
 
 	begin();
-	p = map_file(fd, MAP_SHARED, PROT_RW_MTE);
+	p = shared_mapping(fd, PROT_RW_MTE);
 	pattern_set(p, LEN, 5);
 	MUST(ftruncate(fd, LEN - PAGE / 2) == 0 && ftruncate(fd, LEN) == 0, "ftruncate");
 	pattern_check(p, LEN - PAGE / 2, 5, "before the end of the file");

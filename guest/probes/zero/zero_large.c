@@ -4,10 +4,10 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SHMEM CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Folios between one page and a huge one are mapped by one set_ptes() of many
- * pages; mte_sync_tags() must clear the tags of each of them, and of the last.
- * Every size that the kernel offers, anonymous; and pages of a huge tmpfs file
- * that fault-around maps 16 at a time (filemap_map_folio_range()).
+ * Folios of sizes between a page and a huge page are mapped by one set_ptes() of many pages:
+ * mte_sync_tags() must clear the tags of each of them, also of the last. Anonymous folios of
+ * each size that the kernel offers; and pages of a huge tmpfs file, which fault-around maps
+ * 16 at a time (filemap_map_folio_range()).
  */
 
 #include <sys/mount.h>
@@ -17,7 +17,7 @@
 
 #define FILL (8UL << 20)
 
-/* Sets the mode of one folio size, "always" or "never"; false if there is none. */
+/* Sets "always" or "never" for one folio size; false if the kernel does not offer it. */
 static bool mthp(size_t kb, const char *mode)
 {
 	char path[128];
@@ -58,7 +58,7 @@ static void each_size(void)
 	MUST(sizes >= 6, "%zu folio sizes", sizes);
 }
 
-/* A page of such a folio written while untagged, and the folio then made PROT_MTE. */
+/* Folios that are populated untagged and become PROT_MTE afterwards. */
 static void mprotect_folio(void)
 {
 	size_t len = 64 * 1024, i;
@@ -74,7 +74,7 @@ static void mprotect_folio(void)
 	mthp(64, "never");
 	MUST(in_large_folio(p), "no 64 kB folio");
 	must_be_stale(p, 4 * len, "64 kB folios");
-	/* The first in one go, the second page by page, the third beginning inside it. */
+	/* The first folio at once, the second page by page, the third from its sixth page on. */
 	MUST(mprotect(p, len, PROT_RW_MTE) == 0, "mprotect");
 	for (i = len; i < 2 * len; i += PAGE)
 		MUST(mprotect(p + i, PAGE, PROT_RW_MTE) == 0, "mprotect");
@@ -86,7 +86,7 @@ static void mprotect_folio(void)
 	pattern_check(p, 2 * len, 3, "64 kB folio");
 }
 
-/* A 2 MiB folio of a tmpfs mounted huge=always, mapped where no PMD can map it. */
+/* A 2 MiB folio of a tmpfs with huge=always, at an address at which no PMD can map it. */
 static void tmpfs_fault_around(void)
 {
 	char dir[] = "/tmp/probe-huge-XXXXXX", path[64], byte = 1, *p;
@@ -116,7 +116,7 @@ static void tmpfs_fault_around(void)
 	for (i = 0; i < len; i += PAGE)
 		page_zero_check(p + i, "page of a huge tmpfs file");
 	pattern_set(p, len, 2);
-	/* The rest of the folio, mapped later, is still clean; what was set stays. */
+	/* The rest of the folio, mapped later, has tag 0; the tags that were set are kept. */
 	MUST(munmap(p, len) == 0, "munmap");
 	p = aligned_map(HUGE, PROT_RW_MTE, MAP_SHARED, fd);
 	pattern_check(p + 16 * PAGE, len, 2, "mapped again");

@@ -4,20 +4,18 @@
  * needs: CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Memory that is in use already and becomes PROT_MTE has tag 0 everywhere, in
- * frames full of stale tags, and keeps its data. Exercises pte_modify(), which
- * must change the memory type of a present page, and __sync_cache_and_tags()
- * and mte_sync_tags(), which clear the tags once: a page that got PROT_MTE
- * while it was not accessible is cleared when it becomes so.
+ * Populated memory that becomes PROT_MTE has tag 0 everywhere, in stale frames, and keeps its
+ * data. Exercises pte_modify(), which must change the memory type of a present page, and
+ * __sync_cache_and_tags() and mte_sync_tags(), which clear the tags once: of a page that
+ * became PROT_MTE while it was PROT_NONE, when it becomes accessible.
  */
 #include "child.h"
 #include "fault.h"
 #include "stale.h"
 
-#define LEN  (48 * PAGE)
-#define FILL (2UL << 20)
+#define LEN (48 * PAGE)
 
-/* Data of an untagged mapping: two words a granule, as pattern_check() wants. */
+/* Fills untagged memory with data. */
 static void data_set(char *p, size_t len)
 {
 	size_t g;
@@ -48,7 +46,7 @@ static char *plain_map(int flags)
 
 	mte_need();
 	pin_cpu(0);
-	stale_fill(FILL, false);
+	stale_fill(HUGE, false);
 	p = mmap(NULL, LEN, PROT_RW, flags | MAP_ANONYMOUS, -1, 0);
 	MUST(p != MAP_FAILED, "mmap");
 	madvise(p, LEN, MADV_NOHUGEPAGE);
@@ -104,7 +102,7 @@ static void through_exec(void)
 	check_tagged(p, "through PROT_EXEC | PROT_MTE");
 }
 
-/* Read-only is access to tags: they are cleared at once, and stay as set later. */
+/* Tags of a read-only page can be loaded, so they must be cleared at once. */
 static void through_read_only(void)
 {
 	char *p = plain_map(MAP_PRIVATE);
@@ -115,7 +113,7 @@ static void through_read_only(void)
 	check_tagged(p, "through PROT_READ | PROT_MTE");
 }
 
-/* VM_MTE cannot be taken off (mm/mprotect.c keeps it): tags live through all of these. */
+/* mprotect() cannot remove VM_MTE (mm/mprotect.c), so tags survive all protections. */
 static void tags_stay(void)
 {
 	static const int prots[] = { PROT_READ,
@@ -131,9 +129,9 @@ static void tags_stay(void)
 	mte_need();
 	p = mte_map(LEN);
 	pattern_set(p, LEN, 9);
-	for (i = 0; i < sizeof(prots) / sizeof(prots[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(prots); i++) {
 		protect(p, LEN, prots[i]);
-		CHECK(smaps_flag(p, "mt"), "mprotect(%#x) took VM_MTE off", prots[i]);
+		CHECK(smaps_flag(p, "mt"), "mprotect(%#x) removed VM_MTE", prots[i]);
 		if (prots[i] & PROT_READ)
 			pattern_check(p, LEN, 9, "under another protection");
 		protect(p, LEN, PROT_RW);
@@ -141,7 +139,7 @@ static void tags_stay(void)
 	}
 }
 
-/* Only the pages named change: their neighbours in the old VMA stay untagged memory. */
+/* mprotect() of a part: the rest of the old VMA stays untagged memory. */
 static void middle_of_vma(void)
 {
 	char *p = plain_map(MAP_PRIVATE), *mid = p + 16 * PAGE;
@@ -158,18 +156,18 @@ static void middle_of_vma(void)
 	data_check(p, 16 * PAGE, "tagged later");
 }
 
-/* Shared with a child by fork, untagged and write-protected, when it becomes PROT_MTE. */
+static void make_tagged_in_child(char *p)
+{
+	protect(p, LEN, PROT_RW_MTE);
+	check_tagged(p, "child, after fork");
+}
+
+/* The pages are shared with a child, and so write-protected, when they become PROT_MTE. */
 static void shared_by_fork(void)
 {
 	char *p = plain_map(MAP_PRIVATE);
-	pid_t child = child_fork();
 
-	if (child == 0) {
-		protect(p, LEN, PROT_RW_MTE);
-		check_tagged(p, "child, after fork");
-		_exit(0);
-	}
-	wait_child(child);
+	run_child(make_tagged_in_child, p);
 	data_check(p, LEN, "parent, after the child wrote");
 	protect(p, LEN, PROT_RW_MTE);
 	check_tagged(p, "parent, after the child");
