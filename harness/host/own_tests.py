@@ -19,11 +19,16 @@ CHECKS = {
     "format": ["ruff", "format", "--check", "harness", "tests", "guest"],
     "imports": ["lint-imports", "--no-cache", "--no-logo"],
     "dead code": ["vulture"],
+    # The kernel's style, which .clang-format describes.
+    "format of C": [
+        "find", "guest", "harness", "tests", "-name", "*.[ch]", "-exec",
+        "clang-format", "--dry-run", "--Werror", "{}", "+",
+    ],
     "types": ["mypy"],
     "unit tests": ["pytest", "-n", "2", "tests/unit"],
     # Before the suite, so that the progress of the build is visible.
     "kernel": ["mte-harness", "build", "stock"],
-}
+}  # fmt: skip
 SUITE = [
     "pytest", "--qemu", "-n", "2", "--dist", "worksteal", "tests/validation", "tests/system",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 """Check that each patch of a series can be posted on its own.
 
 For each patch: checkpatch.pl --strict; the kernel of the patches up to it builds with no warning
-that the kernel below the series does not have, boots, and passes the RELEVANT probes. The kernel
+that the kernel below the series does not have, boots, and passes the smoke probes. The kernel
 of all patches passes the whole suite. The bindings that the series adds pass dt_binding_check.
 The cache keeps the kernels, so a second check of the same patches builds none.
 """
@@ -31,6 +31,7 @@ from harness.kernel.locate import DEFAULT_RECIPE
 from harness.kernel.patches import Patch, apply_patches, read_patches
 from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
 from harness.kernel.workspace import build_place, link_tree
+from harness.suite.head_comment import discover
 from harness.suite.session import Session
 
 if TYPE_CHECKING:
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
 
     from harness.core.progress import Progress
 
-# One probe for each way of a tagged page (copy, swap, migration, …), and that of the counters.
-RELEVANT = (
-    "zero_anon", "cow_fork", "swap_roundtrip", "swap_shmem", "migrate_page", "thp_split",
-    "thp_collapse", "ksm_merge", "mprotect_tags", "ptrace_peek", "reuse_counters",
-)  # fmt: skip
 WORKERS = 2
 _ADDED_BINDING = re.compile(rf"^\+\+\+ b/({BINDINGS}\S+\.yaml)$", re.MULTILINE)
 
@@ -135,11 +131,17 @@ class Prefixes:
         status = run_suite(
             plan,
             report=self._scratch / f"report-{number}",
-            expression=None if number == self._total else " or ".join(RELEVANT),
+            expression=None if number == self._total else smoke_expression(),
             workers=WORKERS,
             qemu_binary=None,
         )
         return new + ([f"the suite ended with status {status}"] if status else [])
+
+
+def smoke_expression() -> str:
+    """Return the pytest -k expression that selects the smoke probes."""
+    probes = discover(resources() / "guest" / "probes")
+    return " or ".join(probe.name for probe in probes if probe.smoke)
 
 
 class _Table:

@@ -30,9 +30,8 @@ STORAGE_KB = 32 * 1024
 SLACK_KB = 1024
 PROGRAMS = resources() / "tests" / "nightly" / "programs"
 PROBES = {probe.name: probe for probe in discover(resources() / "guest" / "probes")}
-# A way of each kind that a page with tags can go.
-ORDINARY = ["zero_anon", "cow_fork", "swap_roundtrip", "swap_shmem", "thp_split", "migrate_page"]
 REUSE = sorted(probe.name for probe in PROBES.values() if probe.area == "reuse")
+SMOKE = sorted(probe.name for probe in PROBES.values() if probe.smoke and probe.area != "reuse")
 OTHER = "tag-storage-other"
 
 
@@ -94,7 +93,7 @@ def test_none_is_described(name: str, launch: Launcher) -> None:
         assert meminfo(guest)["MetadataTotal"] == 0
 
 
-@pytest.mark.parametrize("probe", ORDINARY)
+@pytest.mark.parametrize("probe", SMOKE)
 def test_none_is_described_and_tags_work(probe: str, launch: Launcher) -> None:
     with start(launch, "tag-storage", "dram/carveout") as guest:
         launch.runner(guest)(PROBES[probe])
@@ -112,7 +111,7 @@ def test_option_off(launch: Launcher, carved_out: dict[str, int]) -> None:
         assert "metadata" not in told.lower()
 
 
-@pytest.mark.parametrize("probe", ORDINARY)
+@pytest.mark.parametrize("probe", SMOKE)
 def test_option_off_and_tags_work(probe: str, launch: Launcher) -> None:
     with start(launch, "tag-storage-off", "dram/tag-storage") as guest:
         launch.runner(guest)(PROBES[probe])
@@ -127,7 +126,7 @@ def test_a_kernel_that_tags_its_own_memory(launch: Launcher) -> None:
         said(guest)
 
 
-@pytest.mark.parametrize("probe", [*ORDINARY, *REUSE])
+@pytest.mark.parametrize("probe", [*SMOKE, *REUSE])
 def test_reuse_without_numa(probe: str, launch: Launcher) -> None:
     with start(launch, OTHER, "dram/tag-storage", "kasan=off") as guest:
         assert meminfo(guest)["MetadataTotal"] == STORAGE_KB

@@ -9,7 +9,7 @@ import pytest
 
 from harness.core.errors import RecipeError, SourceError, UsageError
 from harness.core.paths import resources
-from harness.jobs.series_check import RELEVANT
+from harness.jobs.series_check import smoke_expression
 from harness.jobs.series_prefix import BUILD_LOG, series_files, warnings, write_prefix
 from harness.jobs.series_style import Exceptions, check_style, read_exceptions
 from harness.kernel.artifact import Kernel
@@ -103,6 +103,8 @@ def test_a_warning_is_known_whatever_its_line(tmp_path: Path) -> None:
     assert warnings(new) - warnings(old) == {"../mm/b.c: warning: unused"}
 
 
-def test_the_relevant_probes_are_probes() -> None:
-    names = {path.stem for path in (ROOT / "guest/probes").iterdir()}
-    assert set(RELEVANT) <= names
+def test_the_smoke_probes_cover_each_area_with_tagged_pages() -> None:
+    areas = {path.stem: path.parent.name for path in (ROOT / "guest/probes").glob("*/*.c")}
+    chosen = smoke_expression().split(" or ")
+    assert 10 <= len(chosen) <= 15
+    assert {areas[name] for name in chosen} >= {"zero", "copy", "swap", "migrate", "thp", "reuse"}
