@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A point in time that is passed down, so that nested waits share one limit."""
+"""A point in time that is handed down, so that nested waits share one limit."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Deadline:
-    """``seconds`` from its making; every wait below asks how much is left."""
+    """The end of a wait: ``seconds`` is its length, ``end`` a time of the monotonic clock."""
 
     seconds: float
     end: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """A deadline ``seconds`` from now (monotonic clock)."""
+        """Return the deadline ``seconds`` from now."""
         return cls(seconds, time.monotonic() + seconds)
 
     def left(self) -> float:
-        """Seconds left, never negative."""
+        """Return the seconds left, never negative."""
         return max(0.0, self.end - time.monotonic())
 
     def passed(self) -> bool:
-        """Whether no time is left."""
+        """Return whether no time is left."""
         return self.left() == 0.0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A running guest as other processes find it: by QEMU's process id, in a directory.
 
-The directory holds what it takes to get in: an OpenSSH key and known_hosts for a
-person, and the same for this program. It goes with the guest.
+The directory holds what gives access to the guest: an OpenSSH key and known_hosts for a
+person, and the same for this program. It is removed with the guest.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING
 
 from harness.core.deadline import Deadline
 from harness.core.errors import GuestLostError, UsageError
+from harness.core.limits import Limits
 from harness.guest.ssh import Completed, SshConnection, SshError
-from harness.vm.dram import Ram
-from harness.vm.dram_view import Dram
+from harness.vm.dram import Dram
 from harness.vm.run_disk import RunKeys
-from harness.vm.spec import machine
+from harness.vm.spec import find_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.guest.template import Template
     from harness.vm.process import QemuProcess
+    from harness.vm.spec import MachineSpec
 
-SECONDS = 60.0
 FACTS = "guest.json"
 
 
@@ -42,7 +42,7 @@ class Handle:
     port: int
 
     def ssh_command(self) -> list[str]:
-        """An OpenSSH command for a person."""
+        """Return an OpenSSH command for a person."""
         return [
             "ssh", "-p", str(self.port), "-i", str(self.directory / "key"),
             "-o", f"UserKnownHostsFile={self.directory / 'known_hosts'}",
@@ -54,9 +54,9 @@ class Handle:
 def open_handle(
     guests: Path, process: QemuProcess, template: Template, keys: RunKeys
 ) -> Iterator[Handle]:
-    """Makes the guest's directory below ``guests``, and removes it."""
+    """Make the guest's directory below ``guests``, and remove it after the block."""
     guests.mkdir(parents=True, exist_ok=True)
-    for stale in guests.iterdir():  # of runs that were killed
+    for stale in guests.iterdir():  # left by runs that were killed
         if not Path(f"/proc/{stale.name}").exists():
             shutil.rmtree(stale, ignore_errors=True)
     handle = Handle(process.pid, guests / str(process.pid), process.ssh_port())
@@ -65,9 +65,9 @@ def open_handle(
         "secrets": keys.secrets(),
         "machine": template.spec.name,
         "kernel": template.kernel.name,
-        "ram": [process.ram.fd, *process.ram.inode] if process.ram else None,
+        "dram": [process.dram.fd, *process.dram.inode] if process.dram else None,
     }
-    shutil.rmtree(handle.directory, ignore_errors=True)  # of an earlier process of this number
+    shutil.rmtree(handle.directory, ignore_errors=True)  # left by an earlier process with this id
     handle.directory.mkdir(mode=0o700)
     try:
         host = f"[127.0.0.1]:{handle.port} {keys.host_public_text()}\n"
@@ -80,25 +80,32 @@ def open_handle(
         shutil.rmtree(handle.directory, ignore_errors=True)
 
 
-def _open_ram(pid: int, size: int, fd: int, device: int, inode: int) -> Ram:
-    """The DRAM of QEMU ``pid``, which inherited our descriptor under the same number."""
+def _open_dram(pid: int, spec: MachineSpec, fd: int, device: int, inode: int) -> Dram:
+    """Return the DRAM of QEMU ``pid``, where it is open as ``fd``.
+
+    Raise UsageError if ``fd`` is another file there: process ids are used again.
+    """
     gone = UsageError(f"guest {pid} is gone", "`mte-harness shell` starts one")
     try:
         ours = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDWR)
     except OSError:
         raise gone from None
-    # Process numbers come again: this may be somebody else's file.
     info = os.fstat(ours)
-    if (info.st_dev, info.st_ino, info.st_size) != (device, inode, size):
+    if (info.st_dev, info.st_ino, info.st_size) != (device, inode, spec.memory):
         os.close(ours)
         raise gone
-    return Ram(ours, size)
+    return Dram(ours, spec.memory, spec.tags)
 
 
 class Attached:
-    """A guest of another process: commands over SSH, and its DRAM."""
+    """A guest that another process started: commands over SSH, and its ``dram``.
 
-    def __init__(self, guests: Path, pid: int) -> None:
+    Raise UsageError without such a guest, or where the host cannot see its tags, and
+    GuestLostError when it does not answer.
+    """
+
+    def __init__(self, guests: Path, pid: int, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         try:
             facts = json.loads((guests / str(pid) / FACTS).read_text())
         except FileNotFoundError:
@@ -107,30 +114,31 @@ class Attached:
                 f"no guest {pid}",
                 f"running: {', '.join(known) or 'none'}; `mte-harness shell` starts one",
             ) from None
-        self.spec = machine(facts["machine"])
+        self.spec = find_machine(facts["machine"])
         self.kernel: str = facts["kernel"]
-        if facts["ram"] is None:
+        if facts["dram"] is None:
             raise UsageError(
                 f"on machine {self.spec.name} the host cannot see tags", "use --machine dram"
             )
-        self._ram = _open_ram(pid, self.spec.memory, *facts["ram"])
+        self.dram = _open_dram(pid, self.spec, *facts["dram"])
         try:
             self._connection = SshConnection(
-                facts["port"], RunKeys.from_secrets(*facts["secrets"]), Deadline.after(SECONDS)
+                facts["port"],
+                RunKeys.from_secrets(*facts["secrets"]),
+                Deadline.after(self._limits.attach),
             )
         except SshError as error:
-            self._ram.close()
+            self.dram.close()
             raise GuestLostError(f"guest {pid} does not answer: {error}") from error
-        self.dram = Dram(self._ram, self.spec.tags)
 
     def exec(self, line: str) -> Completed:
-        """Runs a shell line in the guest. GuestLostError when it does not answer."""
+        """Run a shell line in the guest. Raise GuestLostError when it does not answer."""
         try:
-            return self._connection.exec(line, Deadline.after(SECONDS))
+            return self._connection.exec(line, Deadline.after(self._limits.attach))
         except SshError as error:
             raise GuestLostError(f"the guest does not answer: {error}") from error
 
     def close(self) -> None:
-        """Leaves the guest as it is."""
+        """Close the connection and the view of DRAM; the guest runs on."""
         self._connection.close()
-        self._ram.close()
+        self.dram.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A running guest: exec and push over SSH, the console, QMP, and whether it is still there."""
+"""A running guest: commands and files over SSH, its console, its DRAM, and how it was lost."""
 
 from __future__ import annotations
 
@@ -11,42 +11,40 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.core.closing import Closing
+import pexpect
+
 from harness.core.deadline import Deadline
 from harness.core.errors import GuestLostError, HarnessError, QemuDiedError, UsageError
 from harness.guest.attach import Handle, open_handle
 from harness.guest.frames import read_frames, read_memory
 from harness.guest.ssh import Completed, SshConnection, SshError
-from harness.verdict.audit import audit
-from harness.vm.dram_view import Dram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import paramiko
 
-    from harness.core.progress import Progress
-    from harness.guest.frames import Frame
+    from harness.guest.frames import PageFrame
     from harness.guest.template import Template
-    from harness.verdict.audit import Audit, Expected
     from harness.vm.console import Console
+    from harness.vm.dram import Dram
     from harness.vm.run_disk import RunKeys
 
-SSH_SECONDS = 30.0
-EXEC_SECONDS = 60.0
 WORKDIR = "/tmp"
 
 
-class Guest(Closing):
-    """A clone of a template. Use it as a context manager; the clone ends with the block.
+class Guest(contextlib.AbstractContextManager["Guest"]):
+    """A clone of a template, which ends with the ``with`` block.
 
-    ``clone_seconds``: QEMU's start to the vCPUs running.
+    ``clone_seconds``: QEMU's start to the vCPUs running. ``limits`` are those of the
+    template, scaled for its kernel.
     """
 
-    def __init__(self, template: Template, keys: RunKeys, progress: Progress) -> None:
+    def __init__(self, template: Template, keys: RunKeys) -> None:
         started = time.monotonic()
         self.template = template
-        self.process = template.start(keys, progress)
+        self.limits = template.limits
+        self.process = template.clone(keys)
         self.clone_seconds = time.monotonic() - started
         self._keys = keys
         self._connection: SshConnection | None = None
@@ -59,28 +57,27 @@ class Guest(Closing):
     @property
     def dram(self) -> Dram:
         """Physical memory, seen from the host. UsageError where the tags are not in it."""
-        if self.process.ram is None:
+        if self.process.dram is None:
             raise UsageError(
                 f"on machine {self.template.spec.name} the host cannot see tags",
                 "use --machine dram",
             )
-        return Dram(self.process.ram, self.template.spec.tags)
+        return self.process.dram
 
-    def frames(self, pid: int, address: int, pages: int) -> list[Frame]:
-        """The page frames behind ``pages`` pages of a process, from ``address`` on."""
+    def frames(self, pid: int, address: int, pages: int) -> list[PageFrame]:
+        """Return the frames behind ``pages`` pages of a process, from ``address`` on."""
         return read_frames(self.exec, pid, address, pages)
 
     def memory(self, pid: int, address: int, length: int) -> bytes:
-        """Memory of a process, read on the host out of DRAM. UsageError if it is not there."""
-        return read_memory(self.exec, self.dram, pid, address, length)
+        """Return memory of a process, read on the host from DRAM.
 
-    def audit(self, expected: Expected | None = None) -> Audit:
-        """Whether the guest is consistent at this moment (harness/audit)."""
-        return audit(self, expected)
+        Raise UsageError where a page of it is not in memory.
+        """
+        return read_memory(self.exec, self.dram, pid, address, length)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Stops the guest's CPUs meanwhile."""
+        """Stop the guest's CPUs for the block."""
         self.process.qmp("stop")
         try:
             yield
@@ -91,22 +88,23 @@ class Guest(Closing):
         self,
         command: str | Sequence[str],
         *,
-        timeout: float = EXEC_SECONDS,
+        timeout: float | None = None,
         stdin: bytes = b"",
         phase: str = "",
         stream: Callable[[str, bytes], None] | None = None,
     ) -> Completed:
-        """Runs a shell line, or a list of words, as root in ``/tmp``.
+        """Run a shell line, or a list of words, as root in ``/tmp``.
 
-        ``timeout`` in seconds; a command that outlives it has status None.
-        GuestLostError (with ``phase``) when the guest stops answering.
+        ``timeout`` in seconds (``limits.exec`` if None); a command that outlives it has
+        status None. ``stream`` gets each piece of output as it comes. Raise GuestLostError,
+        which names ``phase``, when the guest stops answering.
         """
         line = command if isinstance(command, str) else shlex.join(command)
         phase = phase or f"running: {line[:100]}"
-        deadline = Deadline.after(timeout)
+        deadline = Deadline.after(self.limits.exec if timeout is None else timeout)
         try:
-            # dropbear's low OOM score (agent.c) is not for what it runs. The shell stays
-            # until the end: it turns a signal into a status, which SSH would not show.
+            # dropbear's children inherit its low oom_score_adj (agent.c): undo that. The
+            # shell stays until the end to turn death by a signal into an exit status.
             done = self._connected().exec(
                 f"echo 0 > /proc/self/oom_score_adj; cd {WORKDIR}; {line}\nexit $?",
                 deadline,
@@ -123,19 +121,20 @@ class Guest(Closing):
     def _connected(self) -> SshConnection:
         if self._connection is None:
             self._connection = SshConnection(
-                self.process.ssh_port(), self._keys, Deadline.after(SSH_SECONDS)
+                self.process.ssh_port(), self._keys, Deadline.after(self.limits.ssh_connect)
             )
         return self._connection
 
     def shell_channel(self, columns: int, lines: int) -> paramiko.Channel:
-        """An interactive shell on a terminal of that size, for a person."""
+        """Return an interactive shell on a terminal of that size."""
         try:
-            return self._connected().shell(columns, lines, Deadline.after(SSH_SECONDS))
+            deadline = Deadline.after(self.limits.ssh_connect)
+            return self._connected().shell(columns, lines, deadline)
         except SshError as error:
             raise self.lost(str(error), "opening a shell") from error
 
     def push(self, data: bytes | Path, remote: str, *, mode: int = 0o755) -> None:
-        """Writes a file in the guest. ``remote`` is absolute or below ``/tmp``."""
+        """Write a file in the guest. ``remote`` is absolute or relative to ``/tmp``."""
         content = data.read_bytes() if isinstance(data, Path) else data
         where = shlex.quote(remote)
         done = self.exec(
@@ -146,22 +145,22 @@ class Guest(Closing):
         if done.status != 0:
             raise HarnessError(f"cannot write {remote} in the guest: {done.stderr.strip()}")
 
-    def pull(self, remote: str, *, timeout: float = EXEC_SECONDS) -> bytes:
-        """A file's contents from the guest (at most a few MiB)."""
+    def pull(self, remote: str, *, timeout: float | None = None) -> bytes:
+        """Return a file's contents from the guest (at most a few MiB)."""
         done = self.exec(f"base64 {shlex.quote(remote)}", timeout=timeout)
         if done.status != 0:
             raise HarnessError(f"cannot read {remote} in the guest: {done.stderr.strip()}")
         return base64.b64decode(done.stdout)
 
     def require_alive(self, phase: str) -> None:
-        """Raises GuestLostError unless the guest still answers a command."""
+        """Raise GuestLostError unless the guest answers a command on a new connection."""
         try:
             self._probe()
         except SshError as error:
             raise self.lost(f"it no longer answers: {error}", phase) from error
 
     def _probe(self) -> None:
-        deadline = Deadline.after(SSH_SECONDS)
+        deadline = Deadline.after(self.limits.ssh_connect)
         connection = SshConnection(self.process.ssh_port(), self._keys, deadline)
         try:
             done = connection.exec("true", deadline)
@@ -171,23 +170,26 @@ class Guest(Closing):
             raise SshError(f"`true` ended with {done.status} after {done.seconds:.0f} s")
 
     def lost(self, why: str, phase: str) -> HarnessError:
-        """The error for a guest that is gone: phase, console, registers, command line.
+        """Return the error for a guest that is gone: phase, console, registers, command line.
 
-        A QEMU that ended from outside is the host's trouble, not the kernel's.
+        QemuDiedError if QEMU ended from outside: that is the host's fault, not the kernel's.
         """
         # The console and the reset may trail the cut connection by a moment.
-        self.console.wait_for(r"Kernel panic|Rebooting in|end trace", Deadline.after(1.0))
+        self.console.expect(
+            ["Kernel panic", "Rebooting in", "end trace", pexpect.EOF, pexpect.TIMEOUT],
+            timeout=self.limits.panic,
+        )
         try:
             state = self.process.status()
         except QemuDiedError as error:
             error.details = f"in phase: {phase}\n{error.details}"
             return error
-        words = {
+        machine = {
             "shutdown": "the kernel reset or powered off the machine",
             "running": "the machine still runs, but",
         }.get(state, f"QEMU's state is {state};")
         return GuestLostError(
-            f"guest lost in phase: {phase}: {words} {why}".strip(),
+            f"guest lost in phase: {phase}: {machine} {why}".strip(),
             details="\n".join(
                 [
                     "console, last 60 lines:",
@@ -201,13 +203,16 @@ class Guest(Closing):
 
     @contextlib.contextmanager
     def reachable(self, guests: Path) -> Iterator[Handle]:
-        """Meanwhile other processes of this user find the guest below ``guests``."""
+        """Let other processes of this user find the guest below ``guests`` for the block."""
         with open_handle(guests, self.process, self.template, self._keys) as handle:
             yield handle
 
     def close(self) -> None:
-        """Ends the clone."""
+        """End the clone; a second call does nothing."""
         if self._connection is not None:
-            with contextlib.suppress(Exception):  # a dead peer cannot be told good-bye
+            with contextlib.suppress(Exception):  # the guest may be gone
                 self._connection.close()
         self.process.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def _raw_terminal() -> Iterator[None]:
-    """Keys go to the guest one by one; the terminal is as before afterwards."""
+    """Pass each key to the guest as it is typed; restore the terminal after the block."""
     if not sys.stdin.isatty():
         yield
         return
@@ -39,11 +39,11 @@ def _raw_terminal() -> Iterator[None]:
 
 
 def shell(guest: Guest, handle: Handle) -> int:
-    """Connects this terminal to a shell in ``guest``; returns the shell's exit status."""
+    """Connect this terminal to a shell in ``guest``; return the shell's exit status."""
     template = guest.template
     click.echo(
         f"{template.kernel.name} {template.kernel.release} on {template.spec.name}, "
-        f"{template.board.qemu}; guest {handle.pid} ends with this shell",
+        f"{template.machine.qemu}; guest {handle.pid} ends with this shell",
         err=True,
     )
     channel = guest.shell_channel(*shutil.get_terminal_size())
@@ -65,8 +65,8 @@ def _copy(channel: paramiko.Channel) -> None:
     while True:
         ready, _, _ = select.select(sources, [], [], None if sys.stdin in sources else 0.5)
         if not ready:
-            # The shell has a terminal: there its end of input is a character, which a
-            # command that runs, or a line editor that starts, may swallow.
+            # Standard input has ended. On the guest's terminal that is a character (^D),
+            # which a running command may swallow: send it until the shell ends.
             channel.sendall(b"\x04")
         if channel in ready:
             data = channel.recv(65536)

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A guest booted once, stopped and saved; then cloned for each test.
-
-QEMU's documented VM templating (docs/system/vm-templating.rst): the template's
-DRAM is a shared file and is left out of the saved state (``x-ignore-shared``);
-a clone maps that file privately and reads the state, which takes about 0.1 s.
-"""
+"""A guest booted once and saved, from which each test gets a clone."""
 
 from __future__ import annotations
 
@@ -13,30 +8,33 @@ import json
 import re
 import shutil
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pexpect
 
 from harness.core.deadline import Deadline
-from harness.core.errors import BootError, DiskFullError, QemuDiedError
-from harness.vm.qemu_args import Memory
+from harness.core.errors import BootError, DiskFullError
+from harness.guest.facts import Facts
+from harness.vm.qemu_args import ColdBoot, GuestFiles, Restore, SavedMachine
 from harness.vm.run_disk import RunKeys
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.core.progress import Progress
+    from harness.core.limits import Limits
     from harness.core.store import Store
     from harness.guest.root_image import GuestImage
     from harness.kernel import Kernel
+    from harness.vm.console import Console
     from harness.vm.process import QemuProcess
     from harness.vm.spec import MachineSpec
-    from harness.vm.virtual_machine import Board
+    from harness.vm.virtual_machine import VirtualMachine
 
-# Changes when what is saved, or how, changes.
-FORMAT = 1
-BOOT_SECONDS = 120.0
+# Part of each template's key: raise it when the files of a template, or their use, change.
+FORMAT = 2
 
-# What the console shows, in order; the last one seen is the phase a boot got to.
+# What the console shows of each phase of a boot, in order.
 PHASES = (
     (r"", "QEMU started, no output from the kernel"),
     (r"Booting Linux|Linux version", "early kernel"),
@@ -44,70 +42,73 @@ PHASES = (
     (r"mte-harness: init", "init running"),
     (r"mte-harness: ready", "ready"),
 )
+# For pexpect, whose `.` matches line ends, too.
+READY = r"mte-harness: ready"
+FAILED = r"mte-harness: (failed[^\r\n]*)\r?\n"
+PANIC = r"(Kernel panic - not syncing: [^\r\n]*)\r?\n"
+# How often a silent guest's machine is asked whether it has reset, in seconds.
+ASK = 0.25
+# With lockdep a kernel is three to six times slower under TCG.
+LOCKDEP_SLOWNESS = 6
 
 
 @dataclass(frozen=True)
 class Template:
-    """A saved guest: ``ram`` (DRAM, sparse), ``state`` (devices, tags), and how it was made.
+    """A saved guest: its files in ``directory``, and how it was made.
 
-    ``boot_seconds``: power-on to the ready line. ``taint``: the kernel's taint
-    bits then, as far as the console told. ``console``: the boot's console text.
+    ``boot_seconds``: power-on to the ready line. ``facts``: what was learned about the
+    kernel in one clone and holds in all.
     """
 
     key: str
     directory: Path
-    board: Board
+    machine: VirtualMachine
     kernel: Kernel
     image: GuestImage
     append: str
     boot_seconds: float
+    facts: Facts = field(default_factory=Facts, compare=False)
 
     @property
     def spec(self) -> MachineSpec:
-        """The machine."""
-        return self.board.spec
+        """The machine's data."""
+        return self.machine.spec
+
+    @property
+    def slowness(self) -> int:
+        """How many times as long as on other kernels a program may take on this one."""
+        return slowness(self.kernel)
+
+    @property
+    def limits(self) -> Limits:
+        """The session's time limits, scaled for this kernel."""
+        return self.machine.limits.scaled(self.slowness)
 
     @property
     def console(self) -> str:
         """The console text of the template's boot."""
         return (self.directory / "console.log").read_text(errors="replace")
 
-    def start(self, keys: RunKeys, progress: Progress) -> QemuProcess:
-        """A clone, running. QemuDiedError when QEMU refuses the saved state."""
-        process = self.board.start(
-            self.kernel,
-            self.image,
-            keys.disk(),
-            Memory(self.directory / "ram", shared=False),
-            self.directory.parent,
-            progress,
-            self.append,
+    def clone(self, keys: RunKeys) -> QemuProcess:
+        """Return a running clone that accepts ``keys``. Raise as `VirtualMachine.launch`."""
+        saved = SavedMachine(self.directory)
+        return self.machine.launch(
+            Restore(saved), guest_files(self.kernel, self.image, keys, self.append)
         )
-        try:
-            _ignore_shared(process)
-            process.qmp("migrate-incoming", uri=f"file:{self.directory / 'state'}")
-            if not process.wait_status("paused", Deadline.after(60)):
-                raise QemuDiedError(
-                    f"QEMU does not take the saved guest (state {process.status()})",
-                    f"mte-harness clean templates/{self.key}",
-                    process.describe(),
-                )
-            process.qmp("cont")
-        except BaseException:
-            process.close()
-            raise
-        return process
 
 
-def _ignore_shared(process: QemuProcess) -> None:
-    process.qmp(
-        "migrate-set-capabilities",
-        capabilities=[{"capability": "x-ignore-shared", "state": True}],
-    )
+def slowness(kernel: Kernel) -> int:
+    """Return the factor of all time limits on ``kernel``."""
+    return LOCKDEP_SLOWNESS if kernel.built_with("CONFIG_PROVE_LOCKING") else 1
+
+
+def guest_files(kernel: Kernel, image: GuestImage, keys: RunKeys, append: str = "") -> GuestFiles:
+    """Return the software of a guest that accepts ``keys``."""
+    return GuestFiles(kernel.image, image.disk, keys.disk(), append)
 
 
 def boot_phase(console: str) -> str:
-    """The furthest of ``PHASES`` that the console text shows."""
+    """Return the last of ``PHASES`` that the console text shows."""
     reached = PHASES[0][1]
     for pattern, name in PHASES[1:]:
         if re.search(pattern, console):
@@ -116,9 +117,9 @@ def boot_phase(console: str) -> str:
 
 
 def _boot_failure(process: QemuProcess, kernel: Kernel, what: str) -> BootError:
-    text = process.console.text()
     return BootError(
-        f"kernel {kernel.name} did not come up: {what}; phase reached: {boot_phase(text)}",
+        f"kernel {kernel.name} did not come up: {what}; "
+        f"phase reached: {boot_phase(process.console.text())}",
         details="\n".join(
             [
                 "console, last 60 lines:",
@@ -131,89 +132,78 @@ def _boot_failure(process: QemuProcess, kernel: Kernel, what: str) -> BootError:
     )
 
 
-def wait_ready(process: QemuProcess, kernel: Kernel, seconds: float) -> None:
-    """Waits for the agent's ready line. BootError with phase, console and registers."""
-    deadline = Deadline.after(seconds)
-    while not process.console.wait_for(r"mte-harness: ready", Deadline.after(0.25)):
-        if not process.running():
-            raise _boot_failure(process, kernel, "QEMU ended")
-        text = process.console.text()
-        if "mte-harness: failed" in text:
-            line = next(x for x in text.splitlines() if "mte-harness: failed" in x)
-            raise _boot_failure(process, kernel, line.split("mte-harness: ")[1])
-        if process.status() == "shutdown":
-            panic = re.search(r"Kernel panic - not syncing: .*", text)
-            raise _boot_failure(process, kernel, panic[0] if panic else "it reset the machine")
-        if deadline.passed():
-            raise _boot_failure(process, kernel, f"silent for {seconds:.0f} s (hang)")
+def _matched(console: Console) -> str:
+    """Return the first group of the pattern that ``console.expect`` has found."""
+    assert isinstance(console.match, re.Match)
+    return str(console.match[1])
 
 
-def template_key(board: Board, kernel: Kernel, image: GuestImage, append: str) -> str:
-    """Sixteen hex digits over all that the saved guest depends on."""
-    qemu, tree = board.qemu, board.device_tree
-    told = tree.read_bytes() if tree else b""
-    machine = (qemu.identity, qemu.banner, board.spec.key(), told)
-    words = (FORMAT, *machine, kernel.key, image.key, append)
-    return hashlib.sha256(repr(words).encode()).hexdigest()[:16]
+def wait_ready(process: QemuProcess, kernel: Kernel, limits: Limits) -> None:
+    """Wait for the ready line of the guest's agent.
 
-
-def _save(process: QemuProcess, state: Path) -> None:
-    process.qmp("stop")
-    _ignore_shared(process)
-    process.qmp("migrate", uri=f"file:{state}")
-    deadline = Deadline.after(60)
+    Raise BootError, with phase, console and registers, when the agent reports a failure,
+    the kernel panics or resets the machine, QEMU ends, or ``limits.boot`` has passed.
+    """
+    console, deadline = process.console, Deadline.after(limits.boot)
     while True:
-        info = cast("dict[str, object]", process.qmp("query-migrate"))
-        if info.get("status") == "completed":
+        found = console.expect(
+            [READY, FAILED, PANIC, pexpect.EOF, pexpect.TIMEOUT], timeout=min(ASK, deadline.left())
+        )
+        if found == 0:
             return
-        if info.get("status") == "failed" or deadline.passed():
-            raise DiskFullError(
-                f"the guest could not be saved: {info.get('error-desc', info.get('status'))}",
-                f"room is needed under {state.parent}",
-            )
-        time.sleep(0.005)
+        if found == 3 or not process.running():
+            raise _boot_failure(process, kernel, "QEMU ended")
+        if found in (1, 2):
+            reason = _matched(console)
+            if found == 2:  # the machine resets only after the panic's call trace
+                process.wait_status("shutdown", Deadline.after(limits.exit))
+            raise _boot_failure(process, kernel, reason)
+        if process.status() == "shutdown":
+            # The machine may stop before all of the console has been read.
+            panicked = console.expect([PANIC, pexpect.EOF, pexpect.TIMEOUT], timeout=ASK) == 0
+            reason = _matched(console) if panicked else "it reset the machine"
+            raise _boot_failure(process, kernel, reason)
+        if deadline.passed():
+            raise _boot_failure(process, kernel, f"silent for {limits.boot:.0f} s (hang)")
+
+
+def template_key(machine: VirtualMachine, kernel: Kernel, image: GuestImage, append: str) -> str:
+    """Return sixteen hex digits over all that the saved guest depends on."""
+    qemu, tree = machine.qemu, machine.device_tree
+    described = tree.read_bytes() if tree else b""
+    started = (FORMAT, qemu.identity, qemu.banner, machine.spec.key(), described)
+    parts = (*started, kernel.key, image.key, append)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def obtain_template(
-    store: Store,
-    board: Board,
-    kernel: Kernel,
-    image: GuestImage,
-    progress: Progress,
-    append: str = "",
+    store: Store, machine: VirtualMachine, kernel: Kernel, image: GuestImage, append: str = ""
 ) -> Template:
-    """The template of this kernel on this machine, booted and saved if it is not there yet."""
-    spec = board.spec
-    key = template_key(board, kernel, image, append)
+    """Return the template of this kernel on this machine, booted and saved if need be.
+
+    Raise BootError when the kernel does not come up, and DiskFullError without room.
+    """
+    key = template_key(machine, kernel, image, append)
 
     def make(directory: Path) -> None:
-        progress.step(f"booting {kernel.name} on {spec.name}")
+        machine.progress.step(f"booting {kernel.name} on {machine.spec.name}")
         room = shutil.disk_usage(directory).free
-        if room < spec.memory_mib * 1024 * 1024 // 2:
+        if room < machine.spec.memory // 2:
             raise DiskFullError(
                 f"{room >> 20} MiB free under {directory.parent}: no room for a saved guest",
                 "mte-harness clean, or set MTE_HARNESS_CACHE to a larger disk",
             )
+        saved = SavedMachine(directory)
         started = time.monotonic()
-        with board.start(
-            kernel,
-            image,
-            RunKeys.generate().disk(),
-            Memory(directory / "ram", shared=True),
-            directory.parent,
-            progress,
-            append,
-        ) as process:
-            wait_ready(process, kernel, BOOT_SECONDS)
+        files = guest_files(kernel, image, RunKeys.generate(), append)
+        with machine.launch(ColdBoot(saved), files) as process:
+            wait_ready(process, kernel, machine.limits.scaled(slowness(kernel)))
             seconds = time.monotonic() - started
-            _save(process, directory / "state")
-            if process.ram:
-                process.ram.save(directory / "ram")
+            machine.save(process, saved)
             (directory / "console.log").write_text(process.console.text())
-        (directory / "meta.json").write_text(
-            json.dumps({"boot_seconds": seconds, "kernel": kernel.name, "qemu": board.qemu.banner})
-        )
+        meta = {"boot_seconds": seconds, "kernel": kernel.name, "qemu": machine.qemu.banner}
+        (directory / "meta.json").write_text(json.dumps(meta))
 
     directory = store.obtain(key, make)
     meta = json.loads((directory / "meta.json").read_text())
-    return Template(key, directory, board, kernel, image, append, meta["boot_seconds"])
+    return Template(key, directory, machine, kernel, image, append, meta["boot_seconds"])

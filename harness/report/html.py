@@ -51,7 +51,7 @@ _GOOD_CASES = frozenset({Outcome.PASS, Outcome.XFAIL, Outcome.SKIP})
 
 @dataclass(frozen=True)
 class Cell:
-    """One probe on one kernel: the worst of its tests, and their cases counted."""
+    """A cell of the matrix: the worst test of one probe on one kernel, and its cases counted."""
 
     status: Status
     passed: int
@@ -78,7 +78,7 @@ class Duration:
 
 
 def render(report: Report) -> str:
-    """The page's text."""
+    """Return the page's text."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness", "report"),
         autoescape=True,
@@ -108,7 +108,7 @@ def render(report: Report) -> str:
 
 
 def write(report: Report, path: Path) -> None:
-    """Writes the page; a reader sees the old one or the new one, never half of one."""
+    """Write the page; a reader sees the old one or the new one, never half of one."""
     half = path.with_name(path.name + ".new")
     # A path of the command line may hold bytes that are not UTF-8.
     half.write_text(render(report), "utf-8", errors="backslashreplace")
@@ -116,7 +116,7 @@ def write(report: Report, path: Path) -> None:
 
 
 def headline(report: Report) -> str:
-    """The verdict in one sentence."""
+    """Return the verdict in one sentence."""
     if report.errors:
         return f"No verdict: {report.errors[0]}"
     if not report.tests:
@@ -135,7 +135,7 @@ def _verdict_on(kernel: str, report: Report) -> str:
 
 
 def matrix(report: Report, anchors: dict[int, str]) -> tuple[tuple[str, tuple[Row, ...]], ...]:
-    """Areas, each with its probes as rows, in the order of the report."""
+    """Return the areas, each with its probes as rows, in the order of the report."""
     columns = list(dict.fromkeys(test.kernel for test in report.tests))
     areas: dict[str, dict[str, list[TestRecord]]] = {}
     for test in report.tests:
@@ -174,7 +174,7 @@ def _cell(tests: list[TestRecord], anchors: dict[int, str]) -> Cell | None:
 
 
 def durations(report: Report) -> tuple[Duration, ...]:
-    """The slowest tests. What no phase accounts for is the harness's own time."""
+    """Return the slowest tests. Time outside all phases is shown as the phase "harness"."""
     slowest = sorted(report.tests, key=lambda test: test.seconds, reverse=True)[:_SLOWEST]
     longest = max((test.seconds for test in slowest), default=0) or 1
     return tuple(
@@ -193,7 +193,7 @@ def _phases(test: TestRecord) -> dict[str, float]:
 
 
 def seconds(value: float | None) -> str:
-    """``0.15 s``, ``12 s``, ``3 min 20 s``; a dash for what is not known."""
+    """Return ``0.15 s``, ``12 s``, ``3 min 20 s``; a dash for None."""
     if value is None:
         return "-"
     if value < 10:
@@ -205,13 +205,13 @@ def seconds(value: float | None) -> str:
 
 
 def sentence(text: str) -> str:
-    """The first sentence of a probe's prose."""
+    """Return the first sentence of a head comment."""
     one_line = " ".join(text.split())
     return re.split(r"(?<=\.) ", one_line, maxsplit=1)[0]
 
 
 def brief(splat: Splat) -> str:
-    """A splat's lines without registers, dumps, and the frames of the printing itself."""
+    """Return a splat's lines without registers, dumps, and the frames that printed it."""
     return "\n".join(line for line in splat.lines if line.strip() and not _is_detail(line))
 
 

@@ -16,7 +16,7 @@ from harness.verdict.result import Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.core.ktap import Result
+    from harness.core.ktap import KtapResult
     from harness.report.model import Report, TestRecord
 
 # XML 1.0, section 2.2: these characters cannot stand in a document, not even escaped.
@@ -75,7 +75,7 @@ def _add(suite: ET.Element, test: TestRecord, report: Report) -> None:
         _add_case(suite, f"{module}.{name}", result, known=test.good)
 
 
-def _add_case(suite: ET.Element, classname: str, result: Result, *, known: bool) -> None:
+def _add_case(suite: ET.Element, classname: str, result: KtapResult, *, known: bool) -> None:
     """Add a KTAP result; one that failed in a test that is ``known`` as good is a known bug."""
     case = ET.SubElement(
         suite,

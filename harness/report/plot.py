@@ -20,7 +20,7 @@ _MARGIN = 4
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar in SVG units; ``label`` is told on hovering, ``over`` is beyond what is allowed."""
+    """One bar in SVG units. ``label`` is its tooltip; ``over``: the change exceeds the rule."""
 
     x: float
     y: float
@@ -45,7 +45,7 @@ class Bars:
 
 
 def growth(tests: Sequence[TestRecord]) -> tuple[Bars, ...]:
-    """A plot for each counter that a rule of verdict.counters names and a test changed."""
+    """Return a plot for each counter that a rule of verdict/counters.py has and a test changed."""
     plots = []
     for rule in RULES:
         changes = [

@@ -31,7 +31,7 @@ _WIDTH = 100
 
 
 def render(report: Report, page: Path, *, width: int = _WIDTH, color: bool = False) -> str:
-    """The table of areas by kernel, the worst failures, the verdict and the page's path.
+    """Return the table of areas by kernel, the worst failures, the verdict and the page's path.
 
     ``width`` in columns; ``color`` for a terminal that shows it.
     """
@@ -42,7 +42,7 @@ def render(report: Report, page: Path, *, width: int = _WIDTH, color: bool = Fal
 
 
 def figures(rows: tuple[Figure, ...], page: Path, *, color: bool = False) -> str:
-    """What reuse of tag storage gives and costs, a line each, and the page's path.
+    """Return what reuse of tag storage gives and costs, a line each, and the page's path.
 
     They are counted when the verdict is already there (:func:`render`).
     """

@@ -21,7 +21,7 @@ import pytest
 
 from harness.core.errors import BootError, GuestLostError, HarnessError
 from harness.core.ktap import Outcome
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.guest.guest import Guest
 from harness.guest.template import Template
 from harness.kernel import Kernel
@@ -35,7 +35,7 @@ from harness.report.model import (
     to_json,
 )
 from harness.suite.head_comment import Probe
-from harness.verdict.audit import unauditable
+from harness.verdict.auditable import unauditable
 from harness.verdict.evidence import Evidence, TestEnd
 from harness.verdict.judge import judge
 from harness.verdict.result import ProbeResult, Status
@@ -159,7 +159,7 @@ def _entry(item: pytest.Item, own: TestState) -> Entry:
     evidence = own.evidence or Evidence(console=guest.console.text() if guest else "")
     evidence = dataclasses.replace(evidence, test=_end(own))
     record = TestRecord(
-        id=_node_id(item, repository_root()),
+        id=_node_id(item, resources()),
         name=probe.name if probe else item.name.split("[")[0],
         area=probe.area if probe else item.path.stem.removeprefix("test_"),
         kernel=", ".join(dict.fromkeys(kernel.name for kernel in kernels)) or NO_KERNEL,

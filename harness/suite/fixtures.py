@@ -110,61 +110,6 @@ def guest_session(request: pytest.FixtureRequest, template: Template) -> Generat
         yield clone
 
 
-class Launcher:
-    """Launches guests of any kernel on any machine for one test; they end with the test."""
-
-    def __init__(self, request: pytest.FixtureRequest, session: Session) -> None:
-        self._request = request
-        self._session = session
-        self._stack = contextlib.ExitStack()
-
-    def template(
-        self, kernel: str, machine: str | MachineSpec | None = None, append: str = ""
-    ) -> Template:
-        """Return the saved guest, built and booted if need be.
-
-        ``kernel`` is a KERNEL[@MACHINE] argument, ``machine`` a name or a machine's data (default:
-        ``--machine``, then the recipe's), ``append`` more words for the kernel's command line.
-        """
-        if isinstance(machine, str) or machine is None:
-            name = machine or self._request.config.getoption("--machine")
-            target = parse_target(kernel, name)
-        else:
-            target = dataclasses.replace(parse_target(kernel, None), machine=machine)
-        return self._session.prepare(target, append)
-
-    def __call__(
-        self,
-        kernel: str | Template,
-        machine: str | MachineSpec | None = None,
-        append: str = "",
-        *,
-        excused: bool = False,
-    ) -> Guest:
-        """Return a fresh clone of template(…); it also ends with a ``with`` block of its own.
-
-        A splat on its console fails the test, unless the clone is ``excused``: then the test
-        judges the console itself.
-        """
-        if isinstance(kernel, str):
-            kernel = self.template(kernel, machine, append)
-        if excused:
-            state(self._request.node).excused = True
-        return self._stack.enter_context(_clone(self._request, kernel))
-
-    def close(self) -> None:
-        """End all guests."""
-        self._stack.close()
-
-
-@pytest.fixture
-def launch(request: pytest.FixtureRequest, harness_session: Session) -> Generator[Launcher]:
-    """Return what launches guests: ``launch("tag-storage", "dram/tag-storage", "quiet")``."""
-    launcher = Launcher(request, harness_session)
-    yield launcher
-    launcher.close()
-
-
 class Runner:
     """Runs programs in the test's guest, and fails the test for a verdict that is not good."""
 
@@ -208,6 +153,65 @@ class Runner:
         if not result.status.good:
             raise VerdictError(result)
         return result
+
+
+class Launcher:
+    """Launches guests of any kernel on any machine for one test; they end with the test."""
+
+    def __init__(self, request: pytest.FixtureRequest, session: Session) -> None:
+        self._request = request
+        self._session = session
+        self._stack = contextlib.ExitStack()
+
+    def template(
+        self, kernel: str, machine: str | MachineSpec | None = None, append: str = ""
+    ) -> Template:
+        """Return the saved guest, built and booted if need be.
+
+        ``kernel`` is a KERNEL[@MACHINE] argument, ``machine`` a name or a machine's data (default:
+        ``--machine``, then the recipe's), ``append`` more words for the kernel's command line.
+        """
+        if isinstance(machine, str) or machine is None:
+            name = machine or self._request.config.getoption("--machine")
+            target = parse_target(kernel, name)
+        else:
+            target = dataclasses.replace(parse_target(kernel, None), machine=machine)
+        return self._session.prepare(target, append)
+
+    def __call__(
+        self,
+        kernel: str | Template,
+        machine: str | MachineSpec | None = None,
+        append: str = "",
+        *,
+        excused: bool = False,
+    ) -> Guest:
+        """Return a fresh clone of template(…); it also ends with a ``with`` block of its own.
+
+        A splat on its console fails the test, unless the clone is ``excused``: then the test
+        judges the console itself.
+        """
+        if isinstance(kernel, str):
+            kernel = self.template(kernel, machine, append)
+        if excused:
+            state(self._request.node).excused = True
+        return self._stack.enter_context(_clone(self._request, kernel))
+
+    def runner(self, guest: Guest) -> Runner:
+        """Return what runs and judges programs in ``guest``, as the fixture ``run`` does."""
+        return Runner(self._request, guest, self._session)
+
+    def close(self) -> None:
+        """End all guests."""
+        self._stack.close()
+
+
+@pytest.fixture
+def launch(request: pytest.FixtureRequest, harness_session: Session) -> Generator[Launcher]:
+    """Return what launches guests: ``launch("tag-storage", "dram/tag-storage", "quiet")``."""
+    launcher = Launcher(request, harness_session)
+    yield launcher
+    launcher.close()
 
 
 @pytest.fixture

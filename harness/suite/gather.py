@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from harness.core import ktap
 from harness.core.errors import AuditError, GuestLostError
 from harness.verdict import counters
-from harness.verdict.audit import audit, learn, unauditable
+from harness.verdict.audit import audit, learn
+from harness.verdict.auditable import unauditable
 from harness.verdict.decode import Symbolizer
 from harness.verdict.evidence import Evidence, Lost, ProgramEnd
 from harness.verdict.judge import judge
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from harness.suite.program import Program
     from harness.verdict.finding import Finding
 
-SNAPSHOT_SECONDS = 120.0
 LOOKS = 3
 _MARK = "=== mte-harness "
 _READ = (
@@ -81,7 +81,7 @@ def _snapshot(guest: Guest, clock: _Clock, *, tidy: bool = False) -> Snapshot:
     """Read counters and taint. ``tidy`` first removes what probes may leave behind by design."""
     line = f"{_TIDY + counters.SETTLE if tidy else counters.REFRESH}; {_READ}"
     phase = "reading the kernel's counters"
-    done = guest.exec(line, timeout=SNAPSHOT_SECONDS, phase=phase)
+    done = guest.exec(line, timeout=guest.limits.counters, phase=phase)
     parts = dict(part.split("\n", 1) for part in done.stdout.split(_MARK)[1:] if "\n" in part)
     try:
         return Snapshot(
@@ -151,7 +151,7 @@ class _Gathering:
         for file in program.files:
             guest.push(file.path, f"./{file.name}", mode=file.mode)
         clock.phase("push")
-        slow = slowness(guest.template.kernel)
+        slow = guest.template.slowness
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
         line = f"KTAP_SLOW={slow} {program.line}" if slow > 1 else program.line
         self._done = guest.exec(line, timeout=program.seconds * slow, stream=stream)
@@ -181,7 +181,7 @@ class _Gathering:
         stdout, stderr = (done.stdout, done.stderr) if done else ("", "")
         if done and done.overflow:
             stderr += "\nthe program printed more than the harness keeps; it was cut off"
-        limit = program.seconds * slowness(self._guest.template.kernel)
+        limit = program.seconds * self._guest.template.slowness
         taint_after = after.taint if after else (before.taint if before and done else None)
         returned = counters.returned(before.counters, after.counters) if before and after else ()
         return ProgramEnd(
@@ -247,11 +247,3 @@ def decoded_splats(console: str, vmlinux: Path | None) -> tuple[Splat, ...]:
 def missing_needs(probe: Probe, kernel: Kernel) -> tuple[str, ...]:
     """Return the config symbols that ``probe`` needs and ``kernel`` lacks; none if unknown."""
     return tuple(symbol for symbol in probe.needs if kernel.built_with(symbol) is False)
-
-
-def slowness(kernel: Kernel) -> int:
-    """Return how many times as long as on other kernels a program may take on ``kernel``.
-
-    With lockdep everything is three to six times slower under TCG.
-    """
-    return 6 if kernel.built_with("CONFIG_PROVE_LOCKING") else 1

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.core.paths import cache_root, repository_root
+from harness.core.paths import cache_root, resources
 from harness.core.progress import Silent, plain_progress
-from harness.kernel.locate import sweep_build
+from harness.kernel.workspace import sweep_build
 from harness.report import terminal
 from harness.suite import collect
 from harness.suite.report_files import ReportFiles
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["harness.suite.fixtures"]
 
-VALIDATION = repository_root() / "tests" / "validation"
+VALIDATION = resources() / "tests" / "validation"
 # Every fixture of ours that needs QEMU depends on this one.
 SESSION_FIXTURE = "harness_session"
 
@@ -112,7 +112,7 @@ def _names_no_test(config: pytest.Config) -> bool:
     """
     source = pytest.Config.ArgsSource
     if config.args_source is source.TESTPATHS:
-        return config.rootpath == repository_root()
+        return config.rootpath == resources()
     return config.args_source is source.INVOCATION_DIR
 
 

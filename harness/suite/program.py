@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import UsageError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.core.store import Store
     from harness.suite.head_comment import Probe
 
-LIBRARY = repository_root() / "guest" / "lib"
+LIBRARY = resources() / "guest" / "lib"
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,6 @@ def _machines(names: set[str]) -> dict[str, str]:
             "memory": f"{spec.memory_mib} MiB",
             "cpus": str(spec.cpus),
             "cpu": spec.cpu,
-            "qemu machine": spec.machine,
+            "qemu machine": spec.qemu_machine,
         }
     return facts

@@ -8,16 +8,16 @@ import shutil
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ImageError, UsageError
-from harness.core.paths import repository_root
+from harness.core.limits import Limits
 from harness.core.store import Store
 from harness.guest.guest import Guest
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
-from harness.kernel import Kernel, resolve
+from harness.kernel import Kernel, KernelSource, obtain_kernel
 from harness.vm.emulator_check import check_emulator
 from harness.vm.qemu import Qemu, find_qemu, require_version
 from harness.vm.run_disk import RunKeys
-from harness.vm.virtual_machine import Board, obtain_board
+from harness.vm.virtual_machine import VirtualMachine, prepare_machine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,62 +30,74 @@ if TYPE_CHECKING:
 class Session:
     """One run of the harness: a cache, a QEMU, and the key pairs of this run."""
 
-    def __init__(self, cache: Path, progress: Progress, qemu_binary: str | None = None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        progress: Progress,
+        qemu_binary: str | None = None,
+        limits: Limits = Limits(),
+    ) -> None:
         self.cache = cache
         self.progress = progress
+        self.limits = limits
         self.programs = Store(cache, "programs", progress)
         self._qemu_binary = qemu_binary
-        self._boards: dict[MachineSpec, Board] = {}
-        self._prepared: dict[tuple[str, MachineSpec, str], Template] = {}
+        self._machines: dict[MachineSpec, VirtualMachine] = {}
+        self._templates: dict[str, Template] = {}
+        self._prepared: dict[tuple[Target, str], Template] = {}
         self._keys = RunKeys.generate()
 
     @functools.cached_property
     def qemu(self) -> Qemu:
-        """The QEMU of this run. QemuMissingError when there is none."""
+        """Return the QEMU of this run. Raise QemuMissingError when there is none."""
         return find_qemu(self._qemu_binary)
 
-    def kernel(self, argument: str) -> Kernel:
-        """The kernel that ``argument`` names, built if need be."""
-        return resolve(argument, root=repository_root(), cache=self.cache, progress=self.progress)
+    def kernel(self, source: KernelSource) -> Kernel:
+        """Return the kernel of ``source``; it is built if the cache does not have it."""
+        return obtain_kernel(source, self.cache, self.progress)
 
     def check(self, spec: MachineSpec) -> None:
-        """The emulator check; raises QemuCheckError or QemuTooOldError."""
-        # First what is wrong with the tags: it is the better reason.
-        check_emulator(self.board(spec), self.programs, self.cache, self.progress)
+        """Run the emulator check. Raise QemuCheckError or QemuTooOldError."""
+        # Tags before the version: a tag failure is the more specific error.
+        check_emulator(self.machine(spec), self.programs)
         require_version(self.qemu)
 
-    def board(self, spec: MachineSpec) -> Board:
-        """The machine, made ready. MachineError for one that cannot be."""
-        if spec not in self._boards:
+    def machine(self, spec: MachineSpec) -> VirtualMachine:
+        """Return the machine, ready to be launched. Raise MachineError for an invalid layout."""
+        if spec not in self._machines:
             trees = Store(self.cache, "device-trees", self.progress)
-            self._boards[spec] = obtain_board(spec, self.qemu, self.programs, trees)
-        return self._boards[spec]
+            self._machines[spec] = prepare_machine(
+                spec, self.qemu, self.programs, trees, self.cache, self.limits, self.progress
+            )
+        return self._machines[spec]
 
     @functools.cached_property
     def image(self) -> GuestImage:
-        """The guest image."""
+        """Return the guest's root image."""
         store = Store(self.cache, "images", self.progress)
         return obtain_image(store, self.programs, self.cache / "downloads", self.progress)
 
     def template(self, kernel: Kernel, spec: MachineSpec, append: str = "") -> Template:
-        """The booted and saved guest of ``kernel``. BootError when it does not come up."""
+        """Return the saved guest of ``kernel``. Raise BootError when the kernel does not boot."""
         if kernel.built_with("CONFIG_ARM64_MTE") is False:
             raise ImageError(
                 f"kernel {kernel.name} has no MTE", "set CONFIG_ARM64_MTE=y and build it again"
             )
         store = Store(self.cache, "templates", self.progress)
-        return obtain_template(store, self.board(spec), kernel, self.image, self.progress, append)
+        template = obtain_template(store, self.machine(spec), kernel, self.image, append)
+        # One object for each saved guest: it keeps what the auditor learned about the kernel.
+        return self._templates.setdefault(template.key, template)
 
     def guest(self, template: Template) -> Guest:
-        """A fresh clone."""
-        return Guest(template, self._keys, self.progress)
+        """Return a fresh clone."""
+        return Guest(template, self._keys)
 
     def prepare(self, target: Target, append: str = "") -> Template:
         """Return the template of a target after all steps, each done once in this run.
 
         ``append``: more words for the kernel's command line.
         """
-        key = (target.kernel, target.machine, append)
+        key = (target, append)
         if key not in self._prepared:
             self.check(target.machine)
             kernel = self.kernel(target.kernel)
@@ -94,7 +106,7 @@ class Session:
 
 
 def clean(cache: Path, what: str | None) -> tuple[Path, ...]:
-    """Removes the cache, or ``what`` of it (``templates``, ``builds/KEY``); returns what went."""
+    """Remove the cache, or ``what`` of it (``templates``, ``builds/KEY``); return what went."""
     if what is None:
         targets = sorted(cache.glob("*"))
     else:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.core.ktap import Document
-    from harness.verdict.counters import Problem
+    from harness.verdict.counters import CounterProblem
     from harness.verdict.finding import Finding
     from harness.verdict.result import CounterSample, Status
     from harness.verdict.splat import Splat
@@ -42,7 +42,7 @@ class ProgramEnd:
     seconds: float = 0
     taint_before: int = 0
     taint_after: int | None = 0
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[CounterProblem, ...] = ()
     samples: tuple[CounterSample, ...] = ()
     findings: tuple[Finding, ...] = ()
     unaudited: str = ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the auditor can find wrong with page frames and their tag storage."""
+"""A kind of inconsistency that an audit found, with the page frames that have it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from dataclasses import dataclass
 
 
 class FindingKind(enum.StrEnum):
-    """What is wrong with a page frame, or cannot be known."""
+    """What is wrong with a page frame, or cannot be known of it."""
 
     STORAGE_IN_USE = "its storage is in use for data"
     STORAGE_TAGGED = "it is tag storage, and tagged"
-    TAGS_WRONG = "its tags are not those that were set"
-    NOT_TAGGED = "the kernel does not have it as tagged"
-    HOLDS_NOTHING = "it does not hold its storage"
+    TAGS_WRONG = "its tags are not those that the program set"
+    NOT_TAGGED = "it has tags, but not the flag PG_mte_tagged"
+    HOLDS_NOTHING = "it is tagged, but holds no reference to its storage"
     LEAKED = "it is tag storage, reserved for no page"
     UNKNOWN = "whether its storage is free cannot be told"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """``frames`` are the page frame numbers; ``details`` are lines about the first of them."""
+    """The ``frames`` (PFNs, ascending) of one kind; ``details`` has a line for the first few."""
 
     kind: FindingKind
     frames: tuple[int, ...]
     details: tuple[str, ...] = ()
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the finding as text for people: how many frames, then the details."""
+        count = len(self.frames)
+        return (f"{count} pages: {self.kind.value}", *(f"  {line}" for line in self.details))

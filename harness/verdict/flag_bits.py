@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Which bit of page->flags is which, for the kernel at hand.
+"""Finds the bits of page->flags of the kernel at hand.
 
-The bits move with the config, and only a few are in vmcoreinfo. But the kernel tells
-page by page, in /proc/kpageflags with its stable numbers, what it sees: among pages
-that are not compound, the one bit of page->flags that is always the same as the KPF_
-bit is the one behind it.
+The bits move with the config, and only a few are in vmcoreinfo. But /proc/kpageflags gives
+each page's flags with stable numbers. Among pages that are not compound, the bit of
+page->flags that agrees with a KPF bit on every page is the bit behind it.
 """
 
 from __future__ import annotations
@@ -18,42 +17,39 @@ from harness.core.errors import AuditError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from harness.guest.guest import Guest
+    from harness.verdict.auditable import Auditable
     from harness.verdict.vmcore import Pages
 
-# include/uapi/linux/kernel-page-flags.h and include/linux/kernel-page-flags.h
-KPF_RESERVED = 32
-KPF_ARCH_2 = 41  # PG_arch_2, which arm64 calls PG_mte_tagged (arch/arm64/include/asm/mte.h)
-KPF_ARCH_4 = 43  # PG_arch_4 of our series: the page holds its tag storage
 SAMPLES = "/tmp/.mte-frames"
-# A page may change between the kernel's answer and ours.
+# A page may change between the reading of /proc/kpageflags and that of struct page.
 AGREE = 0.97
 
 
 def find_bit(flags: npt.NDArray[np.uint64], stable: npt.NDArray[np.uint64], kpf: int) -> int:
-    """The bit of ``flags`` that goes with bit ``kpf`` of ``stable``, page by page.
+    """Return the bit of ``flags`` that agrees with bit ``kpf`` of ``stable`` on each page.
 
-    AuditError where none does, or more than one. Where KPF bits cannot be told apart
-    (each tagged page has both PG_mte_tagged and PG_mte_lock), as many bits go with them,
-    and both enumerations have them in one order (include/linux/page-flags.h).
+    ``flags`` (page->flags) and ``stable`` (/proc/kpageflags) have one entry a page. Raise
+    AuditError where no bit agrees, or more than one. KPF bits that are equal on each page
+    (PG_mte_tagged and PG_mte_lock of tagged pages) have as many bits that agree with them,
+    and both enumerations list these in the same order (include/linux/page-flags.h).
     """
     all_stable = (stable[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
     wanted = all_stable[:, kpf]
     if not 0 < wanted.sum() < len(wanted):
-        raise AuditError(f"no page, or every page, has KPF bit {kpf}: its flag cannot be told")
+        raise AuditError(f"no page, or every page, has KPF bit {kpf}: its flag cannot be found")
     bits = (flags[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
     agreement = (bits == wanted[:, None]).mean(axis=0)
     found = np.flatnonzero(agreement >= AGREE).tolist()
     same = np.flatnonzero((all_stable == wanted[:, None]).all(axis=0)).tolist()
     if len(found) != len(same):
-        raise AuditError(f"KPF bits {same} go with bits {found} of page->flags")
+        raise AuditError(f"KPF bits {same} agree with bits {found} of page->flags")
     return int(found[same.index(kpf)])
 
 
 class Samples:
-    """Frames with their kpageflags; some are tagged pages of a helper that lives as long."""
+    """Page frames with their kpageflags. Some are tagged pages of a helper, which keeps them."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Auditable) -> None:
         self._guest = guest
         done = guest.exec(
             f"frames samples > {SAMPLES} 2>&1 & pid=$!; "
@@ -71,10 +67,10 @@ class Samples:
         self.stable = table[:, 1].astype(np.uint64)
 
     def bits(self, pages: Pages, wanted: dict[str, int]) -> dict[str, int]:
-        """For each name in ``wanted`` (a KPF bit), the bit of page->flags."""
+        """Return the bit of page->flags for each name in ``wanted``, whose values are KPF bits."""
         flags = pages.array["flags"][self.pfns - pages.first]
         return {name: find_bit(flags, self.stable, kpf) for name, kpf in wanted.items()}
 
     def close(self) -> None:
-        """Ends the helper."""
+        """End the helper."""
         self._guest.exec(f"kill {self._pid}; rm -f {SAMPLES}", phase="ending the page samples")

@@ -11,7 +11,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING
 
-from harness.core.ktap import Document, Outcome, Result
+from harness.core.ktap import Document, KtapResult, Outcome
 from harness.verdict import taint
 from harness.verdict.finding import FindingKind
 from harness.verdict.result import ProbeResult, Reason, Status
@@ -90,7 +90,7 @@ def _results(program: ProgramEnd, *, lost: bool) -> Iterator[Reason]:
             yield Reason(Status.ERROR, f"the program's output is no proof: {problem}")
 
 
-def _result(result: Result, program: ProgramEnd) -> Iterator[Reason]:
+def _result(result: KtapResult, program: ProgramEnd) -> Iterator[Reason]:
     name = result.name or f"result {result.number}"
     text = f"{name}: {result.reason}" if result.reason else name
     if result.outcome is Outcome.SKIP:
@@ -144,14 +144,7 @@ def _counters(program: ProgramEnd) -> Iterator[Reason]:
 def _audit(program: ProgramEnd) -> Iterator[Reason]:
     wrong = [finding for finding in program.findings if finding.kind is not FindingKind.UNKNOWN]
     if wrong:
-        lines = [
-            line
-            for finding in program.findings
-            for line in (
-                f"{len(finding.frames)} pages: {finding.kind.value}",
-                *(f"  {detail}" for detail in finding.details),
-            )
-        ]
+        lines = [line for finding in program.findings for line in finding.lines()]
         text = "the auditor finds pages and tag storage at odds"
         yield Reason(Status.FAIL, text, tuple(lines))
     if program.unaudited:

@@ -7,7 +7,7 @@ import enum
 from dataclasses import dataclass, field
 
 from harness.core import errors
-from harness.core.ktap import Result  # noqa: TC001 - cattrs reads the annotations
+from harness.core.ktap import KtapResult  # noqa: TC001 - cattrs reads the annotations
 from harness.verdict.finding import Finding  # noqa: TC001
 from harness.verdict.splat import Splat  # noqa: TC001
 
@@ -76,7 +76,7 @@ class ProbeResult:
 
     status: Status
     reasons: tuple[Reason, ...] = ()
-    cases: tuple[Result, ...] = ()
+    cases: tuple[KtapResult, ...] = ()
     splats: tuple[Splat, ...] = ()
     samples: tuple[CounterSample, ...] = ()
     findings: tuple[Finding, ...] = ()

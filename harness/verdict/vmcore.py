@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""struct page of every frame, read out of a guest's DRAM.
+"""The struct page of every frame, read from a guest's DRAM.
 
-/proc/kpageflags would be the kernel's own answer, but since 6.12 it gives a folio's
-head flags for each of its pages (fs/proc/page.c, stable_page_flags), and PG_mte_tagged
-belongs to the page. So the array itself is read: where it is, and where its fields are,
-the kernel says in vmcoreinfo, which exists for this use (kernel/vmcore_info.c;
+/proc/kpageflags does not serve: since 6.12 it gives the flags of a folio's head for each
+of its pages (fs/proc/page.c, stable_page_flags), while PG_mte_tagged is a flag of the
+single page. So the vmemmap is read. Its address and the offsets of its fields are in
+vmcoreinfo, which is made for readers of a kernel's memory (kernel/vmcore_info.c;
 Documentation/admin-guide/kdump/vmcoreinfo.rst).
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from harness.vm.dram_view import Dram
+    from harness.vm.dram import Dram
 
 # Fields of struct page: format, the name in vmcoreinfo, and bytes on from there.
 FIELDS = {
@@ -47,13 +47,16 @@ _LEVEL_BITS = 9
 
 @dataclass(frozen=True)
 class Vmcoreinfo:
-    """The lines of a guest's vmcoreinfo, by their left sides."""
+    """The ``KEY=VALUE`` lines of a guest's vmcoreinfo."""
 
     lines: dict[str, str]
 
     @classmethod
     def read(cls, dram: Dram, place: str) -> Vmcoreinfo:
-        """From DRAM; ``place`` is the text of /sys/kernel/vmcoreinfo: address and size."""
+        """Read it from DRAM. ``place`` is the text of /sys/kernel/vmcoreinfo: address and size.
+
+        Raise AuditError if there is none, or if it is damaged.
+        """
         match = re.fullmatch(r"(0x[0-9a-f]+) ([0-9a-f]+)\s*", place)
         if match is None:
             raise AuditError("the kernel has no /sys/kernel/vmcoreinfo", CURE)
@@ -67,7 +70,10 @@ class Vmcoreinfo:
         return cls(dict(line.split("=", 1) for line in text.splitlines() if "=" in line))
 
     def number(self, key: str) -> int:
-        """A number, whatever its base: ``SYMBOL(…)`` and ``NUMBER(0x…)`` are hexadecimal."""
+        """Return a number: ``SYMBOL(…)`` is hexadecimal, others say so with 0x.
+
+        Raise AuditError if it is missing or damaged.
+        """
         try:
             return int(self.lines[key], 16 if key.startswith("SYMBOL") else 0)
         except KeyError:
@@ -77,7 +83,7 @@ class Vmcoreinfo:
 
 
 class Translation:
-    """Kernel virtual addresses, by the guest's own page tables in DRAM."""
+    """Kernel virtual addresses, translated by the guest's own page tables in DRAM."""
 
     def __init__(self, dram: Dram, info: Vmcoreinfo) -> None:
         self._dram = dram
@@ -91,7 +97,10 @@ class Translation:
         self._table = info.number("SYMBOL(swapper_pg_dir)") - info.number("NUMBER(kimage_voffset)")
 
     def span(self, address: int) -> tuple[int, int]:
-        """Physical address, and how many bytes on the mapping goes. AuditError if unmapped."""
+        """Return the physical address, and the bytes to the end of its mapping.
+
+        Raise AuditError if ``address`` is unmapped.
+        """
         table = self._table
         for level in reversed(range(self._levels)):
             shift = 12 + _LEVEL_BITS * level
@@ -106,7 +115,7 @@ class Translation:
         raise AuditError(f"the kernel does not map {address:#x}")
 
     def read(self, address: int, length: int) -> Iterator[bytes]:
-        """``length`` bytes of kernel memory, in pieces."""
+        """Yield ``length`` bytes of kernel memory, in pieces that are contiguous in DRAM."""
         while length > 0:
             physical, room = self.span(address)
             piece = min(room, length)
@@ -117,8 +126,10 @@ class Translation:
 
 @dataclass(frozen=True)
 class Marks:
-    """How a kernel marks pages: ``buddy`` is _mapcount of a free block's first page, ``head``
-    a mask of page->flags, ``orders`` how many there are, ``list_offset`` that of page->lru.
+    """How a kernel marks pages.
+
+    ``buddy``: _mapcount of the first page of a free block; ``head``: the mask of PG_head in
+    page->flags; ``orders``: the number of orders; ``list_offset``: the offset of page->lru.
     """
 
     buddy: int
@@ -128,7 +139,7 @@ class Marks:
 
 
 def page_type(offsets: list[int], size: int) -> np.dtype[np.void]:
-    """struct page with the fields of ``FIELDS`` at ``offsets``, ``size`` bytes long."""
+    """Return struct page, ``size`` bytes long, with the fields of ``FIELDS`` at ``offsets``."""
     formats = [form for form, _, _ in FIELDS.values()]
     return np.dtype(
         {"names": list(FIELDS), "formats": formats, "offsets": offsets, "itemsize": size}
@@ -149,7 +160,7 @@ class Pages:
 
     @classmethod
     def read(cls, dram: Dram, info: Vmcoreinfo) -> Pages:
-        """A copy out of DRAM, of tens of MiB. The guest has to be paused."""
+        """Return a copy of tens of MiB from DRAM. The guest has to be paused."""
         size, frames = info.number("SIZE(page)"), dram.frames
         base = info.number("SYMBOL(vmemmap)") + frames.start * size
         offsets = [info.number(f"OFFSET(page.{name})") + on for _, name, on in FIELDS.values()]
@@ -163,15 +174,15 @@ class Pages:
         return cls(np.frombuffer(raw, page_type(offsets, size)), frames.start, base, marks)
 
     def flag(self, bit: int) -> npt.NDArray[np.bool_]:
-        """Whether each page has that bit of page->flags."""
+        """Return whether each page has that bit of page->flags."""
         found: npt.NDArray[np.bool_] = self.array["flags"] >> np.uint64(bit) & np.uint64(1) == 1
         return found
 
     def buddy(self) -> npt.NDArray[np.bool_]:
-        """Whether each page is in a free block of the buddy allocator.
+        """Return whether each page is in a free block of the buddy allocator.
 
-        A block has its mark and its order on its first page (mm/page_alloc.c,
-        set_buddy_order). AuditError where an order is impossible.
+        The first page of a block has the mark and the order (mm/page_alloc.c,
+        set_buddy_order). Raise AuditError where an order is impossible.
         """
         free = np.zeros(len(self.array), bool)
         heads = np.flatnonzero(self.array["_mapcount"] == self._marks.buddy)
@@ -184,10 +195,10 @@ class Pages:
         return free
 
     def unowned(self) -> npt.NDArray[np.bool_]:
-        """Whether each page has no reference and is nobody's tail, outside the buddy.
+        """Return whether each page has no reference, no page type, and is not compound.
 
-        It is free in a CPU's list, or the tail of an allocation without __GFP_COMP, or
-        frozen for a moment (mm/page_alloc.c): only the first can be told (``listed``).
+        Such a page is free in a per-CPU list, or the tail of an allocation without
+        __GFP_COMP, or frozen for a moment (mm/page_alloc.c). `listed` recognises the first.
         """
         found: npt.NDArray[np.bool_] = (
             (self.array["_refcount"] == 0)
@@ -198,7 +209,7 @@ class Pages:
         return found
 
     def listed(self, pfn: int) -> bool:
-        """Whether an unowned page is linked, both ways, to another such page in a list."""
+        """Return whether an unowned page is in a list: linked, both ways, to another page."""
         size, offset = self.array.itemsize, self._marks.list_offset
         own = self._base + (pfn - self.first) * size + offset
         row = self.array[pfn - self.first]
@@ -209,7 +220,7 @@ class Pages:
         return False
 
     def describe(self, pfn: int) -> str:
-        """What a frame is used for, as far as its struct page tells."""
+        """Return the use of a frame, as far as its struct page shows it."""
         page = self.array[pfn - self.first]
         if page["compound_head"] & 1:
             kind = "tail of a compound page"

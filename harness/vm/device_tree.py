@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 import fdt
 
 from harness.core.errors import MachineError
+from harness.vm.qemu_args import dump_command
 from harness.vm.spec import Description
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.core.limits import Limits
     from harness.core.store import Store
     from harness.vm.geometry import TagRegion
     from harness.vm.qemu import Qemu
@@ -30,14 +32,14 @@ BLOB = "machine.dtb"
 COMPATIBLE = "arm,mte-tag-storage"
 
 
-def obtain_device_tree(store: Store, qemu: Qemu, spec: MachineSpec) -> Path | None:
+def obtain_device_tree(store: Store, qemu: Qemu, spec: MachineSpec, limits: Limits) -> Path | None:
     """The device tree blob of this machine; None where QEMU's own serves."""
     if not spec.tags or spec.describe is Description.UNAWARE:
         return None
     # QEMU puts new random seeds into each dump; a template's guest has to keep its own.
     dump = store.obtain(
         _key(repr((qemu.identity, spec.key())).encode()),
-        lambda directory: _dump(qemu, spec, directory / BLOB),
+        lambda directory: _dump(qemu, spec, directory / BLOB, limits.host_tool),
     )
     tree = fdt.parse_dtb((dump / BLOB).read_bytes())
     describe(tree, spec)
@@ -53,19 +55,17 @@ def _key(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _dump(qemu: Qemu, spec: MachineSpec, path: Path) -> None:
-    command = [
-        str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", f"{spec.machine},dumpdtb={path}", "-cpu", spec.cpu,
-        "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M",
-    ]  # fmt: skip
+def _dump(qemu: Qemu, spec: MachineSpec, blob: Path, seconds: float) -> None:
+    command = dump_command(qemu, spec, blob)
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        said = result.stderr.strip()
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False
+        )
+        why = result.stderr.strip()
     except subprocess.TimeoutExpired:
-        said = "no end within 60 s"
-    if not path.exists():
-        raise MachineError(f"{qemu.path} gives no device tree: {said}", shlex.join(command))
+        why = f"no end within {seconds:.0f} s"
+    if not blob.exists():
+        raise MachineError(f"{qemu.path} gives no device tree: {why}", shlex.join(command))
 
 
 def describe(tree: fdt.FDT, spec: MachineSpec) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The emulator check: does this QEMU keep one tag for each granule, where the machine has it?
 
-A bare-metal program (``guest/emulator-check``) answers, with no kernel in
-between, so that a wrong answer is the emulator's. It takes 0.2 s and therefore
-runs before every verdict instead of being remembered.
+A bare-metal program (``guest/emulator-check``) answers, with no kernel in between, so
+that a wrong answer is the emulator's. The check takes 0.2 s and therefore runs before
+every verdict instead of being remembered.
 """
 
 from __future__ import annotations
@@ -13,106 +13,102 @@ import os
 import re
 import shlex
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core import ktap
 from harness.core.cross import BARE_FLAGS, compile_program
 from harness.core.errors import QemuCheckError
-from harness.core.paths import repository_root
-from harness.vm import tags_in_dram as tagram
-from harness.vm.dram import Ram
-from harness.vm.dram_view import Dram
+from harness.core.paths import resources
+from harness.vm import tags_in_dram
+from harness.vm.dram import Dram
 from harness.vm.geometry import PAGE, TAGS
 from harness.vm.qemu import CURE
-from harness.vm.qemu_args import Memory, memory_backend
+from harness.vm.qemu_args import bare_command
 
 if TYPE_CHECKING:
-    from harness.core.progress import Progress
-    from harness.core.store import Store
-    from harness.vm.virtual_machine import Board
+    from pathlib import Path
 
-SOURCE = repository_root() / "guest" / "emulator-check"
-SECONDS = 60
-# left[] and found[] of check.c: the page frames that it tags, and that it looks at.
+    from harness.core.store import Store
+    from harness.vm.virtual_machine import VirtualMachine
+
+SOURCE = resources() / "guest" / "emulator-check"
+# left[] and found[] of check.c: the page frames whose tags the program sets and leaves for
+# the host to compare, and those whose tags the host sets and the program prints.
 LEFT = tuple(address // PAGE for address in (0x4C000000, 0x55000000, 0x7E000000))
 FOUND = tuple(address // PAGE for address in (0x4C200000, 0x55200000, 0x7E200000))
 
 
 def build_check(programs: Store) -> Path:
-    """The bare-metal program, as an ELF file that ``-kernel`` takes."""
+    """Return the bare-metal program, an ELF file that ``-kernel`` takes."""
     script = SOURCE / "link.ld"
     sources = [SOURCE / "check.c", SOURCE / "start.S"]
     return compile_program(programs, sources, (*BARE_FLAGS, "-T", str(script)))
 
 
-def check_emulator(
-    board: Board, programs: Store, scratch: Path, progress: Progress
-) -> ktap.Document:
-    """Proves that the board's QEMU plays MTE right on its CPU and memory, or QemuCheckError.
+def check_emulator(machine: VirtualMachine, programs: Store) -> ktap.Document:
+    """Run the check on the machine's QEMU, CPU and memory, and return its results.
 
-    Where tags live in DRAM, also that the host finds there the tags that the program
-    set, and the program those that the host wrote.
+    Where tags lie in DRAM, the host also compares the tags that the program set, and the
+    program those that the host wrote. Raise QemuCheckError on any wrong answer.
     """
-    qemu, spec = board.qemu, board.spec
+    qemu, spec = machine.qemu, machine.spec
     with contextlib.ExitStack() as stack:
-        ram, dram, environment = None, None, {}
-        if board.library:
-            ram = stack.enter_context(Ram.create(spec.memory, scratch, progress))
-            dram = Dram(ram, spec.tags)
-            environment = tagram.environment(board.library, spec, ram)
-            for place, pfn in enumerate(FOUND):
-                tags = _found_tags(place)
-                packed = bytes(a | b << 4 for a, b in zip(tags[::2], tags[1::2], strict=True))
-                dram.write(dram.storage_address(pfn), packed)
-        command = [
-            str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none",
-            "-cpu", spec.cpu, "-m", f"{spec.memory_mib}M",
-            "-kernel", str(build_check(programs)), "-serial", "stdio",
-        ]  # fmt: skip
-        if ram:
-            command += ["-machine", f"{spec.machine},memory-backend=dram"]
-            command += memory_backend(spec, Memory(Path(ram.path), shared=True))
-        else:
-            command += ["-machine", spec.machine]
-        output, said = _run(command, environment, (ram.fd,) if ram else ())
+        dram: Dram | None = None
+        environment: dict[str, str] = {}
+        if machine.library:
+            dram = stack.enter_context(
+                Dram.create(spec.memory, spec.tags, machine.scratch, machine.progress)
+            )
+            environment = tags_in_dram.environment(machine.library, spec, dram)
+            _write_tags(dram)
+        command = bare_command(qemu, spec, build_check(programs), dram.path if dram else None)
+        output, errors = _run(
+            command, environment, (dram.fd,) if dram else (), machine.limits.emulator_check
+        )
         document = ktap.parse(output)
         wrong = [r.name for r in document.results if r.outcome is not ktap.Outcome.PASS]
         wrong += document.problems or (() if document.results else ("no result",))
         if dram and not wrong:
-            wrong += _host_view(dram, output)
+            wrong += _compare_tags(dram, output)
     if wrong:
         raise QemuCheckError(
             f"{qemu.banner} ({qemu.path}) fails the emulator check: {wrong[0]}"
             f"{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}; "
             "a verdict on it would be worthless",
             CURE,
-            f"{shlex.join(command)}\n{output}{said}",
+            f"{shlex.join(command)}\n{output}{errors}",
         )
     return document
 
 
 def _run(
-    command: list[str], environment: dict[str, str], descriptors: tuple[int, ...]
+    command: list[str], environment: dict[str, str], descriptors: tuple[int, ...], seconds: float
 ) -> tuple[str, str]:
-    """What the program printed, and what QEMU said."""
+    """Return the program's output and QEMU's messages."""
     try:
         result = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
             env={**os.environ, **environment},
             pass_fds=descriptors,
         )
     except subprocess.TimeoutExpired as error:
-        return (error.stdout or b"").decode("utf-8", "replace"), f"no end within {SECONDS} s"
+        return (error.stdout or b"").decode("utf-8", "replace"), f"no end within {seconds:.0f} s"
     return result.stdout.decode("utf-8", "replace"), result.stderr.decode("utf-8", "replace")
 
 
-def _host_view(dram: Dram, output: str) -> list[str]:
-    """What is wrong with the tags in DRAM, once the program has ended."""
+def _write_tags(dram: Dram) -> None:
+    for place, pfn in enumerate(FOUND):
+        tags = _found_tags(place)
+        packed = bytes(a | b << 4 for a, b in zip(tags[::2], tags[1::2], strict=True))
+        dram.write(dram.storage_address(pfn), packed)
+
+
+def _compare_tags(dram: Dram, output: str) -> list[str]:
+    """Return what is wrong with the tags in DRAM after the program has ended."""
     wrong = []
     for place, pfn in enumerate(LEFT):
         if dram.tags(pfn) != bytes((i * 7 + place) & 15 for i in range(TAGS)):
@@ -130,4 +126,5 @@ def _host_view(dram: Dram, output: str) -> list[str]:
 
 
 def _found_tags(place: int) -> bytes:
+    """Return the tags that the host sets at ``FOUND[place]``, as expected by check.c."""
     return bytes((i * 5 + (i >> 4) + place) & 15 for i in range(TAGS))

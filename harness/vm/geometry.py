@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the tags of a physical address live: the arithmetic, and what it refuses.
+"""Where the tag of a physical address lies in DRAM, and which layouts are impossible.
 
 A granule is 16 bytes and has a tag of 4 bits, so that 32 bytes of data need one byte
 of tag storage: the low nibble is the lower granule's. Within a region, storage is
@@ -25,10 +25,10 @@ MIB = 1024 * 1024
 PAGE = 4096
 GRANULE = 16
 RATIO = 2 * GRANULE  # bytes of data for one byte of tags
-TAGS = PAGE // GRANULE  # of a page
+TAGS = PAGE // GRANULE  # tags of a page
 PAGE_STORAGE = PAGE // RATIO  # bytes of storage for a page
 # QEMU's virt machine has its DRAM here (hw/arm/virt.c, base_memmap VIRT_MEM).
-DRAM = 0x40000000
+DRAM_BASE = 0x40000000
 # QEMU loads Image at the start and the device tree at 128 MiB (hw/arm/boot.c,
 # arm_setup_direct_kernel_boot): storage there would be written before the kernel runs.
 BOOT = 192 * MIB
@@ -36,10 +36,10 @@ BOOT = 192 * MIB
 
 @dataclass(frozen=True)
 class TagRegion:
-    """DRAM from ``base`` on, ``size`` bytes, whose tags live from ``storage`` on.
+    """DRAM from ``base`` on, ``size`` bytes, whose tags lie from ``storage`` on.
 
-    All are physical addresses and bytes; the storage has ``size / 32``. ``block_size``
-    is what the device tree claims as the unit of storage that belongs to contiguous data.
+    Addresses are physical, sizes in bytes; the storage has ``size / 32``. ``block_size``
+    is the unit of storage for contiguous data that the device tree claims.
     """
 
     base: int
@@ -63,14 +63,14 @@ class TagRegion:
         return self.storage + self.storage_size
 
     def storage_of(self, address: Addresses) -> Addresses:
-        """Where the tags of an address of this region are; of many addresses, for an array."""
+        """Return where the tag of an address of this region lies; an array for an array."""
         return self.storage + (address - self.base) // RATIO
 
 
 def storage_of(regions: Sequence[TagRegion], address: int) -> int:
-    """The physical address of the byte that holds the tag of ``address``.
+    """Return the physical address of the byte that holds the tag of ``address``.
 
-    Raises MachineError for an address outside the tagged memory.
+    Raise MachineError for an address outside the tagged memory.
     """
     for region in regions:
         if region.base <= address < region.end:
@@ -79,9 +79,9 @@ def storage_of(regions: Sequence[TagRegion], address: int) -> int:
 
 
 def check_geometry(regions: Sequence[TagRegion], memory: int) -> None:
-    """Raises MachineError, in words, for regions that ``memory`` bytes of DRAM cannot have."""
-    end = DRAM + memory
-    expected = DRAM
+    """Raise MachineError unless ``regions`` fit ``memory`` bytes of DRAM and cover them."""
+    end = DRAM_BASE + memory
+    expected = DRAM_BASE
     for number, region in enumerate(regions):
         name = f"tag region {number}"
         block = region.block_size
@@ -102,10 +102,10 @@ def check_geometry(regions: Sequence[TagRegion], memory: int) -> None:
             )
         if region.storage % block:
             raise MachineError(f"{name}: storage at {region.storage:#x} is not block-aligned")
-        if region.storage < DRAM + BOOT or region.storage_end > end:
+        if region.storage < DRAM_BASE + BOOT or region.storage_end > end:
             raise MachineError(
                 f"{name}: storage {region.storage:#x}-{region.storage_end:#x} is not within "
-                f"DRAM above QEMU's boot data, {DRAM + BOOT:#x}-{end:#x}"
+                f"DRAM above QEMU's boot data, {DRAM_BASE + BOOT:#x}-{end:#x}"
             )
         for other in regions[:number]:
             if region.storage < other.storage_end and other.storage < region.storage_end:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The QEMU command line, derived from a machine in this one place.
+"""Every QEMU command line of the harness, derived from a machine and a way to start it.
 
-File descriptors are handed to QEMU instead of paths (console and QMP sockets,
-the swap and run disks), so that nothing has a name that could be left behind,
-guessed or raced for.
+A guest's sockets and disks are handed to QEMU as file descriptors instead of paths, so
+that none of them has a name that could be left behind, guessed or raced for.
 """
 
 from __future__ import annotations
@@ -20,11 +19,52 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """The guest's DRAM: a file, shared while a template is made, else mapped privately."""
+class SavedMachine:
+    """A machine that was stopped and written to ``directory``."""
 
-    path: Path
-    shared: bool
+    directory: Path
+
+    @property
+    def dram(self) -> Path:
+        """The contents of DRAM, a sparse file."""
+        return self.directory / "dram"
+
+    @property
+    def state(self) -> Path:
+        """QEMU's migration stream without DRAM; with the tags, where QEMU keeps them outside."""
+        return self.directory / "state"
+
+
+@dataclass(frozen=True)
+class ColdBoot:
+    """Power the machine on, to be saved to ``saved`` later.
+
+    QEMU creates ``saved.dram`` and keeps the guest's memory in it from the start, except
+    where the tags lie in DRAM: there the file is written when the machine is saved.
+    """
+
+    saved: SavedMachine
+
+
+@dataclass(frozen=True)
+class Restore:
+    """Continue a machine that was saved. It sees a private copy of ``saved.dram``."""
+
+    saved: SavedMachine
+
+
+@dataclass(frozen=True)
+class GuestFiles:
+    """The software of a guest: kernel Image, root disk (ext4, read-only), run disk.
+
+    ``run_disk`` is the content of a small disk with this run's keys (run_disk.py);
+    ``append`` are parameters after those of the machine on the kernel's command line.
+    """
+
+    image: Path
+    root_disk: Path
+    run_disk: bytes
+    append: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,111 +83,107 @@ class Descriptors:
     run_read_only: int
 
     def all(self) -> tuple[int, ...]:
-        """For ``Popen(pass_fds=)``."""
+        """Return all of them, as ``Popen(pass_fds=)`` takes them."""
         return dataclasses.astuple(self)
 
 
-def kernel_arguments(spec: MachineSpec, extra: str = "") -> str:
-    """The kernel's command line.
+def kernel_arguments(spec: MachineSpec, append: str = "") -> str:
+    """Return the kernel's command line.
 
     ``earlycon`` shows a panic that comes before the console driver; ``panic=-1``
     turns a panic into a reset, which QEMU reports and stops at.
     """
-    words = "console=ttyAMA0 earlycon root=/dev/vda ro init=/init panic=-1"
-    return " ".join(filter(None, [words, spec.append, extra]))
-
-
-def memory_backend(spec: MachineSpec, memory: Memory) -> list[str]:
-    """DRAM as an object called ``dram``."""
-    backend = f"memory-backend-file,id=dram,size={spec.memory_mib}M,mem-path={memory.path}"
-    if memory.shared:
-        backend += ",share=on"
-    else:
-        # The template's file is mapped copy-on-write and cannot be damaged
-        # (QEMU, docs/system/vm-templating.rst).
-        backend += ",share=off,readonly=on,rom=off"
-    return ["-object", backend]
-
-
-def _disk(identity: str, source: str, serial: str, *, read_only: bool) -> list[str]:
-    # Nobody else has these files; a lock would be taken on a shared description.
-    drive = f"if=none,id={identity},format=raw,file={source},cache=unsafe,file.locking=off"
-    if read_only:
-        drive += ",readonly=on"
-    # romfile=: Debian without recommended packages lacks the PXE ROM.
-    return ["-drive", drive, "-device", f"virtio-blk-pci,drive={identity},serial={serial},romfile="]
+    basic = "console=ttyAMA0 earlycon root=/dev/vda ro init=/init panic=-1"
+    return " ".join(filter(None, [basic, spec.append, append]))
 
 
 def guest_command(
     qemu: Qemu,
     spec: MachineSpec,
-    *,
-    image: Path,
-    disk: Path,
-    memory: Memory,
+    start: ColdBoot | Restore,
+    files: GuestFiles,
     descriptors: Descriptors,
-    append: str = "",
+    *,
     device_tree: Path | None = None,
-    incoming: bool = False,
-    stopped: bool = False,
+    dram_path: str | None = None,
 ) -> list[str]:
-    """The full command line of a guest: cold boot, or waiting for a template.
+    """Return the command line of a guest.
 
-    ``device_tree`` replaces QEMU's own. ``stopped``: it waits for QMP's ``cont``.
+    ``device_tree`` replaces QEMU's own. ``dram_path`` is DRAM with the tags in it; such a
+    machine is powered on stopped, so that the place of its tags is checked (tags_in_dram.py)
+    before the guest's first instruction.
     """
-    command = [
-        str(qemu.path),
-        "-nodefaults",
-        "-no-user-config",
-        "-display",
-        "none",
-        "-machine",
-        f"{spec.machine},memory-backend=dram",
-        "-cpu",
-        spec.cpu,
-        "-smp",
-        str(spec.cpus),
-        "-m",
-        f"{spec.memory_mib}M",
+    if dram_path:
+        backend = _backend(spec, dram_path, "share=on")
+    elif isinstance(start, ColdBoot):
+        backend = _backend(spec, str(start.saved.dram), "share=on")
+    else:
+        # Mapped copy-on-write: a clone cannot damage the saved file
+        # (QEMU, docs/system/vm-templating.rst).
+        backend = _backend(spec, str(start.saved.dram), "share=off,readonly=on,rom=off")
+    return [
+        *_machine(qemu, spec, ",memory-backend=dram"),
+        *["-smp", str(spec.cpus)],
         *(["-icount", "shift=0,sleep=off"] if spec.icount else []),
-        *memory_backend(spec, memory),
-        "-kernel",
-        str(image),
-        "-append",
-        kernel_arguments(spec, append),
+        *backend,
+        *["-kernel", str(files.image), "-append", kernel_arguments(spec, files.append)],
         # A reset (panic=-1, reboot loop) or power-off pauses the machine, so that
         # its registers can still be read over QMP.
-        "-action",
-        "reboot=shutdown,shutdown=pause",
-        "-chardev",
-        f"socket,id=qmp,fd={descriptors.qmp}",
-        "-mon",
-        "chardev=qmp,mode=control",
-        "-chardev",
-        f"socket,id=console,fd={descriptors.console}",
-        "-serial",
-        "chardev:console",
-        *_disk("root", str(disk), "mte-root", read_only=True),
-        "-add-fd",
-        f"fd={descriptors.swap},set=1",
-        "-add-fd",
-        f"fd={descriptors.swap_read_only},set=1",
-        *_disk("swap", "/dev/fdset/1", "mte-swap", read_only=False),
-        "-add-fd",
-        f"fd={descriptors.run_read_only},set=2",
-        *_disk("run", "/dev/fdset/2", "mte-run", read_only=True),
-        "-netdev",
-        # Port 0: the host's kernel picks a free one; `info usernet` tells which.
-        "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-10.0.2.15:22",
-        "-device",
-        "virtio-net-pci,netdev=net,romfile=",
-        "-device",
-        "virtio-rng-pci",
+        *["-action", "reboot=shutdown,shutdown=pause"],
+        *["-chardev", f"socket,id=qmp,fd={descriptors.qmp}", "-mon", "chardev=qmp,mode=control"],
+        *["-chardev", f"socket,id=console,fd={descriptors.console}", "-serial", "chardev:console"],
+        *_disk("root", str(files.root_disk), read_only=True),
+        *["-add-fd", f"fd={descriptors.swap},set=1"],
+        *["-add-fd", f"fd={descriptors.swap_read_only},set=1"],
+        *_disk("swap", "/dev/fdset/1", read_only=False),
+        *["-add-fd", f"fd={descriptors.run_read_only},set=2"],
+        *_disk("run", "/dev/fdset/2", read_only=True),
+        # Port 0: the host's kernel picks a free one, which `info usernet` then shows.
+        *["-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-10.0.2.15:22"],
+        *["-device", "virtio-net-pci,netdev=net,romfile="],
+        *["-device", "virtio-rng-pci"],
+        *(["-dtb", str(device_tree)] if device_tree else []),
+        *(["-S"] if dram_path and isinstance(start, ColdBoot) else []),
+        *(["-incoming", "defer"] if isinstance(start, Restore) else []),
     ]
-    if device_tree:
-        command += ["-dtb", str(device_tree)]
-    if stopped:
-        command.append("-S")
-    if incoming:
-        command += ["-incoming", "defer"]
-    return command
+
+
+def bare_command(
+    qemu: Qemu, spec: MachineSpec, program: Path, dram_path: str | None = None
+) -> list[str]:
+    """Return the command line that runs a bare-metal program, with its UART on stdout."""
+    if dram_path:
+        machine = _machine(qemu, spec, ",memory-backend=dram")
+        machine += _backend(spec, dram_path, "share=on")
+    else:
+        machine = _machine(qemu, spec)
+    return [*machine, "-kernel", str(program), "-serial", "stdio"]
+
+
+def dump_command(qemu: Qemu, spec: MachineSpec, blob: Path) -> list[str]:
+    """Return the command line with which QEMU writes its device tree to ``blob`` and ends."""
+    return [*_machine(qemu, spec, f",dumpdtb={blob}"), "-smp", str(spec.cpus)]
+
+
+def _machine(qemu: Qemu, spec: MachineSpec, options: str = "") -> list[str]:
+    return [
+        *[str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none"],
+        *["-machine", f"{spec.qemu_machine}{options}"],
+        *["-cpu", spec.cpu, "-m", f"{spec.memory_mib}M"],
+    ]
+
+
+def _backend(spec: MachineSpec, path: str, options: str) -> list[str]:
+    backend = f"memory-backend-file,id=dram,size={spec.memory_mib}M,mem-path={path},{options}"
+    return ["-object", backend]
+
+
+def _disk(name: str, source: str, *, read_only: bool) -> list[str]:
+    # file.locking=off: the descriptors of a set share one open file description, with
+    # which QEMU's own lock (OFD, fcntl(2)) would conflict.
+    drive = f"if=none,id={name},format=raw,file={source},cache=unsafe,file.locking=off"
+    if read_only:
+        drive += ",readonly=on"
+    # romfile=: Debian without recommended packages lacks the PXE ROM.
+    device = f"virtio-blk-pci,drive={name},serial=mte-{name},romfile="
+    return ["-drive", drive, "-device", device]

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A machine is data: memory, CPUs, disks, CPU flags, and where its tags live.
+"""The emulated machines, as data: memory, CPUs, disks, CPU flags, where the tags lie.
 
-The QEMU command line is derived from it in one place (``command.py``), the device
-tree in another (``devicetree.py``).
+qemu_args.py derives QEMU's command line from it, device_tree.py the device tree.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from harness.vm.geometry import MIB, TagRegion
 
 
 class Description(enum.StrEnum):
-    """What the device tree says of tag storage in DRAM."""
+    """How the device tree describes tag storage in DRAM."""
 
     CARVEOUT = "carveout"
     TAG_STORAGE = "tag-storage"
@@ -31,12 +30,14 @@ class MachineSpec:
 
     ``memory_mib``: DRAM in MiB, from 0x40000000 on (QEMU, hw/arm/virt.c).
     ``swap_mib``: size in MiB of the blank disk that the guest sees as its second.
-    ``cpu``: QEMU's ``-cpu``. SVE and SME are off: their gross MTE suppression
-    was wrong before QEMU 9.0, and no probe needs them (facts/bugs.md 5).
-    ``icount``: the guest's clock counts its instructions, a nanosecond each; then it has
-    one CPU (QEMU, docs/devel/tcg-icount.rst).
-    ``tags``: where in DRAM the tags live; none: outside, as QEMU has it.
-    ``describe``: what the guest is told of it.
+    ``cpu``: QEMU's ``-cpu``. SVE and SME are off: QEMU before 9.0 suppresses MTE faults
+    of SVE loads wrongly, and no probe needs either (docs/facts/bugs.md 5).
+    ``qemu_machine``: QEMU's ``-machine``.
+    ``append``: parameters for the kernel's command line.
+    ``icount``: the guest's clock counts its instructions, a nanosecond each; such a
+    machine has one CPU (QEMU, docs/devel/tcg-icount.rst).
+    ``tags``: where in DRAM the tags lie; empty where QEMU keeps them outside DRAM.
+    ``describe``: how the device tree describes tag storage.
     """
 
     name: str
@@ -45,9 +46,9 @@ class MachineSpec:
     cpus: int = 2
     swap_mib: int = 512
     cpu: str = "max,pauth-impdef=on,sve=off,sme=off"
-    machine: str = "virt,mte=on,gic-version=3"
-    # Debug kernels are several times slower under TCG than on hardware; what the
-    # kernel calls a stall must not be our slowness.
+    qemu_machine: str = "virt,mte=on,gic-version=3"
+    # A debug kernel under TCG is several times slower than on hardware: without longer
+    # limits RCU and the watchdog would report stalls that are none.
     append: str = "rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60"
     icount: bool = False
     tags: tuple[TagRegion, ...] = ()
@@ -59,7 +60,7 @@ class MachineSpec:
         return self.memory_mib * MIB
 
     def key(self) -> str:
-        """Sixteen hex digits over every field that the guest can see."""
+        """Return sixteen hex digits over every field that the guest can see."""
         fields = dataclasses.asdict(self)
         del fields["description"]
         return hashlib.sha256(repr(sorted(fields.items())).encode()).hexdigest()[:16]
@@ -69,10 +70,10 @@ _DRAM = {
     Description.CARVEOUT: "tag storage is reserved memory (no-map), as firmware does today",
     Description.TAG_STORAGE: "tag storage is described for reuse (our binding, RFC version 3's)",
     Description.TAG_STORAGE_V1: "tag storage is described in the binding of the RFC's version 1",
-    Description.UNAWARE: "nobody tells the kernel of tag storage: it must corrupt",
+    Description.UNAWARE: "tag storage is not described: the kernel must corrupt memory",
 }
-# Not at the top of DRAM, where the kernel's own first allocations go, nor in the
-# first 192 MiB, where QEMU puts Image and device tree (geometry.py).
+# Storage is not at the top of DRAM, where memblock allocates first, nor in the first
+# 192 MiB, where QEMU puts Image and device tree (geometry.py).
 ONE_REGION = (TagRegion(0x40000000, 1024 * MIB, 0x78000000),)
 TWO_REGIONS = (
     TagRegion(0x40000000, 512 * MIB, 0x5C000000),
@@ -84,11 +85,11 @@ def _dram(name: str, about: str, tags: tuple[TagRegion, ...]) -> dict[str, Machi
     return {
         f"{name}/{describe}": MachineSpec(
             name=f"{name}/{describe}",
-            description=f"tags live in DRAM{about}; {words}",
+            description=f"tags lie in DRAM{about}; {storage}",
             tags=tags,
             describe=describe,
         )
-        for describe, words in _DRAM.items()
+        for describe, storage in _DRAM.items()
     }
 
 
@@ -105,20 +106,20 @@ MACHINES = {
         tuple(dataclasses.replace(region, block_size=8192) for region in ONE_REGION),
     ),
 }
-# `dram` alone is the machine on which every kernel must work.
+# `dram` without a suffix is the machine on which every kernel must work.
 ALIASES = {"dram": "dram/carveout"}
 
 
 def machine_names() -> list[str]:
-    """Every name that ``machine()`` knows."""
+    """Return every name that `find_machine` knows."""
     return sorted({*MACHINES, *ALIASES})
 
 
-def machine(name: str) -> MachineSpec:
-    """The machine called ``name``; UsageError names those there are."""
+def find_machine(machine_name: str) -> MachineSpec:
+    """Return the machine of that name. Raise UsageError, with all names, if there is none."""
     try:
-        return MACHINES[ALIASES.get(name, name)]
+        return MACHINES[ALIASES.get(machine_name, machine_name)]
     except KeyError:
         raise UsageError(
-            f"no machine called {name!r}", f"one of: {', '.join(machine_names())}"
+            f"no machine called {machine_name!r}", f"one of: {', '.join(machine_names())}"
         ) from None

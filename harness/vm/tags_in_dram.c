@@ -9,9 +9,9 @@
  * the machine has its tag storage. From then on a tag store and an ordinary store
  * reach the same bytes.
  *
- * MTE_TAG_RAM=FD:OFFSET+LENGTH[,OFFSET+LENGTH...] in bytes, the sum of the lengths
- * being the size of the block. That the block was taken, and no other, is checked
- * from outside (harness/machine/tagram.py).
+ * MTE_TAGS_IN_DRAM=FD:OFFSET+LENGTH[,OFFSET+LENGTH...] in bytes, the sum of the lengths
+ * being the size of the block. That the tag block was mapped so, and no other, is checked
+ * from outside (harness/vm/tags_in_dram.py).
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -23,19 +23,21 @@
 
 #define REGIONS 8
 
-static struct { unsigned long offset, length; } regions[REGIONS];
+static struct {
+	unsigned long offset, length;
+} regions[REGIONS];
 static unsigned long total;
 static int count, dram = -1, taken;
 
 static void refuse(const char *why)
 {
-	fprintf(stderr, "tag_ram: %s\n", why);
+	fprintf(stderr, "tags_in_dram: %s\n", why);
 	_exit(1);
 }
 
 __attribute__((constructor)) static void parse(void)
 {
-	char *at = getenv("MTE_TAG_RAM");
+	char *at = getenv("MTE_TAGS_IN_DRAM");
 
 	if (!at)
 		return;
@@ -44,7 +46,7 @@ __attribute__((constructor)) static void parse(void)
 		regions[count].offset = strtoul(at + 1, &at, 0);
 		regions[count].length = *at == '+' ? strtoul(at + 1, &at, 0) : 0;
 		if (!regions[count].length)
-			refuse("MTE_TAG_RAM cannot be read");
+			refuse("MTE_TAGS_IN_DRAM cannot be read");
 		total += regions[count].length;
 	}
 }

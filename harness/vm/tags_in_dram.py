@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Tags in DRAM: what makes an unmodified QEMU do it, and the proof that it did.
+"""Tags in DRAM: the library that makes an unmodified QEMU keep them there, and its check.
 
-``tag_ram.c`` answers one mmap() of QEMU's with the file that holds DRAM. Whether
-that was the tag block, whole and alone, is not left to it: QEMU's own list of RAM
-blocks and the host kernel's list of mappings must agree.
+``tags_in_dram.c`` answers one mmap() of QEMU's with the file that holds DRAM. Whether
+that call was for the tag block, whole and alone, is checked from outside: QEMU's list of
+RAM blocks and the host kernel's list of mappings must agree.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from harness.core.cross import HOST_COMPILER, compile_program
 from harness.core.errors import MachineError
-from harness.vm.geometry import DRAM, RATIO
+from harness.vm.geometry import DRAM_BASE, RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.core.store import Store
-    from harness.vm.dram import Ram
+    from harness.vm.dram import Dram
     from harness.vm.process import QemuProcess
     from harness.vm.spec import MachineSpec
 
@@ -33,18 +33,22 @@ CURE = "report it, with the output of `info mtree` and QEMU's version"
 
 
 def build_library(programs: Store) -> Path:
-    """The library that is preloaded into QEMU. BuildError where it does not compile."""
+    """Return the library to preload into QEMU. Raise BuildError where it does not compile."""
     return compile_program(programs, [SOURCE], FLAGS, compiler=HOST_COMPILER)
 
 
-def environment(library: Path, spec: MachineSpec, ram: Ram) -> dict[str, str]:
-    """What QEMU's environment needs so that its tags go to ``ram``."""
-    if re.search(r"[\s:]", str(library)):  # ld.so(8): they separate the libraries of LD_PRELOAD
+def environment(library: Path, spec: MachineSpec, dram: Dram) -> dict[str, str]:
+    """Return the variables that make QEMU keep its tags in ``dram``.
+
+    Raise MachineError for a path that LD_PRELOAD cannot hold: spaces and colons separate
+    the libraries of its list (ld.so(8)).
+    """
+    if re.search(r"[\s:]", str(library)):
         raise MachineError(
             f"the cache's path has a space or a colon: {library}", "set MTE_HARNESS_CACHE"
         )
-    parts = [f"{region.storage - DRAM}+{region.storage_size}" for region in spec.tags]
-    return {"LD_PRELOAD": str(library), "MTE_TAG_RAM": f"{ram.fd}:{','.join(parts)}"}
+    parts = [f"{region.storage - DRAM_BASE}+{region.storage_size}" for region in spec.tags]
+    return {"LD_PRELOAD": str(library), "MTE_TAGS_IN_DRAM": f"{dram.fd}:{','.join(parts)}"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class _Mapping:
 
 
 def _mappings(text: str, inode: tuple[int, int]) -> Iterator[_Mapping]:
-    """The mappings of one file, by proc(5)'s format of /proc/PID/maps."""
+    """Yield the shared mappings of one file in a text of /proc/PID/maps (proc(5))."""
     device = f"{os.major(inode[0]):02x}:{os.minor(inode[0]):02x}"
     for line in text.splitlines():
         addresses, mode, offset, where, number = line.split(maxsplit=5)[:5]
@@ -67,7 +71,7 @@ def _mappings(text: str, inode: tuple[int, int]) -> Iterator[_Mapping]:
 
 
 def _block(text: str, name: str) -> tuple[int, int]:
-    """Host address and size of one of QEMU's RAM blocks (HMP ``info ramblock``)."""
+    """Return host address and size of a RAM block in QEMU's ``info ramblock``."""
     match = re.search(
         rf"^\s*{re.escape(name)}\s+\S+\s+\S+\s+0x\w+\s+0x\w+\s+(0x\w+)\s+(0x\w+)",
         text,
@@ -78,22 +82,23 @@ def _block(text: str, name: str) -> tuple[int, int]:
     return int(match[2], 16), int(match[1], 16)
 
 
-def verify(process: QemuProcess, spec: MachineSpec, ram: Ram) -> None:
-    """Raises MachineError unless QEMU's tags live exactly where ``spec`` has them."""
+def verify(process: QemuProcess, spec: MachineSpec, dram: Dram) -> None:
+    """Raise MachineError unless QEMU's tags lie exactly where ``spec`` has them."""
     tree = process.hmp("info mtree").replace("\r", "")
     blocks = process.hmp("info ramblock").replace("\r", "")
     maps = Path(f"/proc/{process.pid}/maps").read_text()
-    tags, dram = DRAM // RATIO, re.escape("dram")
+    tags = DRAM_BASE // RATIO
+    dram_end, tags_end = DRAM_BASE + spec.memory - 1, tags + spec.memory // RATIO - 1
     for what, pattern in (
-        ("DRAM", rf"^\s+{DRAM:016x}-{DRAM + spec.memory - 1:016x} .*: {dram}$"),
-        ("the tag block", rf"^\s+{tags:016x}-{tags + spec.memory // RATIO - 1:016x} .*: {BLOCK}$"),
+        ("DRAM", rf"^\s+{DRAM_BASE:016x}-{dram_end:016x} .*: dram$"),
+        ("the tag block", rf"^\s+{tags:016x}-{tags_end:016x} .*: {re.escape(BLOCK)}$"),
     ):
         if not re.search(pattern, tree, re.MULTILINE):
             raise MachineError(f"this QEMU lays out memory differently: {what} moved", CURE, tree)
     address, size = _block(blocks, BLOCK)
     if size != spec.memory // RATIO:
         raise MachineError(f"QEMU's tag block has {size} bytes", CURE, blocks)
-    found = set(_mappings(maps, ram.inode))
+    found = set(_mappings(maps, dram.inode))
     wanted = set(_wanted(spec, address))
     whole = [m for m in found - wanted if (m.end - m.start, m.offset) == (spec.memory, 0)]
     if not wanted <= found or len(found) != len(wanted) + 1 or len(whole) != 1:
@@ -107,10 +112,10 @@ def verify(process: QemuProcess, spec: MachineSpec, ram: Ram) -> None:
 
 
 def _wanted(spec: MachineSpec, address: int) -> list[_Mapping]:
-    """The parts of the tag block, as the host's kernel lists them: neighbours are one."""
+    """Return the parts of the tag block as /proc/PID/maps shows them: adjacent ones merged."""
     parts: list[_Mapping] = []
     for region in spec.tags:
-        part = _Mapping(address, address + region.storage_size, region.storage - DRAM)
+        part = _Mapping(address, address + region.storage_size, region.storage - DRAM_BASE)
         if parts and part.offset == parts[-1].offset + parts[-1].end - parts[-1].start:
             last = parts.pop()
             part = _Mapping(last.start, part.end, last.offset)

@@ -19,14 +19,16 @@ import pytest
 from harness.core.paths import cache_root
 from harness.core.store import Store
 from harness.guest.template import obtain_template
+from harness.suite.target import parse_target
 from harness.verdict.splat import find_splats
 from harness.vm.device_tree import COMPATIBLE
-from harness.vm.spec import machine
+from harness.vm.spec import find_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.guest.guest import Guest
+    from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
 
 KERNEL = "tag-storage"
@@ -167,20 +169,22 @@ LIES = [
 ]
 
 
-def boot(session: Session, directory: Path, name: str, tell: Callable[[fdt.FDT], None]) -> Guest:
+def boot(
+    launch: Launcher, session: Session, directory: Path, name: str, tell: Callable[[fdt.FDT], None]
+) -> Guest:
     """A guest whose device tree is spoilt; its template goes where it is not kept."""
-    spec = machine(HONEST)
-    honest = session.board(spec)
+    spec = find_machine(HONEST)
+    honest = session.machine(spec)
     assert honest.device_tree
     tree = fdt.parse_dtb(honest.device_tree.read_bytes())
     tell(tree)
     blob = directory / "lie.dtb"
     blob.write_bytes(tree.to_dtb(version=17))
     liar = dataclasses.replace(spec, name=f"{HONEST} ({name})")
-    board = dataclasses.replace(honest, spec=liar, device_tree=blob)
+    machine = dataclasses.replace(honest, spec=liar, device_tree=blob)
     store = Store(directory, "templates", session.progress)
-    kernel = session.kernel(KERNEL)
-    return session.guest(obtain_template(store, board, kernel, session.image, session.progress))
+    kernel = session.kernel(parse_target(KERNEL, None).kernel)
+    return launch(obtain_template(store, machine, kernel, session.image))
 
 
 def counters(guest: Guest) -> dict[str, int]:
@@ -200,9 +204,9 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.name)
-def test_a_lie_is_found(lie: Lie, harness_session: Session, place: Path) -> None:
+def test_a_lie_is_found(lie: Lie, launch: Launcher, harness_session: Session, place: Path) -> None:
     """It boots without a splat, says what is wrong, and uses none of the storage."""
-    with boot(harness_session, place, lie.name, lie.tell) as guest:
+    with boot(launch, harness_session, place, lie.name, lie.tell) as guest:
         log = guest.exec("dmesg").stdout
         said = [line for line in log.splitlines() if "tag storage" in line]
         assert any(lie.reason in line for line in said), said
@@ -212,6 +216,8 @@ def test_a_lie_is_found(lie: Lie, harness_session: Session, place: Path) -> None
         assert guest.exec("cat /proc/sys/kernel/tainted").stdout.split() == ["0"]
 
 
-def test_the_honest_tree_is_believed(harness_session: Session, place: Path) -> None:
-    with boot(harness_session, place, "none", lambda _tree: None) as guest:
+def test_the_honest_tree_is_believed(
+    launch: Launcher, harness_session: Session, place: Path
+) -> None:
+    with boot(launch, harness_session, place, "none", lambda _tree: None) as guest:
         assert counters(guest)["MetadataTotal"] == 4 * STORAGE_PAGES

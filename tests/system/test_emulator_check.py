@@ -12,11 +12,12 @@ from harness.core import errors
 from harness.core.errors import MachineError, QemuCheckError
 from harness.core.progress import plain_progress
 from harness.core.store import Store
-from harness.host.debian import qemu_7_2
-from harness.vm import tags_in_dram as tagram
+from harness.suite.target import parse_target
+from harness.vm import tags_in_dram
 from harness.vm.emulator_check import check_emulator
 from harness.vm.qemu import find_qemu
-from harness.vm.spec import machine as find_machine
+from harness.vm.spec import find_machine
+from tests.support.old_qemu import qemu_7_2
 
 if TYPE_CHECKING:
     import subprocess
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
     from harness.core.ktap import Document
     from harness.suite.session import Session
-    from harness.vm.dram import Ram
+    from harness.vm.dram import Dram
     from harness.vm.spec import MachineSpec
-    from harness.vm.virtual_machine import Board
+    from harness.vm.virtual_machine import VirtualMachine
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +37,21 @@ def old_qemu(harness_session: Session) -> Path:
     return qemu_7_2(store, harness_session.cache / "downloads", plain_progress())
 
 
-def run_check(session: Session, board: Board) -> Document:
-    return check_emulator(board, session.programs, session.cache, session.progress)
+def run_check(session: Session, machine: VirtualMachine) -> Document:
+    return check_emulator(machine, session.programs)
 
 
 @pytest.mark.parametrize("name", ["emulator", "dram", "dram-two-regions/unaware"])
 def test_this_qemu_is_right(name: str, harness_session: Session) -> None:
-    document = run_check(harness_session, harness_session.board(find_machine(name)))
+    document = run_check(harness_session, harness_session.machine(find_machine(name)))
     assert document.passed
     assert len(document.results) >= 13
 
 
 def test_qemu_7_2_is_wrong(old_qemu: Path, machine: MachineSpec, harness_session: Session) -> None:
-    board = dataclasses.replace(harness_session.board(machine), qemu=find_qemu(str(old_qemu)))
+    old = dataclasses.replace(harness_session.machine(machine), qemu=find_qemu(str(old_qemu)))
     with pytest.raises(QemuCheckError) as caught:
-        run_check(harness_session, board)
+        run_check(harness_session, old)
     assert "QEMU 7.2" in caught.value.cause
     assert "one_tag_per_granule" in caught.value.cause
     assert "bookworm-backports" in caught.value.cure
@@ -66,28 +67,28 @@ def test_verdict_is_refused(
 
 
 def test_machine_without_mte_is_refused(machine: MachineSpec, harness_session: Session) -> None:
-    without = dataclasses.replace(machine, machine="virt,gic-version=3")
+    without = dataclasses.replace(machine, qemu_machine="virt,gic-version=3")
     with pytest.raises(QemuCheckError, match=r"Bail out|no FEAT_MTE2|no result|plan"):
-        run_check(harness_session, harness_session.board(without))
+        run_check(harness_session, harness_session.machine(without))
 
 
 @pytest.mark.parametrize("shift", [0, 4096])
 def test_tags_elsewhere_are_seen(
     shift: int, harness_session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """QEMU is made to keep its tags where it likes, or a page further on in DRAM."""
-    board = harness_session.board(find_machine("dram"))
-    right = tagram.environment
+    """QEMU is made to keep its tags outside DRAM, or a page further on in DRAM."""
+    machine = harness_session.machine(find_machine("dram"))
+    template = harness_session.prepare(parse_target("stock", "dram"))
+    right = tags_in_dram.environment
 
-    def wrong(library: Path, spec: MachineSpec, ram: Ram) -> dict[str, str]:
+    def wrong(library: Path, spec: MachineSpec, dram: Dram) -> dict[str, str]:
         (region,) = spec.tags
         moved = dataclasses.replace(region, storage=region.storage + shift)
-        return right(library, dataclasses.replace(spec, tags=(moved,)), ram) if shift else {}
+        return right(library, dataclasses.replace(spec, tags=(moved,)), dram) if shift else {}
 
-    monkeypatch.setattr(tagram, "environment", wrong)
+    monkeypatch.setattr(tags_in_dram, "environment", wrong)
     with pytest.raises(QemuCheckError, match="the guest set are not in DRAM at 0x78600000 and 5"):
-        run_check(harness_session, board)
-    # Nor does a guest start there: this is seen before its first instruction.
-    template = harness_session.template(harness_session.kernel("stock"), board.spec)
+        run_check(harness_session, machine)
+    # Nor does a guest start so: the place is checked before its first instruction.
     with pytest.raises(MachineError, match="0 of 1 regions are in place"):
         harness_session.guest(template)

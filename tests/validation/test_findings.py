@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.head_comment import Probe, discover
 from harness.verdict.result import Status
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.kernel import Kernel
     from harness.suite.fixtures import Runner
 
-FINDINGS = discover(repository_root() / "guest" / "findings")
+FINDINGS = discover(resources() / "guest" / "findings")
 AFFECTED = ("6.12.117",)
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.head_comment import Probe, discover
 
 if TYPE_CHECKING:
     from harness.suite.fixtures import Runner
 
 # The longest first: with -n 2 the short ones fill the gaps at the end.
-PROBES = sorted(discover(repository_root() / "guest" / "probes"), key=lambda p: -p.timeout)
+PROBES = sorted(discover(resources() / "guest" / "probes"), key=lambda p: -p.timeout)
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
