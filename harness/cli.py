@@ -14,7 +14,8 @@ from rich.table import Table
 
 from harness.core import errors
 from harness.core.paths import cache_root, repository_root
-from harness.core.progress import Progress, TerminalProgress, plain_progress
+from harness.core.progress import Progress, plain_progress
+from harness.core.terminal_progress import TerminalProgress
 from harness.guest import shell as interactive
 from harness.guest.attach import Attached
 from harness.guest.frames import settled

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Guest programs, cross-compiled once for each source, header and compiler."""
+"""Guest programs, cross-compiled once for each state of source, headers, flags and compiler."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 from harness.core.errors import BuildError, CompilerMissingError
+from harness.core.keys import file_digest, key_of
 from harness.core.paths import repository_root
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ BARE_FLAGS = (
 
 @functools.cache
 def compiler_version(compiler: str) -> str:
-    """A compiler's own line. CompilerMissingError when there is none."""
+    """Return the first line of ``compiler --version``. Raises CompilerMissingError."""
     if shutil.which(compiler) is None:
         raise CompilerMissingError(f"no {compiler} on this host", CURE)
     result = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
@@ -51,14 +51,13 @@ def compiler_version(compiler: str) -> str:
 def compile_program(
     store: Store, sources: Sequence[Path], flags: Sequence[str], compiler: str = COMPILER
 ) -> Path:
-    """The program built from ``sources``. BuildError with the first compiler error.
+    """Return the program built from ``sources``. Raises BuildError with the first compiler error.
 
-    Every header beside the sources and in ``guest/include`` counts for the key.
+    A change of any header beside the sources or in ``guest/include`` compiles it again.
     """
-    digest = hashlib.sha256(repr((compiler_version(compiler), tuple(flags))).encode())
     headers = {h for d in (INCLUDE, *(s.parent for s in sources)) for h in d.glob("*.h")}
-    for path in (*sources, *sorted(headers)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    files = [(path.name, file_digest(path)) for path in (*sources, *sorted(headers))]
+    key = key_of({"compiler": compiler_version(compiler), "flags": list(flags), "files": files})
     name = sources[0].stem
 
     def make(directory: Path) -> None:
@@ -73,4 +72,4 @@ def compile_program(
             first = next((x for x in lines if "error" in x), lines[0] if lines else "no output")
             raise BuildError(f"{sources[0]} does not compile: {first}", details=result.stderr)
 
-    return store.obtain(digest.hexdigest()[:16], make) / name
+    return store.obtain(key, make) / name

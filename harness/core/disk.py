@@ -27,7 +27,7 @@ _REPORTS = (
 
 
 def disk_full(place: Path | str, details: str = "") -> DiskFullError:
-    """Return the error for a full disk at ``place``; ``details`` are a program's own messages."""
+    """Return the error for a full disk; ``place`` is a path, or a message that names one."""
     return DiskFullError(f"the disk is full: {place}", CURE, details)
 
 

@@ -14,12 +14,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
-from harness.host.child import Finished, Lines, run
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import HarnessError, NetworkError, SetupError
+from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from harness.core.progress import Progress
     from harness.host.needs import ExtraSuite, Survey
 
 SOURCE_LIST = Path("/etc/apt/sources.list.d/mte-harness-backports.list")
@@ -38,13 +40,12 @@ NO_NETWORK = (
     "Could not connect",
     "Network is unreachable",
 )
-DISK_FULL = ("No space left on device", "You don't have enough free space")
 NO_SUCH_PACKAGE = ("Unable to locate package", "has no installation candidate", "was not found")
 # What apt-get advises after a power cut in the middle of an installation.
 HALF_INSTALLED = ("dpkg --configure -a", "--fix-broken install")
 
 
-def install(survey: Survey, progress: Lines) -> None:
+def install(survey: Survey, progress: Progress) -> None:
     """Install what ``survey`` misses.
 
     Raises SetupError (no root and no sudo, with the command to run; or apt-get
@@ -74,7 +75,7 @@ def by_hand(survey: Survey) -> str:
     return " && ".join(steps)
 
 
-def _install(root: Sequence[str], targets: Sequence[str], command: str, progress: Lines) -> None:
+def _install(root: Sequence[str], targets: Sequence[str], command: str, progress: Progress) -> None:
     """Update apt's lists if they do not do, and install."""
     updated = None if _resolvable(targets) else _update(root, progress)
     progress.step(f"installing {' '.join(target.partition('/')[0] for target in targets)}")
@@ -89,7 +90,6 @@ def _install(root: Sequence[str], targets: Sequence[str], command: str, progress
         result = _apt_get_install(root, targets, progress)
     if result.status:
         raise failure(result, updated, f"by hand, as root: {command}")
-    progress.done()
 
 
 def failure(result: Finished, updated: Finished | None, cure: str) -> HarnessError:
@@ -104,8 +104,8 @@ def failure(result: Finished, updated: Finished | None, cure: str) -> HarnessErr
         output = result.output
     complaints = [line[3:] for line in output.splitlines() if line.startswith(("E: ", "W: "))]
     first = complaints[0] if complaints else f"exit status {result.status}"
-    if any(word in output for word in DISK_FULL):
-        return DiskFullError(f"the disk is full: {first}", "free some room, then run this again")
+    if reports_disk_full(output):
+        return disk_full(first)
     if any(word in output for word in NO_NETWORK):
         return NetworkError(
             f"the Debian registry does not answer: {first}",
@@ -189,7 +189,7 @@ def _resolvable(targets: Sequence[str]) -> bool:
     return simulated.status == 0
 
 
-def _update(root: Sequence[str], progress: Lines) -> Finished:
+def _update(root: Sequence[str], progress: Progress) -> Finished:
     """Fetch apt's lists.
 
     A source that fails is only a warning to apt-get, and rightly: it may be one
@@ -199,11 +199,10 @@ def _update(root: Sequence[str], progress: Lines) -> Finished:
     result = run([*root, "env", *_assignments(), "apt-get", "update", *LOCK])
     if result.status:
         raise failure(result, None, "as root: apt-get update")
-    progress.done()
     return result
 
 
-def _apt_get_install(root: Sequence[str], targets: Sequence[str], progress: Lines) -> Finished:
+def _apt_get_install(root: Sequence[str], targets: Sequence[str], progress: Progress) -> Finished:
     """Download, which may be interrupted; then unpack and configure, which may not."""
     options = ["-qq", "-y", "--no-install-recommends", "-o", "APT::Status-Fd=1", *LOCK, *KEEP]
     argv = [*root, "env", *_assignments(), "apt-get", "install", *options, *targets]

@@ -12,26 +12,26 @@ missing it prints nothing, asks no network and takes about a tenth of a second.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from pathlib import Path
 
+from harness.core.disk import disk_full, is_disk_full
 from harness.core.errors import (
     INTERRUPTED,
-    DiskFullError,
     HarnessError,
     QemuTooOldError,
     SetupError,
 )
+from harness.core.progress import Progress, plain_progress
 from harness.host import apt, venv
-from harness.host.child import Lines, unwind_on_sigterm
+from harness.host.child import unwind_on_sigterm
 from harness.host.needs import SYSTEM_PATH, Survey, distribution, os_id, survey
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def bootstrap(root: Path, progress: Lines) -> None:
+def bootstrap(root: Path, progress: Progress) -> None:
     """Install the packages and make the virtual environment, where missing.
 
     Raises SetupError, NetworkError, DiskFullError or QemuTooOldError.
@@ -54,7 +54,8 @@ def main(argv: list[str]) -> int:
     unwind_on_sigterm()
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
     try:
-        bootstrap(ROOT, Lines())
+        with plain_progress() as progress:
+            bootstrap(ROOT, progress)
         if not argv:
             return 0
         # PYTHONPATH was for this process: .venv has the package installed.
@@ -79,8 +80,8 @@ def _report(error: HarnessError) -> int:
 
 
 def _os_error(error: OSError) -> HarnessError:
-    if error.errno == errno.ENOSPC:
-        return DiskFullError(f"the disk is full: {error.filename}", "free some room")
+    if is_disk_full(error):
+        return disk_full(str(error.filename))
     if isinstance(error, PermissionError):
         return SetupError(str(error), f"run as the owner of {ROOT}")
     return HarnessError(str(error))

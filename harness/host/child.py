@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Child processes that never outlive us, and the lines that say how far we are.
+"""Child processes that never outlive this one.
 
 Standard library only: it runs before the virtual environment exists.
 """
@@ -11,9 +11,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,36 +99,3 @@ def unwind_on_sigterm() -> None:
     """Let SIGTERM and SIGHUP run the clean-up that an exception runs."""
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGHUP, _stop)
-
-
-class Lines:
-    """Progress as short lines on a stream; a counter in place on a terminal."""
-
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
-        self._live = stream.isatty()
-        self._start = time.monotonic()
-
-    def step(self, text: str) -> None:
-        """Say what begins now."""
-        self._erase()
-        self._start = time.monotonic()
-        print(f"mte-harness: {text}", file=self._stream, flush=True)
-
-    def count(self, done: int, total: int) -> None:
-        """Say how much of it is done."""
-        if self._live:
-            self._erase()
-            seconds = time.monotonic() - self._start
-            share = 100 * done // max(total, 1)
-            print(f"  {share:3d} %  {seconds:.0f} s", end="", file=self._stream, flush=True)
-
-    def done(self) -> None:
-        """Say how long the last step took."""
-        self._erase()
-        seconds = time.monotonic() - self._start
-        print(f"  done in {seconds:.0f} s", file=self._stream, flush=True)
-
-    def _erase(self) -> None:
-        if self._live:
-            print("\r\033[K", end="", file=self._stream)

@@ -9,7 +9,6 @@ own proxy settings.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -19,10 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from filelock import FileLock
-
-from harness.core.errors import ArtifactError, DiskFullError, NetworkError
-from harness.host.apt import DISK_FULL, failure, status_reader
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import ArtifactError, NetworkError
+from harness.core.keys import file_digest
+from harness.core.lock import locked
+from harness.host.apt import failure, status_reader
 from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...
     DiskFullError, or SetupError if the suite has no such package.
     """
     apt = _PrivateApt(wanted, downloads)
-    with apt.lock():
+    with apt.lock(progress):
         fresh = apt.update(progress)
         debs = apt.resolve()
         try:
@@ -91,8 +91,8 @@ def unpack(debs: Sequence[Deb], directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for deb in debs:
         result = run(["dpkg-deb", "--extract", str(deb.path), str(directory)], {"LC_ALL": "C"})
-        if any(word in result.output for word in DISK_FULL):
-            raise DiskFullError(f"no room to unpack into {directory}", "mte-harness clean")
+        if reports_disk_full(result.output):
+            raise disk_full(directory)
         if result.status:
             raise ArtifactError(
                 f"{deb.path} does not unpack", "remove it, then run this again", result.tail()
@@ -109,11 +109,12 @@ class _PrivateApt:
         self._stamp = self._state / "updated"
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep a second run out, and lay the directories that apt expects."""
+    def lock(self, progress: Progress) -> Iterator[None]:
+        """Keep a second run out, and make the directories and files that apt expects."""
         for name in ("lists/partial", "archives/partial"):
             (self._state / name).mkdir(parents=True, exist_ok=True)
-        with FileLock(self._state / "lock"):
+        waiting = "another run is fetching Debian packages; waiting for it"
+        with locked(self._state / "lock", waiting, progress):
             (self._state / "status").touch()
             (self._state / "sources.list").write_text(self._sources())
             (self._state / "apt.conf").write_text(self._configuration())
@@ -172,7 +173,7 @@ class _PrivateApt:
         size = sum(deb.size for deb in missing) / 1e6
         progress.step(f"downloading {len(missing)} Debian packages ({size:.0f} MB)")
         if size * 1e6 > shutil.disk_usage(self._downloads).free:
-            raise DiskFullError(f"no room for {size:.0f} MB in {self._downloads}", "free some")
+            raise disk_full(self._downloads, f"the packages take {size:.0f} MB")
         words = [
             word
             for deb in missing
@@ -248,9 +249,8 @@ class _PrivateApt:
 
 
 def _is_there(deb: Deb) -> bool:
-    """Whether ``deb`` is kept, whole and unaltered."""
+    """Whether the file of ``deb`` is there, whole and unaltered."""
     try:
-        with deb.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == deb.sha256
+        return file_digest(deb.path) == deb.sha256
     except FileNotFoundError:
         return False

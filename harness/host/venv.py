@@ -14,12 +14,15 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
-from harness.host.child import Finished, Lines, run
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import HarnessError, NetworkError, SetupError
+from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from harness.core.progress import Progress
 
 STAMP = "mte-harness.stamp"
 # A user's pip.conf or PIP_USER must not send packages out of the environment.
@@ -56,7 +59,7 @@ def is_current(root: Path) -> bool:
         return False
 
 
-def ensure(root: Path, progress: Lines) -> None:
+def ensure(root: Path, progress: Progress) -> None:
     """Make ``root/.venv`` unless it is current.
 
     If it fails, the environment that was there before is put back. Raises
@@ -83,7 +86,7 @@ def ensure(root: Path, progress: Lines) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _make(root: Path, venv: Path, progress: Lines) -> None:
+def _make(root: Path, venv: Path, progress: Progress) -> None:
     progress.step(f"making {venv}")
     pip = [str(venv / "bin/python"), "-m", "pip", "install", "--quiet"]
     for argv in (
@@ -104,14 +107,13 @@ def _make(root: Path, venv: Path, progress: Lines) -> None:
         if result.status:
             raise _failure(result, argv)
     (venv / STAMP).write_text(stamp(root))
-    progress.done()
 
 
 def _failure(result: Finished, argv: list[str]) -> HarnessError:
     errors = [line for line in result.output.splitlines() if line.startswith("ERROR:")]
     first = errors[0].removeprefix("ERROR:").strip() if errors else f"status {result.status}"
-    if "No space left on device" in result.output:
-        return DiskFullError("the disk is full: .venv could not be made", "free some room", first)
+    if reports_disk_full(result.output):
+        return disk_full(".venv could not be made", first)
     if any(word in result.output for word in NO_NETWORK):
         return NetworkError(
             f"the Python registry does not answer: {first}",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import NetworkError, SourceError
-from harness.core.keys import file_digest, text_key
+from harness.core.keys import content_key, file_digest
 from harness.core.run_logged import run_logged
 from harness.core.store import Store
 from harness.core.toolchain import clean_environment
@@ -53,7 +53,7 @@ def pristine(origin: Origin, cache: Path, progress: Progress) -> Path:
         progress.step(f"unpacking {origin.title}")
         origin.unpack(directory)
 
-    name = text_key(origin.identity)
+    name = content_key(origin.identity)
     return Store(cache, "sources", progress).obtain(name, make)
 
 
@@ -103,7 +103,7 @@ def _git_origin(repository: Path, commit: str, title: str) -> Origin:
 
 def _git_remote(base: GitBase, store: Path, progress: Progress) -> Origin:
     """Fetch the one revision, without history, unless it is there already."""
-    repository = store / text_key(base.url)
+    repository = store / content_key(base.url)
     if not repository.is_dir():
         repository.mkdir(parents=True)
         _git(repository, "init", "--quiet", "--bare")

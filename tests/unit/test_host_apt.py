@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
+from harness.core.progress import PlainProgress
 from harness.host import apt
-from harness.host.child import Lines
 from harness.host.needs import Need, Survey, distribution
 
 Shim = Callable[[str, str], Path]
@@ -61,7 +61,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shim: Shim) -> Path:
 
 def install() -> str:
     stream = io.StringIO()
-    apt.install(MISSING, Lines(stream))
+    apt.install(MISSING, PlainProgress(stream))
     return stream.getvalue()
 
 
