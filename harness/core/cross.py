@@ -41,7 +41,7 @@ BARE_FLAGS = (
 
 @functools.cache
 def compiler_version(compiler: str) -> str:
-    """Return the first line of ``compiler --version``. Raises CompilerMissingError."""
+    """Return the first line of ``compiler --version``. Raise CompilerMissingError."""
     if shutil.which(compiler) is None:
         raise CompilerMissingError(f"no {compiler} on this host", CURE)
     result = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
@@ -51,7 +51,7 @@ def compiler_version(compiler: str) -> str:
 def compile_program(
     store: Store, sources: Sequence[Path], flags: Sequence[str], compiler: str = COMPILER
 ) -> Path:
-    """Return the program built from ``sources``. Raises BuildError with the first compiler error.
+    """Return the program built from ``sources``. Raise BuildError with the first compiler error.
 
     A change of any header beside the sources or in ``guest/include`` compiles it again.
     """
