@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The source of a recipe's base: identified at once, unpacked into the cache when it is needed."""
+"""The source of a recipe's base: a Debian package or a git revision, unpacked into the cache.
+
+Its content hash is known without unpacking it, so a kernel that is built already needs no source.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 @dataclass(frozen=True)
 class Origin:
-    """A base that was found: ``identity`` is the hash of its content, ``unpack`` writes it out."""
+    """A base that exists. ``identity`` hashes its content; ``unpack`` writes it to a directory."""
 
     identity: str
     title: str
@@ -37,7 +40,7 @@ class Origin:
 
 
 def find_origin(base: DebianBase | GitBase, cache: Path, progress: Progress) -> Origin:
-    """Find the base. Raises SourceError (there is none) or NetworkError (no answer)."""
+    """Return the origin of a base. Raise SourceError if it does not exist, or NetworkError."""
     if isinstance(base, DebianBase):
         return _debian(base)
     repository = Path(base.url).expanduser()
@@ -47,7 +50,7 @@ def find_origin(base: DebianBase | GitBase, cache: Path, progress: Progress) -> 
 
 
 def pristine(origin: Origin, cache: Path, progress: Progress) -> Path:
-    """Return the directory with the unpacked source of ``origin``: shared, never written to."""
+    """Return the directory with the source of ``origin``, which no build writes to."""
 
     def make(directory: Path) -> None:
         progress.step(f"unpacking {origin.title}")
@@ -102,7 +105,7 @@ def _git_origin(repository: Path, commit: str, title: str) -> Origin:
 
 
 def _git_remote(base: GitBase, store: Path, progress: Progress) -> Origin:
-    """Fetch the one revision, without history, unless it is there already."""
+    """Return the origin of a remote revision, fetched without history if it is not there yet."""
     repository = store / content_key(base.url)
     if not repository.is_dir():
         repository.mkdir(parents=True)
@@ -146,7 +149,7 @@ def _remote(base: GitBase, *words: str, cwd: Path | None = None) -> str:
 
 
 def _git(repository: Path, *words: str) -> str | None:
-    """Return what git prints, or None if it fails."""
+    """Return the output of git, or None if it fails."""
     done = subprocess.run(
         ["git", "-c", "safe.directory=*", "-C", str(repository), *words],
         env=clean_environment(),

@@ -37,7 +37,7 @@ BUILDER = 1  # a part of each key: raise it when the same inputs give another ke
 def obtain_kernel(source: KernelSource, cache: Path, progress: Progress) -> Kernel:
     """Return the kernel of ``source``; what ``cache`` lacks is built, or copied if it is an Image.
 
-    Raises SourceError, NetworkError, PatchError, ConfigError, BuildError, ImageError,
+    Raise SourceError, NetworkError, PatchError, ConfigError, BuildError, ImageError,
     CompilerMissingError, DiskFullError or ArtifactError.
     """
     if isinstance(source, ImageKernel):
