@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Debian packages fetched and unpacked, never installed, without root.
+"""Fetches and unpacks Debian packages of another architecture or release, without root.
 
-For the guest image (arm64 packages) and for the QEMU 7.2 of Debian 12, which the
-emulator check must refuse. apt does the work in a private state directory: it
-resolves the dependencies, checks the signatures and hashes, and obeys the host's
-own proxy settings.
+The guest image is made of such packages. apt resolves the dependencies and checks signatures and
+hashes, with a state directory of its own and the proxy settings of the host.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MIRROR = "http://deb.debian.org"
-# apt's own downloader (package apt, apt-helper has no place on PATH).
+# apt's downloader, of the package apt; it is not on PATH.
 APT_HELPER = "/usr/lib/apt/apt-helper"
 LISTS_LAST_S = 24 * 3600
 LINE = re.compile(r"'(?P<url>\S+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
@@ -41,7 +39,7 @@ LINE = re.compile(r"'(?P<url>\S+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256
 
 @dataclass(frozen=True)
 class DebSet:
-    """Packages of one suite ("bookworm", with its security updates) and architecture."""
+    """Packages of one suite ("bookworm", including security updates) and architecture."""
 
     suite: str
     architecture: str
@@ -50,7 +48,7 @@ class DebSet:
 
 @dataclass(frozen=True)
 class Deb:
-    """One package file. ``size`` in bytes; ``path`` is where it is kept once fetched."""
+    """One package file. ``size`` is in bytes; ``path`` is the file after the download."""
 
     name: str
     version: str
@@ -61,11 +59,10 @@ class Deb:
 
 
 def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...]:
-    """``wanted`` and all that it depends on (Recommends apart), in ``downloads``.
+    """Return ``wanted`` with its dependencies (without Recommends), downloaded to ``downloads``.
 
-    Asks the network only for what is not there, and for the lists once a day;
-    without a network, lists of any age will do. Raises NetworkError,
-    DiskFullError, or SetupError if the suite has no such package.
+    Only missing packages are downloaded, and the lists once a day; without a network, lists of any
+    age are used. Raise NetworkError, DiskFullError, or SetupError if the suite lacks a package.
     """
     apt = _PrivateApt(wanted, downloads)
     with apt.lock(progress):
@@ -76,7 +73,7 @@ def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...
         except NetworkError:
             if fresh:
                 raise
-            # The mirror drops a version when its successor comes.
+            # The mirror removes a version after its successor has come: fetch new lists.
             apt.update(progress, must=True)
             debs = apt.resolve()
             apt.download(debs, progress)
@@ -84,9 +81,9 @@ def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...
 
 
 def unpack(debs: Sequence[Deb], directory: Path) -> None:
-    """Unpack ``debs`` over one another in ``directory``; their scripts do not run.
+    """Unpack all ``debs`` into ``directory``, without running their scripts.
 
-    Raises ArtifactError (a file is truncated or altered) or DiskFullError.
+    Raise ArtifactError (a file is truncated or altered) or DiskFullError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for deb in debs:
@@ -100,7 +97,7 @@ def unpack(debs: Sequence[Deb], directory: Path) -> None:
 
 
 class _PrivateApt:
-    """apt with a state of its own: an empty machine that has one suite as its source."""
+    """apt with a state directory of its own: one suite as its source, no package installed."""
 
     def __init__(self, wanted: DebSet, downloads: Path) -> None:
         self._wanted = wanted
@@ -121,9 +118,9 @@ class _PrivateApt:
             yield
 
     def update(self, progress: Progress, *, must: bool = False) -> bool:
-        """Fetch the lists if they are older than a day; True if they are new now.
+        """Fetch the lists if they are older than a day; return whether they were fetched.
 
-        A failure is an error only if there are no lists, or they ``must`` be new.
+        A failure is an error only if there are no lists yet, or if they ``must`` be new.
         """
         try:
             age = time.time() - self._stamp.stat().st_mtime
@@ -142,7 +139,7 @@ class _PrivateApt:
         return False
 
     def resolve(self) -> tuple[Deb, ...]:
-        """The packages wanted and their dependencies, from the lists."""
+        """Return the wanted packages and their dependencies, as the lists have them."""
         result = self._run(
             "apt-get", "install", "--print-uris", "-qq", "-y", *self._wanted.packages
         )
@@ -163,9 +160,9 @@ class _PrivateApt:
         )
 
     def download(self, debs: Sequence[Deb], progress: Progress) -> None:
-        """Fetch those of ``debs`` that are not there, whole and unaltered.
+        """Download those of ``debs`` that are missing or damaged.
 
-        apt-helper checks each hash, and goes on where a part of a file is there.
+        apt-helper checks each hash, and continues partial files.
         """
         missing = [deb for deb in debs if not _is_there(deb)]
         if not missing:
@@ -204,10 +201,10 @@ class _PrivateApt:
         )
 
     def _configuration(self) -> str:
-        """apt.conf: the host's way to the network, and nothing else of the host's.
+        """Return the text of apt.conf: of the host's settings, only those of the network.
 
-        Dir::Etc::parts leads away from the host's own files, whose hooks are for
-        the host's own packages (apt.conf(5) reads APT_CONFIG first).
+        Dir::Etc::parts names no file, so that the host's hooks, which are for its own packages, do
+        not run; apt reads APT_CONFIG before it (apt.conf(5)).
         """
         host = subprocess.run(
             ["apt-config", "dump", "--format", '%F "%v";%n'],
@@ -249,7 +246,7 @@ class _PrivateApt:
 
 
 def _is_there(deb: Deb) -> bool:
-    """Whether the file of ``deb`` is there, whole and unaltered."""
+    """Return whether the file of ``deb`` exists and has the right hash."""
     try:
         return file_digest(deb.path) == deb.sha256
     except FileNotFoundError:
