@@ -82,24 +82,24 @@ def _qemu(survey: Survey) -> Finding:
     if survey.qemu_path is None:
         return Finding("QEMU", Level.MISSING, f"no {rule.program} on PATH", _install(survey))
     if found is None:
-        said = f"{survey.qemu_path} --version prints no version"
-        return Finding("QEMU", Level.MISSING, said, _install(survey))
-    said = f"{_dotted(found)} ({survey.qemu_path})"
+        state = f"{survey.qemu_path} --version prints no version"
+        return Finding("QEMU", Level.MISSING, state, _install(survey))
+    state = f"{_dotted(found)} ({survey.qemu_path})"
     if found < rule.minimum:
-        too_old = f"{said}; {_dotted(rule.minimum)} or newer is needed"
+        too_old = f"{state}; {_dotted(rule.minimum)} or newer is needed"
         return Finding("QEMU", Level.MISSING, too_old, _install(survey))
     if found < rule.wanted:
-        older = f"{said}; the project's figures come from {_dotted(rule.wanted)}"
+        older = f"{state}; the project's figures come from {_dotted(rule.wanted)}"
         return Finding("QEMU", Level.WARNING, older, "nothing, if the emulator check passes")
-    return Finding("QEMU", Level.OK, said)
+    return Finding("QEMU", Level.OK, state)
 
 
 def _accelerator() -> Finding:
     cores = len(os.sched_getaffinity(0))
-    said = f"TCG (software emulation, KVM is not used), {cores} cores"
+    state = f"TCG (software emulation, KVM is not used), {cores} cores"
     if cores < 2:
-        return Finding("accelerator", Level.WARNING, said, "guests have 2 CPUs: give it 2 cores")
-    return Finding("accelerator", Level.OK, said)
+        return Finding("accelerator", Level.WARNING, state, "guests have 2 CPUs: give it 2 cores")
+    return Finding("accelerator", Level.OK, state)
 
 
 def _venv() -> Finding:
@@ -141,8 +141,8 @@ def _memory() -> Finding:
     fields = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
     free = int(fields["MemAvailable"].split()[0]) * 1024 / 1e9
     if free < MEMORY_GB:
-        said = f"{free:.1f} GB available; two guests and a build take {MEMORY_GB:.0f}"
-        return Finding("memory", Level.WARNING, said, "run without -n, or stop other programs")
+        state = f"{free:.1f} GB available; two guests and a build take {MEMORY_GB:.0f}"
+        return Finding("memory", Level.WARNING, state, "run without -n, or stop other programs")
     return Finding("memory", Level.OK, f"{free:.1f} GB available")
 
 

@@ -145,9 +145,9 @@ def qemu_version(program: str) -> tuple[Path | None, tuple[int, int] | None]:
     where = shutil.which(program)
     if where is None:
         return None, None
-    said = subprocess.run([where, "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run([where, "--version"], capture_output=True, text=True, check=False)
     try:
-        return Path(where), version(said.stdout)
+        return Path(where), version(done.stdout)
     except ValueError:
         return Path(where), None
 

@@ -74,15 +74,15 @@ def _debian(base: DebianBase) -> Origin:
 
 
 def _extract(argv: list[str], directory: Path) -> None:
-    said: list[str] = []
+    output: list[str] = []
     environment = clean_environment()
-    status = run_logged(argv, io.StringIO(), cwd=directory, env=environment, on_line=said.append)
+    status = run_logged(argv, io.StringIO(), cwd=directory, env=environment, on_line=output.append)
     if status:
-        text = "\n".join(said[-10:])
+        text = "\n".join(output[-10:])
         if reports_disk_full(text):
             raise disk_full(directory)
         raise SourceError(
-            f"cannot unpack: {said[-1] if said else argv[0]}", "install it again", text
+            f"cannot unpack: {output[-1] if output else argv[0]}", "install it again", text
         )
 
 

@@ -176,9 +176,9 @@ class Mirror:
             check=False,
         )
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()
+            message = done.stderr.decode(errors="replace").strip()
             raise SourceError(
-                f"cannot list the files of {self.source}: {said}", "see git status there"
+                f"cannot list the files of {self.source}: {message}", "see git status there"
             )
         stamps = {}
         top = str(self.source)

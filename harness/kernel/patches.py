@@ -130,8 +130,8 @@ def _apply(patch: Patch, tree: Path) -> None:
     done = _git_apply(patch, tree)
     if done.returncode == 0:
         return
-    said = done.stderr.decode(errors="replace")
-    if reports_disk_full(said):
+    message = done.stderr.decode(errors="replace")
+    if reports_disk_full(message):
         raise disk_full(tree)
     if _git_apply(patch, tree, "--reverse", "--check").returncode == 0:
         raise PatchError(
@@ -139,9 +139,9 @@ def _apply(patch: Patch, tree: Path) -> None:
             "drop it from the series",
         )
     raise PatchError(
-        f"patch {patch.name} does not apply: {_reason(said, patch)}",
+        f"patch {patch.name} does not apply: {_reason(message, patch)}",
         "rebase it: scripts/kernel-tree, then scripts/kernel-refresh",
-        said,
+        message,
     )
 
 
@@ -158,11 +158,11 @@ def _git_apply(patch: Patch, tree: Path, *options: str) -> subprocess.CompletedP
     )
 
 
-def _reason(said: str, patch: Patch) -> str:
-    if failed := _FAILED_HUNK.search(said):
+def _reason(message: str, patch: Patch) -> str:
+    if failed := _FAILED_HUNK.search(message):
         name, line = failed[1], failed[2]
         return f"{name}, hunk {_hunk_header(patch, name, line)}: the lines around it differ"
-    other = _OTHER_ERROR.search(said)
+    other = _OTHER_ERROR.search(message)
     return other[1] if other else "git apply gave no reason"
 
 

@@ -85,7 +85,7 @@ class Symbolizer:
     def annotate(self, splat: Splat) -> Splat:
         """Return the splat with file and line behind each ``symbol+offset/size`` of its lines.
 
-        A last line says so if the vmlinux does not match the kernel that printed the splat.
+        If the vmlinux does not match the kernel that printed the splat, a line is added about it.
         """
         addresses: list[int | None] = []
         mismatch = ""

@@ -59,8 +59,8 @@ class Splat:
     def culprits(self) -> tuple[Frame, ...]:
         """The frames that show where the fault is, innermost first, at most five."""
         frames = self.frames or ((self.pc,) if self.pc else ())
-        telling = [f for f in frames if not patterns.GENERIC.fullmatch(_plain(f.symbol))]
-        return tuple(telling[:_FINGERPRINT_FRAMES])
+        culprits = [f for f in frames if not patterns.GENERIC.fullmatch(_plain(f.symbol))]
+        return tuple(culprits[:_FINGERPRINT_FRAMES])
 
     @property
     def fingerprint(self) -> str:

@@ -27,7 +27,7 @@ MISSING = Survey(
 )
 TARGETS = "qemu-system-arm/bookworm-backports qemu-system-data/bookworm-backports ccache"
 
-# $STATE is a directory in which a file says what has happened or shall happen.
+# $STATE is a directory of files: what the fake apt-get is to print, and what it has done.
 APT_GET = """
 case "$*" in
   *--print-uris*) cat "$STATE/uris" 2>/dev/null; exit 0;;

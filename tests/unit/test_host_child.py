@@ -27,7 +27,7 @@ run(["sh", "-c", sys.argv[1]], on_line=lambda line: bool(print(line, flush=True)
 
 
 def parent(script: str, kind: str) -> subprocess.Popen[str]:
-    """A process that runs ``script`` with `run`, once the script has said "ready"."""
+    """Return a process that runs ``script`` with `run`, once the script has printed "ready"."""
     started = subprocess.Popen(
         [sys.executable, "-c", PARENT, script, kind],
         stdout=subprocess.PIPE,

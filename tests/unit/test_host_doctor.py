@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The doctor finds what is missing, and each finding says what cures it."""
+"""The doctor finds what is missing, and each finding has a cure."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FakePip:
-    """Stands in for `run`: makes what ``python -m venv`` makes, and ends as it is told."""
+    """Stands in for `run`: makes what ``python -m venv`` makes, and ends as a test asks."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
