@@ -129,15 +129,12 @@ def clone(tmp_path: Path, shim: Shim) -> Path:
     """
     root = tmp_path / "a clone"
     (root / ".venv/bin").mkdir(parents=True)
-    for name in ("scripts", "harness/host", ".ci"):
+    for name in ("scripts", "harness/core", "harness/host", ".ci"):
         shutil.copytree(
             REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    (root / "harness/core").mkdir()
     for name in (
         "harness/__init__.py",
-        "harness/core/__init__.py",
-        "harness/core/errors.py",
         "requirements.lock",
         "pyproject.toml",
     ):

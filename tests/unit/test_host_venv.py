@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
+from harness.core.progress import Silent
 from harness.host import venv
-from harness.host.child import Finished, Lines
+from harness.host.child import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FakePip:
-    """Stands in for `run`: makes what ``python -m venv`` makes, and ends as it is told."""
+    """Stands in for `run`: makes what ``python -m venv`` makes, and ends as a test asks."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -57,7 +57,7 @@ def pip(root: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
 
 
 def ensure(root: Path) -> None:
-    venv.ensure(root, Lines(io.StringIO()))
+    venv.ensure(root, Silent())
 
 
 def fails_with(kind: type[HarnessError], root: Path) -> HarnessError:
