@@ -9,7 +9,6 @@
  * the page cache; when it holds another run than the last time, the agent
  * installs it. Then dropbear serves the connection (-i).
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -35,7 +34,7 @@ struct run_disk {
 	uint8_t seed[64];
 	uint32_t authorized_length;
 	uint32_t host_key_length;
-	char data[];		/* authorized_keys, then dropbear's host key */
+	char data[]; /* authorized_keys, then dropbear's host key */
 };
 
 enum { RUN_DISK_SIZE = 64 * 1024 };
@@ -118,7 +117,8 @@ static void install_run(void)
 	}
 	if (!memcmp(disk->run, installed_run, sizeof(installed_run)))
 		return;
-	if (sizeof(*disk) + (size_t)disk->authorized_length + disk->host_key_length > RUN_DISK_SIZE) {
+	if (sizeof(*disk) + (size_t)disk->authorized_length + disk->host_key_length >
+	    RUN_DISK_SIZE) {
 		say("run disk malformed");
 		return;
 	}
@@ -145,15 +145,17 @@ static void serve(int connection)
 	 * and the verdict on the program beside that lets AnonPages grow by 1024 kB.
 	 * Standard error stays the console: dropbear -i does not write to it.
 	 */
-	execl("/usr/sbin/dropbear", "dropbear", "-i", "-s", "-r", "/run/host_key",
-	      "-W", "262144", (char *)NULL);
+	execl("/usr/sbin/dropbear", "dropbear", "-i", "-s", "-r", "/run/host_key", "-W", "262144",
+	      (char *)NULL);
 	_exit(127);
 }
 
 int main(void)
 {
 	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_port = htons(22), .sin_addr.s_addr = INADDR_ANY,
+		.sin_family = AF_INET,
+		.sin_port = htons(22),
+		.sin_addr.s_addr = INADDR_ANY,
 	};
 	int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

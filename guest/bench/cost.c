@@ -4,17 +4,18 @@
  * `-icount shift=0` CLOCK_MONOTONIC counts them, a nanosecond each. Prints a name and the
  * instructions of one operation on each line; the medians of several rounds.
  */
-#define _GNU_SOURCE
 #include <sys/wait.h>
 #include <time.h>
 
+#include "child.h"
+#include "fault.h"
 #include "procfs.h"
 
-#define PAGES		2048UL
-#define FORKED		(64UL << 20)
-#define ROUNDS		9
-#define PLAIN		(PROT_READ | PROT_WRITE)
-#define TAGGED		(PLAIN | PROT_MTE)
+#define PAGES  2048UL
+#define FORKED (64UL << 20)
+#define ROUNDS 9
+#define PLAIN  (PROT_READ | PROT_WRITE)
+#define TAGGED (PLAIN | PROT_MTE)
 
 static double now(void)
 {
@@ -112,7 +113,7 @@ static double fork_exit(int prot)
 	for (i = 0; i < FORKED; i += PAGE)
 		p[i] = 1;
 	start = now();
-	pid = fork();
+	pid = child_fork();
 	if (pid == 0)
 		_exit(0);
 	waitpid(pid, NULL, 0);
@@ -142,7 +143,7 @@ static double copy_tagged(void)
 	touch(p, 0, 1);
 	if (pipe(fds))
 		exit(1);
-	pid = fork();
+	pid = child_fork();
 	if (pid == 0) {
 		cost = touch(p, 0, 1);
 		_exit(write(fds[1], &cost, sizeof(cost)) != sizeof(cost));
@@ -231,7 +232,7 @@ static long fill_all(void)
 	int status;
 	pid_t pid;
 
-	pid = fork();
+	pid = child_fork();
 	if (pid == 0) {
 		FILE *f = fopen("/proc/self/oom_score_adj", "w");
 

@@ -11,30 +11,37 @@ typedef unsigned char u8;
 typedef unsigned int u32;
 typedef unsigned long u64;
 
-#define UART		((volatile u32 *)0x09000000)	/* hw/arm/virt.c, base_memmap */
-#define GRANULE		16UL
-#define PAGE		4096UL
-#define MIB2		0x200000UL
+#define UART	((volatile u32 *)0x09000000) /* hw/arm/virt.c, base_memmap */
+#define GRANULE 16UL
+#define PAGE	4096UL
+#define MIB2	0x200000UL
 /* Where the tables below map tagged memory. */
-#define TAGGED		((u8 *)0x48000000)	/* EL1 only */
-#define TAGGED_ALIAS	((u8 *)0x4a000000)	/* the same physical memory */
-#define TAGGED_EL0	((u8 *)0x48200000)	/* EL0 may read and write */
-#define EL0_CODE	((u8 *)0x48400000)
-#define PLAIN		((u8 *)0x48600000)	/* Normal memory that is not Tagged */
+#define TAGGED	     ((u8 *)0x48000000) /* EL1 only */
+#define TAGGED_ALIAS ((u8 *)0x4a000000) /* the same physical memory */
+#define TAGGED_EL0   ((u8 *)0x48200000) /* EL0 may read and write */
+#define EL0_CODE     ((u8 *)0x48400000)
+#define PLAIN	     ((u8 *)0x48600000) /* Normal memory that is not Tagged */
 
-extern struct { u64 esr, far, context[14]; } fault;
+extern struct {
+	u64 esr, far, context[14];
+} fault;
 extern u8 el0_load[], el0_store[], el0_end[];
 void run_el0(void *code, void *pointer);
 
-#define EC(esr)		((esr) >> 26)
-#define DFSC(esr)	((esr) & 0x3f)
-#define WNR(esr)	((esr) >> 6 & 1)
-#define EC_ABORT_EL0	0x24
-#define EC_ABORT_EL1	0x25
-#define EC_SVC		0x15
-#define DFSC_TAG	0x11	/* synchronous Tag Check Fault */
+#define EC(esr)	     ((esr) >> 26)
+#define DFSC(esr)    ((esr) & 0x3f)
+#define WNR(esr)     ((esr) >> 6 & 1)
+#define EC_ABORT_EL0 0x24
+#define EC_ABORT_EL1 0x25
+#define EC_SVC	     0x15
+#define DFSC_TAG     0x11 /* synchronous Tag Check Fault */
 
-#define read_reg(r) ({ u64 v; asm volatile("mrs %0, " #r : "=r"(v) : : "memory"); v; })
+#define read_reg(r)                                                 \
+	({                                                          \
+		u64 v;                                              \
+		asm volatile("mrs %0, " #r : "=r"(v) : : "memory"); \
+		v;                                                  \
+	})
 #define write_reg(r, v) asm volatile("msr " #r ", %0\n isb" : : "r"((u64)(v)) : "memory")
 
 /* --- output -------------------------------------------------------------- */
@@ -98,9 +105,9 @@ static u64 ldg(void *p)
 	return x >> 56 & 15;
 }
 
-#define STORE_TAG(name)								\
-	static void name(void *p, u64 tag)					\
-	{									\
+#define STORE_TAG(name)                                                             \
+	static void name(void *p, u64 tag)                                          \
+	{                                                                           \
 		asm volatile(#name " %0, [%0]" : : "r"(tagged(p, tag)) : "memory"); \
 	}
 STORE_TAG(stg)
@@ -202,7 +209,7 @@ static void stzg_zeroes_data(void)
 static void ldgm_and_stgm_move_a_block(void)
 {
 	u64 i, v, tags = 0xfedcba9876543210UL;
-	u64 bytes = 4UL << (read_reg(gmid_el1) & 15);	/* GMID_EL1.BS: log2 of words */
+	u64 bytes = 4UL << (read_reg(gmid_el1) & 15); /* GMID_EL1.BS: log2 of words */
 	u64 granules = bytes / GRANULE;
 	u64 mask = granules == 16 ? ~0UL : (1UL << granules * 4) - 1;
 
@@ -237,7 +244,7 @@ static void irg_obeys_the_exclude_mask(void)
 {
 	u64 i, seen = 0, x;
 
-	write_reg(gcr_el1, 1UL << 16 | (0xffff & ~(1 << 4 | 1 << 9)));	/* GCR_EL1.RRND, Exclude */
+	write_reg(gcr_el1, 1UL << 16 | (0xffff & ~(1 << 4 | 1 << 9))); /* GCR_EL1.RRND, Exclude */
 	for (i = 0; i < 200; i++) {
 		asm volatile("irg %0, %1" : "=r"(x) : "r"(TAGGED));
 		seen |= 1UL << (x >> 56 & 15);
@@ -378,7 +385,7 @@ static void nothing_is_checked_with_tco_or_untagged_memory(void)
 }
 
 /* All over DRAM: pages that this program tags, and pages that only the host may have. */
-#define PLACES	3
+#define PLACES 3
 static u8 *const left[PLACES] = { (u8 *)0x4c000000, (u8 *)0x55000000, (u8 *)0x7e000000 };
 static u8 *const found[PLACES] = { (u8 *)0x4c200000, (u8 *)0x55200000, (u8 *)0x7e200000 };
 
@@ -387,12 +394,12 @@ static u8 *const found[PLACES] = { (u8 *)0x4c200000, (u8 *)0x55200000, (u8 *)0x7
 static u64 level1[512] __attribute__((aligned(4096)));
 static u64 level2[512] __attribute__((aligned(4096)));
 
-#define BLOCK		1UL
-#define TABLE		3UL
-#define ATTR(i)		((u64)(i) << 2)
-#define EL0_RW		(1UL << 6)
-#define SHARED		(3UL << 8)
-#define AF		(1UL << 10)
+#define BLOCK	1UL
+#define TABLE	3UL
+#define ATTR(i) ((u64)(i) << 2)
+#define EL0_RW	(1UL << 6)
+#define SHARED	(3UL << 8)
+#define AF	(1UL << 10)
 enum { DEVICE, NORMAL, NORMAL_TAGGED };
 
 static void map(u8 *at, u64 physical, u64 attributes)
@@ -416,9 +423,10 @@ static void mmu_on(void)
 	map(EL0_CODE, (u64)EL0_CODE, ATTR(NORMAL) | EL0_RW);
 	level1[0] = 0UL | ATTR(DEVICE) | BLOCK | AF;
 	level1[1] = (u64)level2 | TABLE;
-	write_reg(mair_el1, 0x00UL | 0xffUL << 8 | 0xf0UL << 16);	/* 0xf0: Normal Tagged */
+	write_reg(mair_el1, 0x00UL | 0xffUL << 8 | 0xf0UL << 16); /* 0xf0: Normal Tagged */
 	/* T0SZ 32, cacheable, inner shareable, EPD1, IPS 36 bits, TBI0 */
-	write_reg(tcr_el1, 32UL | 1UL << 8 | 1UL << 10 | 3UL << 12 | 1UL << 23 | 1UL << 32 | 1UL << 37);
+	write_reg(tcr_el1,
+		  32UL | 1UL << 8 | 1UL << 10 | 3UL << 12 | 1UL << 23 | 1UL << 32 | 1UL << 37);
 	write_reg(ttbr0_el1, level1);
 	asm volatile("dsb sy\n tlbi vmalle1\n dsb sy\n isb");
 	/* RES1 bits, M, C, I, ATA0 (42), ATA (43) */
@@ -447,7 +455,10 @@ static void show_tags_to_host(void)
 }
 
 #define CASE(f) { f, #f }
-static const struct { void (*run)(void); const char *name; } cases[] = {
+static const struct {
+	void (*run)(void);
+	const char *name;
+} cases[] = {
 	CASE(one_tag_per_granule),
 	CASE(a_tag_store_leaves_neighbours_and_data),
 	CASE(st2g_tags_two_granules),
@@ -471,7 +482,7 @@ void main(void)
 	put("KTAP version 1\n1..");
 	put_dec(CASES);
 	put("\n");
-	if ((read_reg(id_aa64pfr1_el1) >> 8 & 15) < 2) {	/* ID_AA64PFR1_EL1.MTE */
+	if ((read_reg(id_aa64pfr1_el1) >> 8 & 15) < 2) { /* ID_AA64PFR1_EL1.MTE */
 		put("Bail out! the CPU has no FEAT_MTE2\n");
 		return;
 	}

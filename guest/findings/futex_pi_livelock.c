@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: futex_pi_livelock
- * area: faults
  * needs: CONFIG_FUTEX
  * timeout: 60
  *
  * FUTEX_LOCK_PI on a word whose tag does not match ends in EFAULT, or at least
  * in the death of a task that is killed. docs/findings/futex-pi-livelock.md.
  */
-#define _GNU_SOURCE
 #include <linux/futex.h>
 #include <sys/syscall.h>
+
+#include "child.h"
 #include "mte.h"
 
 /* Reaps `child` within `seconds`; false if it is still there then. */
@@ -32,7 +32,7 @@ static void lock_pi(int operation)
 	pid_t child;
 
 	mte_need();
-	child = fork();
+	child = child_fork();
 	if (child == 0) {
 		uint32_t *word = mte_map(PAGE);
 		long result;
@@ -45,16 +45,21 @@ static void lock_pi(int operation)
 	if (!reaped(child, 5, &status)) {
 		CHECK(false, "expected EFAULT, saw no return within 5 s");
 		kill(child, SIGKILL);
-		CHECK(reaped(child, 5, &status), "expected SIGKILL to end it, saw it alive 5 s later");
+		CHECK(reaped(child, 5, &status),
+		      "expected SIGKILL to end it, saw it alive 5 s later");
 		return;
 	}
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "expected EFAULT, saw status %#x", status);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "expected EFAULT, saw status %#x",
+	      status);
 }
 
-static void lock(void) { lock_pi(FUTEX_LOCK_PI_PRIVATE); }
-static void lock_shared(void) { lock_pi(FUTEX_LOCK_PI); }
+static void lock(void)
+{
+	lock_pi(FUTEX_LOCK_PI_PRIVATE);
+}
+static void lock_shared(void)
+{
+	lock_pi(FUTEX_LOCK_PI);
+}
 
-PROBE(
-	{ "lock", lock, 20 },
-	{ "lock_shared", lock_shared, 20 },
-)
+PROBE(CASE_SECONDS(lock, 20), CASE_SECONDS(lock_shared, 20));

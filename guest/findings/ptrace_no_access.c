@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: ptrace_no_access
- * area: tools
  * needs: CONFIG_ARM64_MTE CONFIG_MEMFD_CREATE CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE
  * timeout: 20
  *
@@ -12,7 +11,6 @@
  * its way past that, and __access_remote_tags() goes by VM_MTE. The core dump
  * has the check that is missing here (elfcore.c mte_dump_tag_range()).
  */
-#include "thp.h"		/* first: it defines _GNU_SOURCE */
 #include "ptrace_mte.h"
 #include "stale.h"
 
@@ -26,7 +24,7 @@ static void map_shared(void)
 
 	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
 	pin_cpu(0);
-	dirty_fill(HUGE, false);
+	stale_fill(HUGE, false);
 	plain = mmap(NULL, LEN, PROT_RW, MAP_SHARED, fd, 0);
 	MUST(plain != MAP_FAILED, "mmap");
 	memset(plain, 1, LEN);
@@ -45,6 +43,4 @@ static void no_stale_tags(void)
 	check_peek(pid, tracee->mem, zeros, LEN / GRANULE, "shared memory without access");
 }
 
-PROBE(
-	{ "no_stale_tags", no_stale_tags, 0 },
-)
+PROBE(CASE(no_stale_tags));

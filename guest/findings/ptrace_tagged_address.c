@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: ptrace_tagged_address
- * area: tools
  * needs: CONFIG_ARM64_MTE
  * timeout: 20
  *
@@ -11,7 +10,6 @@
  * not, and WARN_ON_ONCE(!vma) fires. Any user can do it to a child; a kernel
  * with panic_on_warn dies. PEEKDATA at the same address works (22883973244b).
  */
-#define _GNU_SOURCE
 #include "ptrace_mte.h"
 
 static void map_pattern(void)
@@ -35,6 +33,4 @@ static void peek_and_poke(void)
 	check_peek(pid, tracee->mem, want, GRANULES_PER_PAGE, "poked by a tagged address");
 }
 
-PROBE(
-	{ "peek_and_poke", peek_and_poke, 0 },
-)
+PROBE(CASE(peek_and_poke));

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: thp_partial_tag
- * area: thp
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_DEBUG_FS
  * timeout: 60
  *
@@ -15,7 +14,7 @@
  * Tagged head: the untagged pages count as tagged, and a later PROT_MTE shows
  * the tags of the frames' earlier owner.
  */
-#include "thp.h"
+#include "stale.h"
 
 /* PROT_MTE on the pages [first, first + count) of a populated huge page, then a split. */
 static void split_with_tagged(size_t first, size_t count)
@@ -24,9 +23,9 @@ static void split_with_tagged(size_t first, size_t count)
 
 	mte_need();
 	pin_cpu(0);
-	stale_fill(4, true);
+	stale_fill(4 * HUGE, true);
 	p = thp_alloc(1, PROT_RW);
-	must_be_stale(p, HUGE);
+	must_be_stale(p, HUGE, "huge page");
 	part = p + first * PAGE;
 	MUST(mprotect(part, count * PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(part, count * PAGE, "after mprotect");
@@ -53,8 +52,5 @@ static void middle_tagged(void)
 	split_with_tagged(100, 8);
 }
 
-PROBE(
-	{ "head_tagged", head_tagged, 20 },
-	{ "tail_tagged", tail_tagged, 20 },
-	{ "middle_tagged", middle_tagged, 20 },
-)
+PROBE(CASE_SECONDS(head_tagged, 20), CASE_SECONDS(tail_tagged, 20),
+      CASE_SECONDS(middle_tagged, 20));

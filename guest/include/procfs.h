@@ -1,285 +1,113 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel says about memory: readers of /proc and /sys for probes.
+ * Readers of /proc and /sys: what the kernel reports about memory.
  *
- * Formats: Documentation/admin-guide/mm/pagemap.rst and filesystems/proc.rst.
- * A file that is not there or cannot be parsed ends the case (MUST): a check
- * whose proof cannot be read has not run. Root is needed for page frame numbers.
+ * Formats: Documentation/admin-guide/mm/pagemap.rst and filesystems/proc.rst. A file
+ * that is missing or cannot be parsed ends the case (MUST), because a check without its
+ * input has not run. Page frame numbers need root.
  */
 #ifndef MTE_HARNESS_PROCFS_H
 #define MTE_HARNESS_PROCFS_H
 
+#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "ktap.h"
 #include "mte.h"
 
 /* --- small files -------------------------------------------------------- */
 
-/* Writes `text` with one write(); 0, or -1 with errno. */
-static inline int try_write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	ssize_t n, len = strlen(text);
-	int saved;
-
-	if (fd < 0)
-		return -1;
-	n = write(fd, text, len);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return n == len ? 0 : -1;
-}
+/* Writes `text` with one write(); returns 0, or -1 with errno. */
+int try_write_file(const char *path, const char *text);
 
 /* The same; a failure ends the case. */
-static inline void write_file(const char *path, const char *text)
-{
-	MUST(try_write_file(path, text) == 0, "write \"%s\" to %s", text, path);
-}
+void write_file(const char *path, const char *text);
 
 /* The first number of a file. */
-static inline long read_long(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	long value = 0;
-	int fields;
+long read_long(const char *path);
 
-	MUST(f, "open %s", path);
-	fields = fscanf(f, "%ld", &value);
-	MUST(fields == 1, "%s: no number", path);
-	fclose(f);
-	return value;
-}
-
-/* The number after `key` on the line of `path` that begins with `key`, or -1. */
-static inline long read_field(const char *path, const char *key)
-{
-	FILE *f = fopen(path, "re");
-	size_t n = strlen(key);
-	char line[512];
-	long value = -1;
-
-	MUST(f, "open %s", path);
-	while (fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, key, n) && strchr(": \t", line[n])) {
-			value = strtol(line + n + 1, NULL, 10);
-			break;
-		}
-	}
-	fclose(f);
-	return value;
-}
+/* The number after `key` on the first line of `path` that begins with it; -1 if none does. */
+long read_field(const char *path, const char *key);
 
 /* /proc/meminfo, in kB: meminfo_kb("SUnreclaim"). */
-static inline long meminfo_kb(const char *key)
-{
-	long value = read_field("/proc/meminfo", key);
-
-	MUST(value >= 0, "/proc/meminfo has no %s", key);
-	return value;
-}
+long meminfo_kb(const char *key);
 
 /* /proc/vmstat: vmstat("pswpin"). Sums the per-CPU counters, so exact when idle. */
-static inline long vmstat(const char *key)
-{
-	long value = read_field("/proc/vmstat", key);
-
-	MUST(value >= 0, "/proc/vmstat has no %s", key);
-	return value;
-}
+long vmstat(const char *key);
 
 /* --- smaps ---------------------------------------------------------------- */
 
-/* Field lines like "Anonymous:" begin with a hex digit: they must not touch *start. */
-static inline bool smaps_header(const char *line, unsigned long *start, unsigned long *end)
-{
-	unsigned long from, to;
-	int used = 0;
-
-	if (sscanf(line, "%lx-%lx %*4s%n", &from, &to, &used) != 2 || !used)
-		return false;
-	*start = from;
-	*end = to;
-	return true;
-}
+/*
+ * Parses the first line of a VMA in maps or smaps; false, with *start and *end unchanged,
+ * for any other line. Field lines like "Anonymous:" begin with a hexadecimal digit too.
+ */
+bool smaps_header(const char *line, unsigned long *start, unsigned long *end);
 
 /* Sum of a field in kB over the VMAs of this process that overlap [p, p + len). */
-static inline long smaps_kb(const void *p, size_t len, const char *key)
-{
-	unsigned long lo = (unsigned long)untagged(p), hi = lo + len, start = 0, end = 0;
-	FILE *f = fopen("/proc/self/smaps", "re");
-	size_t n = strlen(key);
-	bool seen = false;
-	char line[512];
-	long sum = 0;
+long smaps_kb(const void *p, size_t len, const char *key);
 
-	MUST(f, "open /proc/self/smaps");
-	while (fgets(line, sizeof(line), f)) {
-		if (smaps_header(line, &start, &end))
-			continue;
-		if (start < hi && end > lo && !strncmp(line, key, n) && line[n] == ':') {
-			sum += strtol(line + n + 1, NULL, 10);
-			seen = true;
-		}
-	}
-	fclose(f);
-	MUST(seen, "/proc/self/smaps: no %s for %p", key, (void *)lo);
-	return sum;
-}
-
-/* Does VmFlags of the VMA at p have the two-letter `flag`, e.g. "mt"? */
-static inline bool smaps_flag(const void *p, const char *flag)
-{
-	unsigned long at = (unsigned long)untagged(p), start = 0, end = 0;
-	FILE *f = fopen("/proc/self/smaps", "re");
-	char line[512], *word;
-	int found = -1;
-
-	MUST(f, "open /proc/self/smaps");
-	while (found < 0 && fgets(line, sizeof(line), f)) {
-		if (smaps_header(line, &start, &end) || at < start || at >= end ||
-		    strncmp(line, "VmFlags:", 8))
-			continue;
-		found = 0;
-		for (word = strtok(line + 8, " \n"); word; word = strtok(NULL, " \n"))
-			found |= !strcmp(word, flag);
-	}
-	fclose(f);
-	MUST(found >= 0, "/proc/self/smaps: no VmFlags for %p", (void *)at);
-	return found;
-}
+/* Whether VmFlags of the VMA at p has the two-letter `flag`, for example "mt". */
+bool smaps_flag(const void *p, const char *flag);
 
 /* --- pagemap and kpageflags ------------------------------------------------ */
 
-#define PM_PFN_MASK	((1ULL << 55) - 1)
-#define PM_SOFT_DIRTY	(1ULL << 55)
-#define PM_EXCLUSIVE	(1ULL << 56)
-#define PM_FILE		(1ULL << 61)
-#define PM_SWAP		(1ULL << 62)
-#define PM_PRESENT	(1ULL << 63)
+#define PM_PFN_MASK   ((1ULL << 55) - 1)
+#define PM_SOFT_DIRTY (1ULL << 55)
+#define PM_EXCLUSIVE  (1ULL << 56)
+#define PM_FILE	      (1ULL << 61)
+#define PM_SWAP	      (1ULL << 62)
+#define PM_PRESENT    (1ULL << 63)
 
 /* Bits of /proc/kpageflags, include/uapi/linux/kernel-page-flags.h. In 6.12
  * they are the flags of the folio's head page (fs/proc/page.c). */
-#define KPF_LOCKED	0
-#define KPF_UPTODATE	3
-#define KPF_LRU		5
-#define KPF_BUDDY	10
-#define KPF_ANON	12
-#define KPF_SWAPCACHE	13
-#define KPF_SWAPBACKED	14
+#define KPF_LOCKED	  0
+#define KPF_UPTODATE	  3
+#define KPF_LRU		  5
+#define KPF_BUDDY	  10
+#define KPF_ANON	  12
+#define KPF_SWAPCACHE	  13
+#define KPF_SWAPBACKED	  14
 #define KPF_COMPOUND_HEAD 15
 #define KPF_COMPOUND_TAIL 16
-#define KPF_HUGE	17
-#define KPF_NOPAGE	20
-#define KPF_KSM		21
-#define KPF_THP		22
-#define KPF_ZERO_PAGE	24
-#define KPF_RESERVED	32
-#define KPF_ARCH_2	41	/* PG_mte_tagged */
-#define KPF_ARCH_3	42	/* PG_mte_lock */
-#define KPF_ARCH_4	43	/* holds a reference to its tag storage */
+#define KPF_HUGE	  17
+#define KPF_NOPAGE	  20
+#define KPF_KSM		  21
+#define KPF_THP		  22
+#define KPF_ZERO_PAGE	  24
+#define KPF_RESERVED	  32
+#define KPF_ARCH_2	  41 /* PG_mte_tagged */
+#define KPF_ARCH_3	  42 /* PG_mte_lock */
+#define KPF_ARCH_4	  43 /* holds a reference to its tag storage */
 
 /* Reads `count` pagemap entries from p on: pagemap() opens the file for each page. */
-static inline void pagemap_read(const void *p, uint64_t *entries, size_t count)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	ssize_t want = count * sizeof(*entries);
-
-	MUST(fd >= 0, "open /proc/self/pagemap");
-	MUST(pread(fd, entries, want, (uintptr_t)untagged(p) / PAGE * 8) == want,
-	     "pread /proc/self/pagemap");
-	close(fd);
-}
+void pagemap_read(const void *p, uint64_t *entries, size_t count);
 
 /* The pagemap entry of the page at p. */
-static inline uint64_t pagemap(const void *p)
-{
-	uint64_t entry;
-
-	pagemap_read(p, &entry, 1);
-	return entry;
-}
+uint64_t pagemap(const void *p);
 
 /* Page frame number of a present page. */
-static inline uint64_t pfn_of(const void *p)
-{
-	uint64_t entry = pagemap(p);
+uint64_t pfn_of(const void *p);
 
-	MUST(entry & PM_PRESENT, "page %p is not present (pagemap %#llx)", p,
-	     (unsigned long long)entry);
-	return entry & PM_PFN_MASK;
-}
-
-/* Swap type and offset of a swapped page: bits 0-4 and 5-54. */
-static inline unsigned int swap_type_of(const void *p)
-{
-	return pagemap(p) & 0x1f;
-}
-
-static inline uint64_t swap_offset_of(const void *p)
-{
-	return (pagemap(p) & PM_PFN_MASK) >> 5;
-}
+/* Swap type and offset of a swapped page: bits 0 to 4 and 5 to 54 of its pagemap entry. */
+unsigned int swap_type_of(const void *p);
+uint64_t swap_offset_of(const void *p);
 
 /* How many pages of [p, p + len) have all of the bits `mask` in pagemap. */
-static inline size_t pagemap_count(const void *p, size_t len, uint64_t mask)
-{
-	const unsigned char *at = p;
-	size_t i, done, n = len / PAGE, count = 0;
-	uint64_t entries[512];
+size_t pagemap_count(const void *p, size_t len, uint64_t mask);
 
-	for (i = 0; i < n; i += done) {
-		done = n - i < 512 ? n - i : 512;
-		pagemap_read(at + i * PAGE, entries, done);
-		for (size_t j = 0; j < done; j++)
-			count += (entries[j] & mask) == mask;
-	}
-	return count;
-}
+bool page_present(const void *p);
 
-static inline bool page_present(const void *p)
-{
-	return pagemap(p) & PM_PRESENT;
-}
+bool page_swapped(const void *p);
 
-static inline bool page_swapped(const void *p)
-{
-	return pagemap(p) & PM_SWAP;
-}
-
-#define KPAGEFLAGS	512	/* entries read at once, at most */
+#define KPAGEFLAGS 512 /* entries read at once, at most */
 
 /* The flags of frames from `pfn` on, before `end`; of how many of them, one at least. */
-static inline size_t kpageflags(uint64_t pfn, uint64_t end, uint64_t *flags)
-{
-	const size_t n = end - pfn < KPAGEFLAGS ? end - pfn : KPAGEFLAGS;
-	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	ssize_t bytes;
-
-	MUST(fd >= 0, "open /proc/kpageflags");
-	bytes = pread(fd, flags, n * 8, pfn * 8);
-	MUST(bytes >= 8, "pread /proc/kpageflags");
-	close(fd);
-	return bytes / 8;
-}
+size_t kpageflags(uint64_t pfn, uint64_t end, uint64_t *flags);
 
 /* Is bit KPF_... set for the page frame? */
-static inline bool kpageflag(uint64_t pfn, int bit)
-{
-	uint64_t flags;
-
-	kpageflags(pfn, pfn + 1, &flags);
-	return (flags >> bit) & 1;
-}
+bool kpageflag(uint64_t pfn, int bit);
 
 /* Is bit KPF_... set for the present page at p? */
-static inline bool page_flag(const void *p, int bit)
-{
-	return kpageflag(pfn_of(p), bit);
-}
+bool page_flag(const void *p, int bit);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A traced child whose tags the case reads and writes with ptrace().
+ * A tracee: a child whose tags the case reads and writes with ptrace().
  *
- * The child is a fork of the case and shares its code, so the case can have it
- * run any of its functions: tracee_run(). Between two of them it is stopped.
+ * The tracee is a fork of the case and has the same code, so that it can run any function
+ * of the probe: tracee_run(). It is stopped before and after.
  *
  * Requests: Documentation/arch/arm64/memory-tagging-extension.rst, "The
  * ptrace() interface"; arch/arm64/kernel/mte.c mte_ptrace_copy_tags().
@@ -12,178 +12,64 @@
 #define MTE_HARNESS_PTRACE_MTE_H
 
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "mte.h"
+#include "child.h"
 #include "procfs.h"
 
 #ifndef PTRACE_PEEKMTETAGS
-#define PTRACE_PEEKMTETAGS	33
-#define PTRACE_POKEMTETAGS	34
+#define PTRACE_PEEKMTETAGS 33
+#define PTRACE_POKEMTETAGS 34
 #endif
 #ifndef NT_ARM_TAGGED_ADDR_CTRL
-#define NT_ARM_TAGGED_ADDR_CTRL	0x409
+#define NT_ARM_TAGGED_ADDR_CTRL 0x409
 #endif
 
-/* Shared by the case and its tracees; the jobs pass addresses and results here. */
-static struct tracee_shared {
+/* Shared with the tracees: addresses and results of the functions that they run. */
+extern struct tracee_shared {
 	void (*job)(void);
-	char *mem;		/* memory of the tracee */
+	char *mem; /* memory of the tracee */
 	size_t len;
 	long value[4];
-} *tracee __attribute__((unused));
+} *tracee;
 
-/* Waits for the stop that ends a job; the tracee gets its own SIGSEGVs. */
-static inline void tracee_wait_stopped(pid_t pid)
-{
-	int status;
+/* Starts a tracee; it is stopped. */
+pid_t tracee_start(void);
 
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	while (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSEGV) {
-		MUST(ptrace(PTRACE_CONT, pid, 0, SIGSEGV) == 0, "PTRACE_CONT");
-		MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	}
-	MUST(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP,
-	     "expected the tracee to stop, wait status %#x", status);
-}
+/* Lets the tracee run `job`; returns when it has stopped again. */
+void tracee_run(pid_t pid, void (*job)(void));
 
-/* A child that is traced and stopped. */
-static inline pid_t tracee_start(void)
-{
-	pid_t pid;
-
-	if (!tracee) {
-		tracee = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		MUST(tracee != MAP_FAILED, "mmap");
-	}
-	pid = fork();
-	if (!pid) {
-		MUST(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0, "PTRACE_TRACEME");
-		for (;;) {
-			raise(SIGSTOP);
-			tracee->job();
-		}
-	}
-	MUST(pid > 0, "fork");
-	tracee_wait_stopped(pid);
-	/* Else it would run its last job once more when the case ends. */
-	MUST(ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL) == 0, "PTRACE_SETOPTIONS");
-	return pid;
-}
-
-/* Has the tracee run `job`, and returns when it has stopped again. */
-static inline void tracee_run(pid_t pid, void (*job)(void))
-{
-	tracee->job = job;
-	MUST(ptrace(PTRACE_CONT, pid, 0, 0) == 0, "PTRACE_CONT");
-	tracee_wait_stopped(pid);
-}
-
-static inline void tracee_end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
+/* Kills the tracee. */
+void tracee_end(pid_t pid);
 
 /*
- * PROT_MTE pages with a hole behind them, no two neighbours in frames that
- * follow each other: a transfer that runs over the end of a page meets a frame
- * that does not belong there. For the tracee.
+ * Maps PROT_MTE pages, with an unmapped page behind them, such that no two neighbours are
+ * in consecutive frames: a transfer that wrongly runs over the end of a page's frame then
+ * accesses a frame of some other page. Called by the tracee.
  */
-static inline char *scattered_map(size_t pages)
-{
-	size_t pool = 2 * pages, i, j;
-	char *from = mte_map(pool * PAGE), *to = mte_map((pages + 1) * PAGE);
-	uint64_t frames[pool], last = 0;
-
-	memset(from, 1, pool * PAGE);
-	for (j = 0; j < pool; j++)
-		frames[j] = pfn_of(from + j * PAGE);
-	for (i = 0; i < pages; i++) {
-		/* 0: moved already. Of two that are left, one does not follow the last. */
-		for (j = 0; !frames[j] || frames[j] == last + 1; j++)
-			;
-		last = frames[j];
-		frames[j] = 0;
-		MUST(mremap(from + j * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			    to + i * PAGE) == to + i * PAGE, "mremap");
-	}
-	MUST(munmap(to + pages * PAGE, PAGE) == 0, "munmap");
-	return to;
-}
+char *scattered_map(size_t pages);
 
 /*
- * One request: 0 or -errno. *count is iov_len before and after; the kernel
- * changes it only on success.
+ * Makes one request; returns 0 or -errno. *count is iov_len before and after it; the
+ * kernel changes iov_len only on success.
  */
-static inline int mte_request(long request, pid_t pid, const void *addr, void *buf, size_t *count)
-{
-	struct iovec iov = { buf, *count };
-	/* The raw call: glibc's ptrace() is for PEEK requests that return data. */
-	int ret = syscall(SYS_ptrace, request, pid, addr, &iov);
+int mte_request(long request, pid_t pid, const void *addr, void *buf, size_t *count);
 
-	*count = iov.iov_len;
-	return ret ? -errno : 0;
-}
+/* mte_request() with PTRACE_PEEKMTETAGS and PTRACE_POKEMTETAGS. */
+int peek_tags(pid_t pid, const void *addr, void *buf, size_t *count);
+int poke_tags(pid_t pid, const void *addr, void *buf, size_t *count);
 
-static inline int peek_tags(pid_t pid, const void *addr, void *buf, size_t *count)
-{
-	return mte_request(PTRACE_PEEKMTETAGS, pid, addr, buf, count);
-}
-
-static inline int poke_tags(pid_t pid, const void *addr, void *buf, size_t *count)
-{
-	return mte_request(PTRACE_POKEMTETAGS, pid, addr, buf, count);
-}
-
-/* Pokes all of `count` tags; less fails the case. */
-static inline void must_poke(pid_t pid, const void *addr, const void *tags, size_t count)
-{
-	size_t n = count;
-	int ret = poke_tags(pid, addr, (void *)tags, &n);
-
-	MUST(ret == 0 && n == count, "poke %zu tags at %p: %d, %zu tags", count, addr, ret, n);
-}
+/* Pokes `count` tags; ends the case if not all were transferred. */
+void must_poke(pid_t pid, const void *addr, const void *tags, size_t count);
 
 /*
- * Peeks `count` tags, and checks that just those were transferred, are those
- * of `want` (one a byte), and that the bytes around them were left alone.
+ * Peeks `count` tags; checks that exactly so many were transferred, that they are those
+ * of `want` (one tag per byte), and that the bytes around the buffer did not change.
  */
-static inline bool check_peek(pid_t pid, const void *addr, const unsigned char *want, size_t count,
-			      const char *when)
-{
-	enum { EDGE = 16, CANARY = 0xee };
-	unsigned char *buf = malloc(count + 2 * EDGE);
-	size_t n = count, i, bad = 0;
-	int ret;
+bool check_peek(pid_t pid, const void *addr, const unsigned char *want, size_t count,
+		const char *when);
 
-	MUST(buf, "malloc");
-	memset(buf, CANARY, count + 2 * EDGE);
-	ret = peek_tags(pid, addr, buf + EDGE, &n);
-	if (!CHECK_EQ(ret, 0, "%s: peek %zu tags at %p", when, count, addr) ||
-	    !CHECK_EQ(n, count, "%s: tags transferred", when)) {
-		free(buf);
-		return false;
-	}
-	for (i = 0; i < EDGE; i++)
-		bad += buf[i] != CANARY || buf[EDGE + count + i] != CANARY;
-	CHECK_EQ(bad, 0, "%s: bytes around the buffer that peek of %zu tags changed", when, count);
-	for (i = 0; i < count; i++)
-		if (buf[EDGE + i] != want[i] && bad++ < 2)
-			CHECK(false, "%s: tag %zu of %zu at %p: expected %#x, saw %#x", when, i,
-			      count, addr, want[i], buf[EDGE + i]);
-	free(buf);
-	return !bad;
-}
-
-/* The tags of `len` bytes of a pattern (mte.h), from granule `first` on. */
-static inline void pattern_tags(unsigned char *tags, size_t count, uint64_t seed, uint64_t first)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		tags[i] = pattern_tag(seed, first + i);
-}
+/* The tags of `count` granules of a pattern (pattern.h), from granule `first` on. */
+void pattern_tags(unsigned char *tags, size_t count, uint64_t seed, uint64_t first);
 
 #endif

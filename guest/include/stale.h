@@ -1,93 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Free memory that is dirty: frames whose last owner left tag 15 in every
- * granule and data that is not zero, so that a page which is handed out without
- * being cleared, of tags or of data, shows.
+ * Stale frames: free page frames whose last owner left tag 15 in every granule and data
+ * that is not zero. A page that is handed out with its tags or data not cleared, or not
+ * copied, then shows them. The frames are remembered, so that must_be_stale() can prove
+ * that the pages under test really reuse such frames.
+ *
+ * The allocator hands out first what was freed last on the same CPU: call pin_cpu().
  */
 #ifndef MTE_HARNESS_STALE_H
 #define MTE_HARNESS_STALE_H
 
-#include "thp.h"	/* first: it defines _GNU_SOURCE */
+#include "pin.h"
+#include "thp.h"
 
-#define DIRTY_FRAMES	(1UL << 24)	/* 64 GiB of frames, a bit each */
-static uint8_t *dirty_frames;
-
-/* Marks the frames of [p, p + len), or counts those that are marked. */
-static inline size_t dirty_walk(const void *p, size_t len, bool mark)
-{
-	uint64_t entries[512];
-	size_t i, j, n, count = 0;
-
-	for (i = 0; i < len / PAGE; i += n) {
-		n = len / PAGE - i < 512 ? len / PAGE - i : 512;
-		pagemap_read((const char *)p + i * PAGE, entries, n);
-		for (j = 0; j < n; j++) {
-			uint64_t pfn = entries[j] & PM_PFN_MASK;
-
-			if (!(entries[j] & PM_PRESENT))
-				continue;
-			MUST(pfn < DIRTY_FRAMES, "frame %#llx is beyond the bitmap",
-			     (unsigned long long)pfn);
-			if (mark)
-				dirty_frames[pfn / 8] |= 1 << pfn % 8;
-			count += dirty_frames[pfn / 8] >> pfn % 8 & 1;
-		}
-	}
-	return count;
-}
-
-static inline void dirty_write(char *p, size_t len)
-{
-	size_t i;
-
-	if (!dirty_frames) {
-		dirty_frames = mmap(NULL, DIRTY_FRAMES / 8, PROT_RW,
-				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		MUST(dirty_frames != MAP_FAILED, "mmap of the frame bitmap");
-	}
-	memset(p, 0xa5, len);
-	for (i = 0; i < len; i += 2 * GRANULE)
-		st2g(p + i, 15);
-	dirty_walk(p, len, true);
-}
+#define STALE_TAG  15
+#define STALE_BYTE 0xa5
 
 /*
- * Dirties `len` bytes (a multiple of 2 MiB, in huge pages if `huge`) and frees
- * them. The allocator gives the last freed out first, on this CPU: pin_cpu().
+ * Leaves `len` bytes (a multiple of 2 MiB) of free memory stale: in small pages, or in at
+ * most 32 huge pages, which are then the next huge pages to be handed out.
  */
-static inline void dirty_fill(size_t len, bool huge)
-{
-	char *p = aligned_map(len, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-
-	madvise(p, len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	dirty_write(p, len);
-	if (huge)
-		must_be_huge(p, len, len / HUGE);
-	MUST(munmap(p, len) == 0, "munmap");
-}
+void stale_fill(size_t len, bool huge);
 
 /*
- * The same for folios of a size in between, `len` bytes, which the caller has
- * enabled: four free ones, each beside one that stays, for free blocks that
- * are neighbours become a larger one, which is handed out last.
+ * The same for folios of `len` bytes, a size between a page and 2 MiB that the caller has
+ * enabled: leaves four of them free, each between two that stay allocated. Without those
+ * the allocator would merge free neighbours to a larger block, which it hands out last.
  */
-static inline void dirty_fill_folios(size_t len)
-{
-	char *p = aligned_map(8 * len, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	size_t i;
+void stale_fill_folios(size_t len);
 
-	dirty_write(p, 8 * len);
-	for (i = 0; i < 8; i += 2)
-		MUST(munmap(p + i * len, len) == 0, "munmap");
-}
+/* How many present pages of [p, p + len) are in stale frames. */
+size_t stale_pages(const void *p, size_t len);
 
-/* A look for stale tags means nothing in clean frames: half of the pages must have been dirty. */
-static inline void must_be_dirty(const void *p, size_t len, const char *when)
-{
-	size_t count = dirty_walk(p, len, false);
+/*
+ * Ends the case unless at least half of the pages of [p, p + len) are in stale frames: in
+ * other frames nothing is tested.
+ */
+#define must_be_stale(p, len, when) stale_must(__FILE__, __LINE__, p, len, when)
 
-	MUST(count >= len / PAGE / 2, "%s: only %zu of %zu pages reuse dirty frames", when,
-	     count, len / PAGE);
-}
+void stale_must(const char *file, int line, const void *p, size_t len, const char *when);
 
 #endif

@@ -1,98 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * userfaultfd for probes: open, register, and the ioctls with their errors
- * ending the case. Definitions newer than the cross libc's headers are here.
+ * userfaultfd for probes: open, register, and ioctls whose errors end the case. Defines
+ * what the headers of the cross C library are too old for.
  *
  * Interface: Documentation/admin-guide/mm/userfaultfd.rst, ioctl_userfaultfd(2).
  */
 #ifndef MTE_HARNESS_UFFD_H
 #define MTE_HARNESS_UFFD_H
 
-#include "thp.h"	/* first: it defines _GNU_SOURCE */
-
 #include <linux/userfaultfd.h>
-#include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
+
+#include "thp.h"
 
 #ifndef UFFDIO_MOVE
 struct uffdio_move {
 	uint64_t dst, src, len, mode;
 	int64_t move;
 };
-#define UFFDIO_MOVE	_IOWR(UFFDIO, 0x05, struct uffdio_move)
+#define UFFDIO_MOVE	  _IOWR(UFFDIO, 0x05, struct uffdio_move)
 #define UFFD_FEATURE_MOVE (1 << 16)
 #endif
 
-/* A userfaultfd with the features asked for. */
-static inline int uffd_open(uint64_t features)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+/* Opens a userfaultfd with the given UFFD_FEATURE_... */
+int uffd_open(uint64_t features);
 
-	MUST(fd >= 0, "userfaultfd");
-	MUST(ioctl(fd, UFFDIO_API, &api) == 0, "UFFDIO_API, features %#llx",
-	     (unsigned long long)features);
-	return fd;
-}
+/* Registers [p, p + len) with UFFDIO_REGISTER_MODE_... */
+void uffd_register(int fd, void *p, size_t len, uint64_t mode);
 
-/* Registers [p, p + len) for UFFDIO_REGISTER_MODE_... */
-static inline void uffd_register(int fd, void *p, size_t len, uint64_t mode)
-{
-	struct uffdio_register reg = { .range = { (uintptr_t)p, len }, .mode = mode };
+/* UFFDIO_COPY and UFFDIO_MOVE of all `len` bytes; UFFDIO_WRITEPROTECT. */
+void uffd_copy(int fd, void *to, const void *from, size_t len, uint64_t mode);
+void uffd_move(int fd, void *to, void *from, size_t len);
+void uffd_protect(int fd, void *p, size_t len, bool on);
 
-	MUST(ioctl(fd, UFFDIO_REGISTER, &reg) == 0, "UFFDIO_REGISTER(%p, %zu)", p, len);
-}
-
-static inline void uffd_copy(int fd, void *to, const void *from, size_t len, uint64_t mode)
-{
-	struct uffdio_copy copy = { .dst = (uintptr_t)to, .src = (uintptr_t)from, .len = len,
-				    .mode = mode };
-
-	MUST(ioctl(fd, UFFDIO_COPY, &copy) == 0 && copy.copy == (int64_t)len, "UFFDIO_COPY");
-}
-
-static inline void uffd_move(int fd, void *to, void *from, size_t len)
-{
-	struct uffdio_move move;
-	size_t done = 0;
-	int tries;
-
-	/* EAGAIN: a part is done, or a page was busy. */
-	for (tries = 0; done < len && tries < 1000; tries++) {
-		move = (struct uffdio_move){ .dst = (uintptr_t)to + done,
-					     .src = (uintptr_t)from + done, .len = len - done };
-		if (ioctl(fd, UFFDIO_MOVE, &move) == 0)
-			done += len - done;
-		else if (move.move > 0)
-			done += move.move;
-		else
-			MUST(errno == EAGAIN, "UFFDIO_MOVE at %zu of %zu", done, len);
-	}
-	MUST(done == len, "UFFDIO_MOVE: %zu of %zu bytes", done, len);
-}
-
-static inline void uffd_protect(int fd, void *p, size_t len, bool on)
-{
-	struct uffdio_writeprotect wp = {
-		.range = { (uintptr_t)p, len },
-		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
-	};
-
-	MUST(ioctl(fd, UFFDIO_WRITEPROTECT, &wp) == 0, "UFFDIO_WRITEPROTECT(%d)", on);
-}
-
-/* Waits for a page fault message; its address, and its flags in *flags. */
-static inline uint64_t uffd_wait(int fd, uint64_t *flags)
-{
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
-	struct uffd_msg message;
-
-	MUST(poll(&ready, 1, 10000) == 1, "no userfaultfd message after 10 s");
-	MUST(read(fd, &message, sizeof(message)) == sizeof(message), "read userfaultfd");
-	MUST(message.event == UFFD_EVENT_PAGEFAULT, "event %#x", message.event);
-	*flags = message.arg.pagefault.flags;
-	return message.arg.pagefault.address;
-}
+/* Waits for a page fault message; returns its address, and its flags in *flags. */
+uint64_t uffd_wait(int fd, uint64_t *flags);
 
 #endif

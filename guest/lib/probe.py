@@ -6,7 +6,6 @@ A probe is one file of cases::
     # SPDX-License-Identifier: MIT
     #
     # probe: proc_hwcaps
-    # area: tools
     # timeout: 30
     #
     # What must hold, and which kernel functions it exercises.

@@ -8,11 +8,10 @@
  * A page without a frame has "-" for both. "samples" holds some tagged and some
  * untagged pages of its own, prints "done" and keeps them until it is killed.
  */
-#define _GNU_SOURCE
 #include "procfs.h"
 
-#define OWN	32	/* pages of each kind */
-#define SCAN	4096	/* frames looked at from the start of memory */
+#define OWN  32 /* pages of each kind */
+#define SCAN 4096 /* frames looked at from the start of memory */
 
 static uint64_t read_entry(const char *path, uint64_t index)
 {
@@ -36,7 +35,8 @@ static void walk(const char *pid, uintptr_t address, size_t count)
 		entry = read_entry(path, address / PAGE);
 		if (entry & PM_PRESENT)
 			printf("%#lx %#llx %#llx\n", address, entry & PM_PFN_MASK,
-			       (unsigned long long)read_entry("/proc/kpageflags", entry & PM_PFN_MASK));
+			       (unsigned long long)read_entry("/proc/kpageflags",
+							      entry & PM_PFN_MASK));
 		else
 			printf("%#lx - -\n", address);
 	}
@@ -53,8 +53,9 @@ static void print_sample(uint64_t pfn)
 static void samples(void)
 {
 	char *tagged = mte_map(OWN * PAGE);
-	char *plain = mmap(NULL, OWN * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const uint64_t first = (1UL << 30) / PAGE;	/* of DRAM on QEMU's virt machine */
+	char *plain =
+		mmap(NULL, OWN * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const uint64_t first = (1UL << 30) / PAGE; /* of DRAM on QEMU's virt machine */
 	uint64_t pfn;
 	size_t i;
 

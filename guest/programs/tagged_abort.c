@@ -18,8 +18,9 @@
  */
 #include <sys/resource.h>
 
-/* ktap.h comes with mte.h; this program has no cases to run. */
 #include "mte.h"
+
+/* ktap.h comes with mte.h; this program has no cases to run. */
 
 /* Mappings apart from each other, so that no two merge into one. */
 static char *map_apart(size_t pages, int prot)
@@ -50,7 +51,7 @@ int main(void)
 		fprintf(stderr, "tagged_abort: no MTE on this machine or kernel\n");
 		return 2;
 	}
-	for (i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
 		p = map_apart(pages[i], rwm);
 		pattern_set(p, pages[i] * PAGE, i + 1);
 		announce(p, pages[i] * PAGE, i + 1);

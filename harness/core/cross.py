@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Guest programs, cross-compiled once for each source, header and compiler."""
+"""Guest programs, cross-compiled once for each source, header, flag and compiler.
+
+Programs with PROBE_FLAGS are linked with the probe library: all of ``guest/lib/*.c``,
+itself compiled once. A source may have parts: ``NAME/*.c`` beside ``NAME.c``.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from harness.core.errors import BuildError, CompilerMissingError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from harness.core.store import Store
@@ -24,14 +28,15 @@ CURE = (
     "Debian: apt-get install gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross, or run "
     "scripts/validate"
 )
-INCLUDE = repository_root() / "guest" / "include"
+INCLUDE = resources() / "guest" / "include"
+LIBRARY = resources() / "guest" / "lib"
 # Static: the probe runs in any arm64 guest, whatever its C library. -O1 keeps a
 # probe's loads and stores where its author wrote them and still compiles fast.
 PROBE_FLAGS = (
-    "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-march=armv8.5-a+memtag",
+    "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-march=armv8.5-a+memtag",
     "-static", "-pthread", "-s", f"-I{INCLUDE}",
 )  # fmt: skip
-AGENT_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s")
+AGENT_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-static", "-s")
 BARE_FLAGS = (
     "-O1", "-Wall", "-Wextra", "-Werror", "-march=armv8.5-a+memtag", "-mgeneral-regs-only",
     "-ffreestanding", "-nostdlib", "-fno-builtin", "-fno-pie", "-no-pie", "-static",
@@ -51,26 +56,53 @@ def compiler_version(compiler: str) -> str:
 def compile_program(
     store: Store, sources: Sequence[Path], flags: Sequence[str], compiler: str = COMPILER
 ) -> Path:
-    """The program built from ``sources``. BuildError with the first compiler error.
+    """Return the program built from ``sources`` and their parts.
 
-    Every header beside the sources and in ``guest/include`` counts for the key.
+    The cache key covers the sources, every header beside them and in ``guest/include``,
+    and the library. Raises BuildError with the first compiler error.
     """
-    digest = hashlib.sha256(repr((compiler_version(compiler), tuple(flags))).encode())
-    headers = {h for d in (INCLUDE, *(s.parent for s in sources)) for h in d.glob("*.h")}
-    for path in (*sources, *sorted(headers)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    sources = [*sources, *(part for source in sources for part in _parts(source))]
+    library = [_library(store, compiler)] if tuple(flags) == PROBE_FLAGS else []
     name = sources[0].stem
 
     def make(directory: Path) -> None:
-        result = subprocess.run(
-            [compiler, *flags, "-o", str(directory / name), *map(str, sources)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode != 0:
-            lines = result.stderr.splitlines()
-            first = next((x for x in lines if "error" in x), lines[0] if lines else "no output")
-            raise BuildError(f"{sources[0]} does not compile: {first}", details=result.stderr)
+        files = map(str, (*sources, *library))
+        _run([compiler, *flags, "-o", str(directory / name), *files], sources[0])
 
-    return store.obtain(digest.hexdigest()[:16], make) / name
+    return store.obtain(_key(compiler, flags, (*sources, *library)), make) / name
+
+
+def _parts(source: Path) -> list[Path]:
+    return sorted(source.with_suffix("").glob("*.c"))
+
+
+def _library(store: Store, compiler: str) -> Path:
+    """Return the archive of ``guest/lib/*.c``."""
+    sources = sorted(LIBRARY.glob("*.c"))
+
+    def make(directory: Path) -> None:
+        for source in sources:
+            output = str(directory / f"{source.stem}.o")
+            _run([compiler, *PROBE_FLAGS, "-c", "-o", output, str(source)], source)
+        objects = [str(directory / f"{source.stem}.o") for source in sources]
+        archiver = compiler.removesuffix("gcc") + "ar"
+        _run([archiver, "rcsD", str(directory / "libprobe.a"), *objects], LIBRARY)
+
+    return store.obtain(_key(compiler, PROBE_FLAGS, sources), make) / "libprobe.a"
+
+
+def _key(compiler: str, flags: Sequence[str], files: Iterable[Path]) -> str:
+    files = list(files)
+    digest = hashlib.sha256(repr((compiler_version(compiler), tuple(flags))).encode())
+    headers = {h for d in (INCLUDE, *(file.parent for file in files)) for h in d.glob("*.h")}
+    for path in (*files, *sorted(headers)):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _run(argv: Sequence[str], source: Path) -> None:
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        lines = result.stderr.splitlines()
+        first = next((x for x in lines if "error" in x), lines[0] if lines else "no output")
+        raise BuildError(f"{source} does not compile: {first}", details=result.stderr)

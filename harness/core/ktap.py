@@ -44,7 +44,7 @@ class Outcome(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Result:
+class KtapResult:
     """One result line.
 
     ``name`` is empty where the line has only a directive (``ok 3 # SKIP why``,
@@ -57,7 +57,7 @@ class Result:
     outcome: Outcome
     reason: str = ""
     diagnostics: tuple[str, ...] = ()
-    subtests: tuple[Result, ...] = ()
+    subtests: tuple[KtapResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Document:
 
     version: str
     plan: int | None
-    results: tuple[Result, ...]
+    results: tuple[KtapResult, ...]
     problems: tuple[str, ...]
     skipped: str | None = None
     diagnostics: tuple[str, ...] = ()
@@ -93,10 +93,10 @@ class _Level:
     indent: int
     version: str
     plan: int | None = None
-    results: list[Result] = field(default_factory=list)
+    results: list[KtapResult] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     diagnostics: list[str] = field(default_factory=list)
-    nested: list[Result] = field(default_factory=list)
+    nested: list[KtapResult] = field(default_factory=list)
     skipped: str | None = None
 
     def finish(self) -> None:
@@ -238,7 +238,7 @@ class _Parser:
         if outcome is Outcome.PASS and any(r.outcome in _BAD for r in level.nested):
             level.problems.append(f"{_short(name)} says ok, but one of its subtests failed")
         level.results.append(
-            Result(number, name, outcome, reason, tuple(level.diagnostics), tuple(level.nested))
+            KtapResult(number, name, outcome, reason, tuple(level.diagnostics), tuple(level.nested))
         )
         level.diagnostics.clear()
         level.nested.clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the repository and the cache are."""
+"""The directories that the harness works in: its data, its checkout, the cache."""
 
 from __future__ import annotations
 
@@ -8,15 +8,35 @@ from pathlib import Path
 
 from platformdirs import user_cache_dir
 
+from harness.core.errors import SetupError
+
 CACHE_VARIABLE = "MTE_HARNESS_CACHE"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# A wheel has the data here (pyproject.toml, tool.setuptools.package-dir); a checkout has not.
+_PACKAGED = _PACKAGE / "_data"
 
 
-def repository_root() -> Path:
-    """Return the directory that holds ``kernel-configs/`` and ``guest/``.
+def is_checkout() -> bool:
+    """Return whether the harness runs from a checkout, editable installs included."""
+    return not _PACKAGED.is_dir()
 
-    The package is installed in editable form (scripts/validate), so it lies in the repository.
+
+def resources() -> Path:
+    """Return the directory that holds ``guest/``, ``kernel-configs/`` and ``tests/validation/``."""
+    return _PACKAGE.parent if is_checkout() else _PACKAGED
+
+
+def checkout(purpose: str) -> Path:
+    """Return the directory of the checkout; SetupError if the harness is an installed wheel.
+
+    ``purpose`` begins the error's sentence: "mte-harness test".
     """
-    return Path(__file__).resolve().parents[2]
+    if not is_checkout():
+        raise SetupError(
+            f"{purpose} works on a checkout of mte-harness, and {_PACKAGE} is an installed copy",
+            "clone the repository, and run scripts/mte-harness there",
+        )
+    return _PACKAGE.parent
 
 
 def cache_root() -> Path:

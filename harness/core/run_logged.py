@@ -4,42 +4,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import subprocess
 from typing import TYPE_CHECKING
 
-from harness.core.errors import DiskFullError
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import IO
 
-DISK_FULL_CURE = "mte-harness clean, or set MTE_HARNESS_CACHE to a larger disk"
 GRACE_S = 20.0  # make deletes half-written targets in this time
-
-
-@contextlib.contextmanager
-def disk_full_named(place: Path) -> Iterator[None]:
-    """Turn ENOSPC and EDQUOT of what is done inside into DiskFullError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise disk_full(place) from error
-
-
-def disk_full(place: Path) -> DiskFullError:
-    """Return the error for a full disk under ``place``."""
-    return DiskFullError(f"the disk is full: {place}", DISK_FULL_CURE)
-
-
-def says_disk_full(output: str) -> bool:
-    """Tell whether a program's output (LC_ALL=C) reports ENOSPC or EDQUOT."""
-    return "No space left on device" in output or "Disk quota exceeded" in output
 
 
 def run_logged(

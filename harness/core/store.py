@@ -9,21 +9,17 @@ one that holds the lock.
 
 from __future__ import annotations
 
-import errno
 import shutil
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from harness.core.errors import DiskFullError
+from harness.core.disk import disk_full_as_error
+from harness.core.lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from harness.core.progress import Progress
-
-LOCK_SECONDS = 3600.0
 
 
 class Store:
@@ -47,17 +43,10 @@ class Store:
         final = self.path(key)
         if final.is_dir():
             return final
-        lock = FileLock(self.directory / f"{key}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            self._progress.step(f"waiting for another run that makes {final.name}")
-            lock.acquire(timeout=LOCK_SECONDS)
-        try:
+        waiting = f"waiting for another run that makes {final.name}"
+        with locked(self.directory / f"{key}.lock", waiting, self._progress):
             if not final.is_dir():
                 self._make(final, make)
-        finally:
-            lock.release()
         return final
 
     def _make(self, final: Path, make: Callable[[Path], None]) -> None:
@@ -65,14 +54,8 @@ class Store:
         shutil.rmtree(half, ignore_errors=True)
         half.mkdir()
         try:
-            make(half)
-            half.rename(final)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            raise DiskFullError(
-                f"the disk is full: {self.directory}",
-                "mte-harness clean, or set MTE_HARNESS_CACHE to a larger disk",
-            ) from error
+            with disk_full_as_error(self.directory):
+                make(half)
+                half.rename(final)
         finally:
             shutil.rmtree(half, ignore_errors=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.cross import AGENT_FLAGS, PROBE_FLAGS, compile_program
 from harness.core.errors import DiskFullError, HarnessError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.host import debian as debs
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class GuestImage:
     disk: Path
 
 
-GUEST = repository_root() / "guest"
+GUEST = resources() / "guest"
 # Our own programs: source, flags, and where each goes.
 PROGRAMS = (
     (GUEST / "agent.c", AGENT_FLAGS, "sbin/mte-agent"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
-from harness.host.child import Lines, Result, run
+from harness.host.child import Finished, Lines, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +92,7 @@ def _install(root: Sequence[str], targets: Sequence[str], command: str, progress
     progress.done()
 
 
-def failure(result: Result, updated: Result | None, cure: str) -> HarnessError:
+def failure(result: Finished, updated: Finished | None, cure: str) -> HarnessError:
     """What apt-get's words mean, as an error of ours.
 
     ``updated`` is the ``apt-get update`` before it: when that could not fetch the
@@ -189,7 +189,7 @@ def _resolvable(targets: Sequence[str]) -> bool:
     return simulated.status == 0
 
 
-def _update(root: Sequence[str], progress: Lines) -> Result:
+def _update(root: Sequence[str], progress: Lines) -> Finished:
     """Fetch apt's lists.
 
     A source that fails is only a warning to apt-get, and rightly: it may be one
@@ -203,7 +203,7 @@ def _update(root: Sequence[str], progress: Lines) -> Result:
     return result
 
 
-def _apt_get_install(root: Sequence[str], targets: Sequence[str], progress: Lines) -> Result:
+def _apt_get_install(root: Sequence[str], targets: Sequence[str], progress: Lines) -> Finished:
     """Download, which may be interrupted; then unpack and configure, which may not."""
     options = ["-qq", "-y", "--no-install-recommends", "-o", "APT::Status-Fd=1", *LOCK, *KEEP]
     argv = [*root, "env", *_assignments(), "apt-get", "install", *options, *targets]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Result:
+class Finished:
     """How a child ended: its exit status, and all that it said on both streams."""
 
     status: int
@@ -38,7 +38,7 @@ def run(
     on_line: Callable[[str], bool] = lambda _: False,
     *,
     shielded: bool = False,
-) -> Result:
+) -> Finished:
     """Run ``argv`` to its end, with nothing on its standard input.
 
     ``on_line`` sees each line as it comes, and keeps it out of ``output`` by
@@ -68,7 +68,7 @@ def run(
         raise
     finally:
         child.stdout.close()
-    return Result(status, "".join(kept))
+    return Finished(status, "".join(kept))
 
 
 def _end(child: subprocess.Popen[str]) -> None:

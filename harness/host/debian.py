@@ -23,14 +23,13 @@ from filelock import FileLock
 
 from harness.core.errors import ArtifactError, DiskFullError, NetworkError
 from harness.host.apt import DISK_FULL, failure, status_reader
-from harness.host.child import Result, run
+from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from harness.core.progress import Progress
-    from harness.core.store import Store
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MIRROR = "http://deb.debian.org"
@@ -98,42 +97,6 @@ def unpack(debs: Sequence[Deb], directory: Path) -> None:
             raise ArtifactError(
                 f"{deb.path} does not unpack", "remove it, then run this again", result.tail()
             )
-
-
-def qemu_7_2(store: Store, downloads: Path, progress: Progress) -> Path:
-    """A ``qemu-system-aarch64`` that runs Debian 12's own QEMU 7.2.
-
-    It brings its C library and its loader along, so that it runs on a host of any
-    other release too. Errors as of `fetch` and `unpack`.
-    """
-
-    def make(directory: Path) -> None:
-        progress.step("unpacking Debian 12's QEMU 7.2")
-        native = run(["dpkg", "--print-architecture"]).output.strip()
-        debs = fetch(DebSet("bookworm", native, ("qemu-system-arm",)), downloads, progress)
-        unpack(debs, directory / "root")
-        _write_wrapper(directory)
-
-    return store.obtain("bookworm", make) / "qemu-system-aarch64"
-
-
-def _write_wrapper(directory: Path) -> None:
-    root = directory / "root"
-    loaders = sorted(root.glob("lib*/ld-linux*.so.*"))
-    if not loaders:
-        raise ArtifactError(f"the packages in {root} have no dynamic loader", "mte-harness clean")
-    libraries = [
-        f"$root/{found.relative_to(root)}"
-        for found in sorted({*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")})
-    ]
-    wrapper = directory / "qemu-system-aarch64"
-    wrapper.write_text(
-        "#!/bin/sh\n"
-        'root=$(dirname "$(readlink -f "$0")")/root\n'
-        f'exec "$root/{loaders[0].relative_to(root)}" --library-path "{":".join(libraries)}" '
-        '"$root/usr/bin/qemu-system-aarch64" -L "$root/usr/share/qemu" "$@"\n'
-    )
-    wrapper.chmod(0o755)
 
 
 class _PrivateApt:
@@ -225,7 +188,7 @@ class _PrivateApt:
         for deb in missing:
             deb.path.with_name(f"{deb.path.name}.part").rename(deb.path)
 
-    def _run(self, *argv: str, progress: Progress | None = None) -> Result:
+    def _run(self, *argv: str, progress: Progress | None = None) -> Finished:
         environment = {"APT_CONFIG": str(self._state / "apt.conf"), "LC_ALL": "C.UTF-8"}
         if progress is None:
             return run(argv, environment)

@@ -6,12 +6,13 @@ from __future__ import annotations
 import enum
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import SetupError
-from harness.core.paths import CACHE_VARIABLE, cache_root, repository_root
+from harness.core.paths import CACHE_VARIABLE, cache_root, checkout, is_checkout
 from harness.host import needs, venv
 from harness.host.apt import by_hand
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 CACHE_GB = 6.0
 # Two guests of 1 GiB at once (pytest -n 2), each with QEMU's own 0.3, and a build.
 MEMORY_GB = 4.0
-SHARED_MEMORY = Path("/dev/shm")
 MEMINFO = Path("/proc/meminfo")
 
 
@@ -104,7 +104,9 @@ def _accelerator() -> Finding:
 
 
 def _venv() -> Finding:
-    root = repository_root()
+    if not is_checkout():
+        return Finding("virtual environment", Level.OK, f"an installed copy in {sys.prefix}")
+    root = checkout("mte-harness doctor")
     if venv.is_current(root):
         return Finding("virtual environment", Level.OK, str(root / ".venv"))
     return Finding(

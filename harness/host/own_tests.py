@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What ``scripts/test`` runs, cheapest first; the first failure ends it."""
+"""The steps of ``scripts/test``, cheapest first; the first failure ends it."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.core.errors import INTERRUPTED
-from harness.host.child import unwind_on_sigterm
-
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CHECKS = {
     "lint": ["ruff", "check", "harness", "tests", "guest"],
     "format": ["ruff", "format", "--check", "harness", "tests", "guest"],
+    "imports": ["lint-imports", "--no-cache", "--no-logo"],
+    "dead code": ["vulture"],
+    # The kernel's style, which .clang-format describes.
+    "format of C": [
+        "find", "guest", "harness", "tests", "-name", "*.[ch]", "-exec",
+        "clang-format", "--dry-run", "--Werror", "{}", "+",
+    ],
     "types": ["mypy"],
     "unit tests": ["pytest", "-n", "2", "tests/unit"],
-    # Built before the suite's two workers wait for it, so that its progress is seen.
+    # Before the suite, so that the progress of the build is visible.
     "kernel": ["mte-harness", "build", "stock"],
-}
+}  # fmt: skip
 SUITE = [
     "pytest", "--qemu", "-n", "2", "--dist", "worksteal", "tests/validation", "tests/system",
 ]  # fmt: skip
 
 
-def main(arguments: list[str]) -> int:
-    """Run every check; ``arguments`` go to the suite under QEMU.
+def run_steps(root: Path, arguments: Sequence[str]) -> int:
+    """Run every check in the checkout ``root``; ``arguments`` go to the suite under QEMU.
 
-    Returns the exit status of the first that fails, 0 if none does.
+    Return the exit status of the first step that fails, or 0.
     """
-    unwind_on_sigterm()
     steps = {**CHECKS, "suite under QEMU": [*SUITE, *arguments]}
     for name, argv in steps.items():
         print(f"== {name}: {' '.join(argv)}", flush=True)
         start = time.monotonic()
-        try:
-            status = _run(argv)
-        except KeyboardInterrupt:
-            return INTERRUPTED
+        status = _run(argv, root)
         if status:
             print(f"== {name}: FAILED", flush=True)
             return status
@@ -49,19 +51,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _run(argv: list[str]) -> int:
-    """The exit status of ``argv``, taken from the environment that we run in.
+def _run(argv: list[str], root: Path) -> int:
+    """Run ``argv`` from this Python's environment; return its exit status.
 
-    Ctrl-C reaches it through the terminal; a SIGTERM of ours is passed on. In
-    both cases it is waited for: it has guests to end.
+    Ctrl-C reaches the child through the terminal, and a SIGTERM of ours is passed on. In both
+    cases the child is waited for, because it has guests to end.
     """
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     stop = {signal.SIGTERM, signal.SIGHUP}
-    # Held back until the child is known: one that came in between would orphan it.
+    # Blocked until Popen returns: a signal that came earlier would leave the child running.
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)
     child = subprocess.Popen(
         argv,
-        cwd=ROOT,
+        cwd=root,
         env=environment,
         preexec_fn=lambda: signal.pthread_sigmask(  # noqa: PLW1509 - no other thread runs here
             signal.SIG_UNBLOCK, stop
@@ -76,7 +78,3 @@ def _run(argv: list[str]) -> int:
     finally:
         child.wait()
     return 128 - status if status < 0 else status
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
-from harness.host.child import Lines, Result, run
+from harness.host.child import Finished, Lines, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ def _make(root: Path, venv: Path, progress: Lines) -> None:
     progress.done()
 
 
-def _failure(result: Result, argv: list[str]) -> HarnessError:
+def _failure(result: Finished, argv: list[str]) -> HarnessError:
     errors = [line for line in result.output.splitlines() if line.startswith("ERROR:")]
     first = errors[0].removeprefix("ERROR:").strip() if errors else f"status {result.status}"
     if "No space left on device" in result.output:

@@ -1,2 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""jobs"""
+"""The commands of ``mte-harness``, and the work that they do.
+
+A verdict on kernels:
+
+* ``validate``: the command; ``run_suite``: guests prepared, then pytest in a child process;
+* ``known_bad``: kernels that must fail the probes that their recipes name;
+* ``guest_commands``: run, shell and tags, on one guest.
+
+Host and checkout:
+
+* ``host_commands``: doctor, build, clean; ``checkout_commands``: test, lock.
+
+Measurements:
+
+* ``bench``: the command; ``speeds``: of the harness itself; ``costs``: of reusing tag storage;
+* ``records``: the JSON file that a measurement leaves in ``docs/records/``, and how such files add
+  up; ``figures``: docs/figures.md from them, and measurements of the source code itself;
+* ``pressure``: runs the pressure program, and computes the tags that DRAM must hold after it.
+
+A series of patches:
+
+* ``series_commands``: tree, refresh, check; ``series_edit``: patches as git commits and back;
+* ``series_check``: each patch on its own; ``series_prefix``: the kernels between two patches;
+* ``series_style``: checkpatch.pl; ``series_binding``: dt_binding_check.
+
+What all commands share:
+
+* ``options``: arguments, options and progress; ``exit_status``: how each command ends.
+"""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What reuse of tag storage gives and costs: guest instructions, two kernels in one run.
+"""The gain and the costs of reusing tag storage: guest instructions of two kernels, compared.
 
-Instructions, not time: TCG's time says nothing of hardware. They do not tell of caches, of
-cache maintenance, or of locks that several CPUs want.
+Instructions, not time: the time of an emulated instruction says nothing about hardware. The
+counts leave out cache misses, cache maintenance, and locks that several CPUs contend for.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING
 
 from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import HarnessError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
+from harness.kernel import locate_kernel
 from harness.report.model import Figure
+from harness.suite.target import Target
 from harness.vm.spec import find_machine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.suite.session import Session
 
 PROGRAM = "guest/bench/cost.c"
-# What each line of the program's output is, and the ratio to stock that we aim at.
+# For each name that the program prints: the operation, and the ratio to stock that we aim at.
 OPERATIONS = {
     "fault_plain": ("fault on an untagged page", "1.01"),
     "fault_tagged_reserved": ("fault on a tagged page, storage reserved", "1.03"),
@@ -34,29 +38,43 @@ OPERATIONS = {
     "fault_tagged_evict": ("fault on a tagged page while all storage holds data", ""),
     "fault_tagged_evict_worst": ("the worst of 2048 such faults", ""),
 }
+FILLED = "filled_kib"  # untagged memory that the program could fill, in KiB
 
 
-def costs(session: Session) -> tuple[Figure, ...]:
-    """Measure `stock` on dram/carveout and `tag-storage` on dram/tag-storage, in 20 s or so."""
-    stock = _measure(session, "stock", "dram/carveout", ["", "fill"])
-    reuse = _measure(session, "tag-storage", "dram/tag-storage", ["", "fill", "evict"])
+def measure_costs(session: Session) -> tuple[Figure, ...]:
+    """Compare `stock` on dram/carveout with `tag-storage` on dram/tag-storage; takes 20 s."""
+    stock = _count(session, "stock", "dram/carveout", ["", "fill"])
+    reuse = _count(session, "tag-storage", "dram/tag-storage", ["", "fill", "evict"])
     storage = sum(region.storage_size for region in find_machine("dram").tags) >> 10
-    gained = (reuse["filled_kib"] - stock["filled_kib"]) / storage
+    return compare(stock, reuse, storage)
+
+
+def compare(
+    stock: Mapping[str, float], reuse: Mapping[str, float], storage_kib: int
+) -> tuple[Figure, ...]:
+    """Return the figures of the counts of both kernels, on a machine with that tag storage.
+
+    An operation that only ``reuse`` has counted gets no ratio. Raises HarnessError if ``reuse``
+    lacks one.
+    """
+    if missing := [name for name in (FILLED, *OPERATIONS) if name not in reuse]:
+        raise HarnessError(f"{PROGRAM} did not count {', '.join(missing)}")
+    gained = (reuse[FILLED] - stock[FILLED]) / storage_kib
     figures = [
         Figure(
             "untagged memory that a program can fill; of tag storage gained",
             "97 %",
-            f"{stock['filled_kib'] / 1024:.1f} MiB",
-            f"{reuse['filled_kib'] / 1024:.1f} MiB",
+            f"{stock[FILLED] / 1024:.1f} MiB",
+            f"{reuse[FILLED] / 1024:.1f} MiB",
             f"{100 * gained:.1f} %",
         )
     ]
-    for name, (what, reach) in OPERATIONS.items():
+    for name, (operation, aim) in OPERATIONS.items():
         before = stock.get(name)
         figures.append(
             Figure(
-                what,
-                reach,
+                operation,
+                aim,
                 f"{before:.0f}" if before else "",
                 f"{reuse[name]:.0f}",
                 f"{reuse[name] / before:.3f}" if before else "",
@@ -65,19 +83,32 @@ def costs(session: Session) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def _measure(session: Session, kernel: str, name: str, modes: list[str]) -> dict[str, float]:
-    spec = dataclasses.replace(find_machine(name), name=f"{name} (icount)", cpus=1, icount=True)
-    session.check(spec)
-    template = session.template(session.kernel(kernel), spec)
-    program = compile_program(session.programs, [repository_root() / PROGRAM], PROBE_FLAGS)
-    found: dict[str, float] = {}
-    for mode in modes:  # a guest each: what one leaves behind is no part of the next
+def parse_counts(output: str) -> dict[str, float]:
+    """Return the counts that the program printed, one ``NAME NUMBER`` a line.
+
+    Raises HarnessError for a name that is neither FILLED nor one of OPERATIONS.
+    """
+    counts = {}
+    for line in output.splitlines():
+        name, count = line.split()
+        if name != FILLED and name not in OPERATIONS:
+            raise HarnessError(f"{PROGRAM} counted {name}, which is not one of OPERATIONS")
+        counts[name] = float(count)
+    return counts
+
+
+def _count(session: Session, kernel: str, machine_name: str, modes: list[str]) -> dict[str, float]:
+    """Run the program in each of its modes on one CPU that counts instructions."""
+    spec = find_machine(machine_name)
+    spec = dataclasses.replace(spec, name=f"{machine_name} (icount)", cpus=1, icount=True)
+    template = session.prepare(Target(locate_kernel(kernel, resources()), spec))
+    program = compile_program(session.programs, [resources() / PROGRAM], PROBE_FLAGS)
+    counts: dict[str, float] = {}
+    for mode in modes:  # in a guest of its own: the memory state of one mode changes the next
         with session.guest(template) as guest:
             guest.push(program, "cost")
             done = guest.exec(f"./cost {mode}", timeout=session.limits.cost)
         if done.status != 0:
             raise HarnessError(f"{PROGRAM} {mode} failed on {kernel}", details=done.stderr)
-        for line in done.stdout.splitlines():
-            what, count = line.split()
-            found[what] = float(count)
-    return found
+        counts |= parse_counts(done.stdout)
+    return counts

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The table of known-bad kernels: each must fail the probes that its recipe names, and no others.
+"""``mte-harness known-bad``: each known-bad kernel must fail the probes that its recipe names.
 
-Where a kernel shows what an earlier owner left in a page, it is chance which probes
-come by such a page: the recipe names them as well, as those that sometimes fail.
+It may fail no others. Some kernels expose what a page's former owner left in it; which probes
+get such a page is chance, so the recipe lists those apart, as probes that fail sometimes.
 """
 
 from __future__ import annotations
@@ -13,24 +13,54 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from harness.core import errors
 from harness.core.errors import RecipeError
-from harness.core.paths import repository_root
-from harness.jobs import validate
+from harness.core.paths import cache_root, resources
+from harness.jobs.options import machine_option, shown_progress, workers_option
+from harness.jobs.run_suite import prepare, run_suite
 from harness.kernel.recipe import RECIPES, Recipe, load_recipe, recipe_names, recipe_path
 from harness.report import json_file
 from harness.suite.report_files import REPORT
+from harness.suite.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.suite.session import Session
-
 PREFIX = "known-bad/"
+
+
+@click.command("known-bad")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@machine_option
+@click.option("--rotate", type=click.IntRange(1), help="Only that many kernels, others each day.")
+@workers_option
+def known_bad_command(
+    names: tuple[str, ...], machine: str | None, rotate: int | None, workers: int
+) -> int:
+    """Prove that the suite can fail: each known-bad kernel fails exactly its named probes."""
+    rows = []
+    for recipe in recipes(names, rotate):
+        with shown_progress() as progress:
+            row = prove(Session(cache_root(), progress), recipe, machine, workers)
+        rows.append(row)
+        word = "proved" if row.proved else "NOT PROVED"
+        click.echo(
+            f"{word:10}  {recipe.name}  ({len(row.failed)} of {row.ran} probes failed, "
+            f"{row.seconds:.0f} s)  {row.difference}".rstrip()
+        )
+    proved = sum(row.proved for row in rows)
+    click.echo(f"{proved} of {len(rows)} known-bad kernels proved")
+    return errors.OK if proved == len(rows) else errors.PROGRAM_FAILED
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel: the probes that had to fail, those that did, and how long it took."""
+    """The suite's run on one known-bad kernel.
+
+    ``expected`` probes have to fail and ``sometimes`` may; ``failed`` did, of ``ran`` in all.
+    """
 
     recipe: Recipe
     expected: frozenset[str]
@@ -41,7 +71,7 @@ class Row:
 
     @property
     def proved(self) -> bool:
-        """Whether all probes failed that must, and none that must not, of those that ran."""
+        """Whether all expected probes failed, and no probe that may not."""
         return (
             bool(self.ran and self.expected)
             and self.expected <= self.failed <= self.expected | self.sometimes
@@ -49,18 +79,21 @@ class Row:
 
     @property
     def difference(self) -> str:
-        """What was not as the recipe says, in words; empty when it was."""
-        words = [] if self.expected else ["the recipe names no probe yet"]
+        """The differences from the recipe, for a person; empty if there is none."""
+        found = [] if self.expected else ["the recipe names no probe yet"]
         if missed := self.expected - self.failed:
-            words.append(f"should have failed: {', '.join(sorted(missed))}")
+            found.append(f"should have failed: {', '.join(sorted(missed))}")
         if surplus := self.failed - self.expected - self.sometimes:
-            words.append(f"failed as well: {', '.join(sorted(surplus))}")
-        return "; ".join(words) or ("" if self.ran else "no probe ran")
+            found.append(f"failed as well: {', '.join(sorted(surplus))}")
+        return "; ".join(found) or ("" if self.ran else "no probe ran")
 
 
 def recipes(names: Sequence[str], rotate: int | None) -> tuple[Recipe, ...]:
-    """The named known-bad recipes, or all; ``rotate`` picks that many, others each day."""
-    root = repository_root()
+    """Return the known-bad recipes of these names, or all of them if there are none.
+
+    ``rotate`` picks that many, others each day. Raises RecipeError.
+    """
+    root = resources()
     known = [name for name in recipe_names(root) if name.startswith(PREFIX)]
     wanted = [name if name.startswith(PREFIX) else PREFIX + name for name in names] or known
     if rotate is not None:
@@ -78,11 +111,11 @@ def recipes(names: Sequence[str], rotate: int | None) -> tuple[Recipe, ...]:
     return tuple(found)
 
 
-def prove(session: Session, recipe: Recipe, machine: str | None, workers: int) -> Row:
-    """Runs every probe on one known-bad kernel."""
-    plan = validate.prepare(session, [recipe.name], machine)
+def prove(session: Session, recipe: Recipe, machine_name: str | None, workers: int) -> Row:
+    """Run every probe on one known-bad kernel."""
+    plan = prepare(session, [recipe.name], machine_name)
     with tempfile.TemporaryDirectory(prefix="mte-known-bad-") as directory:
-        validate.run(
+        run_suite(
             plan,
             report=Path(directory),
             expression="test_probe",
@@ -90,13 +123,13 @@ def prove(session: Session, recipe: Recipe, machine: str | None, workers: int) -
             qemu_binary=None,
             quiet=True,
         )
-        run = json_file.read(Path(directory) / REPORT)
+        report = json_file.read(Path(directory) / REPORT)
     assert recipe.known_bad is not None
     return Row(
         recipe,
         frozenset(recipe.known_bad.probes),
         frozenset(recipe.known_bad.sometimes),
-        frozenset(item.name for item in run.items if not item.good),
-        len(run.items),
-        run.seconds,
+        frozenset(test.name for test in report.tests if not test.good),
+        len(report.tests),
+        report.seconds,
     )

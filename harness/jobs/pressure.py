@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The pressure program, held at its end, and what the host then knows of every page.
 
-The program (guest/probes/pressure.c) derives each byte and tag from address and
+The program (guest/probes/pressure/) derives each byte and tag from address and
 generation. Its table says which page is in which frame; the tags that DRAM must have
 there are computed here, independently.
 """
@@ -16,9 +16,9 @@ import numpy as np
 
 from harness.core.cross import PROBE_FLAGS, compile_program
 from harness.core.errors import HarnessError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
+from harness.core.pattern import page_pattern_tags
 from harness.verdict.audit_rules import Expected
-from harness.vm.geometry import TAGS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.core.store import Store
     from harness.guest.guest import Guest
 
-SOURCE = repository_root() / "guest" / "probes" / "pressure.c"
+SOURCE = resources() / "guest" / "probes" / "pressure" / "pressure.c"
 OUTPUT = "/tmp/pressure.out"
 # struct record of pressure.c
 RECORD = np.dtype(
@@ -41,23 +41,12 @@ RECORD = np.dtype(
 TAGGED, WRONG_TAGS, WRONG_DATA = 1, 2, 4
 
 
-def _hash(seed: npt.NDArray[np.uint64], granule: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """pattern_hash() of guest/include/mte.h, which is splitmix64."""
-    x = seed * np.uint64(0x9E3779B97F4A7C15) + granule
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 def storage_bytes(
     addresses: npt.NDArray[np.uint64], generations: npt.NDArray[np.uint64]
 ) -> npt.NDArray[np.uint8]:
-    """The tag storage that pages must have, as page_tag() of pressure.c sets it: (n, 128)."""
-    granules = np.arange(TAGS, dtype=np.uint64)
-    hashes = _hash(addresses, generations)[:, None]
-    tags = np.uint64(1) + ((hashes >> (granules & np.uint64(31))) + granules) % np.uint64(15)
-    nibbles = tags.astype(np.uint8)
-    packed: npt.NDArray[np.uint8] = nibbles[:, 0::2] | (nibbles[:, 1::2] << np.uint8(4))
+    """Return the tag storage that pages of the pressure probe must have, shape (n, 128)."""
+    tags = page_pattern_tags(addresses, generations)
+    packed: npt.NDArray[np.uint8] = tags[:, 0::2] | (tags[:, 1::2] << np.uint8(4))
     return packed
 
 

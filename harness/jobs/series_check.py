@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""scripts/check-series: is each patch of a series fit to be posted, on its own?
+"""Check that each patch of a series can be posted on its own.
 
-Of each patch: checkpatch.pl --strict; the kernel up to it builds without a warning that the
-kernel below the series has not, boots, and passes a part of the suite. The kernel with all of
-them passes the whole suite. And dt_binding_check of the bindings that the series adds.
-Kernels are kept in the cache: what was proved once costs seconds the next time.
+For each patch: checkpatch.pl --strict; the kernel of the patches up to it builds with no warning
+that the kernel below the series does not have, boots, and passes the smoke probes. The kernel
+of all patches passes the whole suite. The bindings that the series adds pass dt_binding_check.
+The cache keeps the kernels, so a second check of the same patches builds none.
 """
 
 from __future__ import annotations
@@ -20,48 +20,68 @@ import click
 
 from harness.core import errors
 from harness.core.errors import BootError, BuildError, ConfigError, UsageError
-from harness.core.paths import cache_root, repository_root
-from harness.core.progress import Progress, plain_progress
-from harness.jobs import validate
-from harness.jobs.leave import leave_with
+from harness.core.paths import resources
+from harness.jobs.run_suite import prepare, run_suite
 from harness.jobs.series_binding import BINDINGS, check_bindings
 from harness.jobs.series_prefix import series_files, warnings, write_prefix
 from harness.jobs.series_style import EXCEPTIONS, check_style, read_exceptions
+from harness.kernel import locate_kernel
 from harness.kernel.base import find_origin, pristine
-from harness.kernel.locate import DEFAULT_RECIPE, build_place, link_tree
+from harness.kernel.locate import DEFAULT_RECIPE
 from harness.kernel.patches import Patch, apply_patches, read_patches
 from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
+from harness.kernel.workspace import build_place, link_tree
+from harness.suite.head_comment import discover
 from harness.suite.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-# A way of each kind that a page with tags can go, and the counters where there are any.
-RELEVANT = (
-    "zero_anon", "cow_fork", "swap_roundtrip", "swap_shmem", "migrate_page", "thp_split",
-    "thp_collapse", "ksm_merge", "mprotect_tags", "ptrace_peek", "reuse_counters",
-)  # fmt: skip
+    from harness.core.progress import Progress
+
 WORKERS = 2
 _ADDED_BINDING = re.compile(rf"^\+\+\+ b/({BINDINGS}\S+\.yaml)$", re.MULTILINE)
 
 
+def check_series(
+    recipe: Recipe, numbers: Sequence[int], cache: Path, progress: Progress, *, form_only: bool
+) -> int:
+    """Check the patches of these ``numbers``, from 1, or all; print a table; return the status.
+
+    ``form_only`` leaves out the bindings and the kernels.
+    """
+    names = [file.name for file in series_files(recipe)]
+    if unknown := [number for number in numbers if not 0 < number <= len(names)]:
+        raise UsageError(f"there is no patch {unknown[0]}: the series has {len(names)}")
+    table = _Table()
+    table.check("form of all patches", lambda: check_form(recipe, cache, progress))
+    if not form_only:
+        if not numbers:
+            table.check("device tree bindings", lambda: check_binding(recipe, cache, progress))
+        with tempfile.TemporaryDirectory(prefix="mte-harness-series-") as scratch:
+            prefixes = Prefixes(recipe, Session(cache, progress), Path(scratch))
+            for number in numbers or range(1, len(names) + 1):
+                table.check(names[number - 1], functools.partial(prefixes.check, number))
+    return table.show()
+
+
 def check_form(recipe: Recipe, cache: Path, progress: Progress) -> list[str]:
-    """Return what is wrong with the form of the patches; needs no compiler."""
+    """Return the faults in the form of the patches. No compiler is needed."""
     if isinstance(recipe.base, DirectoryBase):
         raise UsageError(f"{recipe.name} is built from a directory", "name a recipe with patches")
     tree = pristine(find_origin(recipe.base, cache, progress), cache, progress)
     exceptions = read_exceptions(recipe.path.parent / EXCEPTIONS)
     files = series_files(recipe)
-    said = []
+    faults = []
     progress.step("checkpatch.pl --strict")
     for number, file in enumerate(files):
         progress.count(number, len(files))
-        said += [f"{file.name}: {line}" for line in check_style(file, tree, exceptions)]
-    return said + [f"{EXCEPTIONS}: nothing needs {item}" for item in exceptions.unused]
+        faults += [f"{file.name}: {line}" for line in check_style(file, tree, exceptions)]
+    return faults + [f"{EXCEPTIONS}: nothing needs {item}" for item in exceptions.unused]
 
 
 def check_binding(recipe: Recipe, cache: Path, progress: Progress) -> list[str]:
-    """Return what dt_binding_check says of the bindings that the patches add."""
+    """Return the errors of dt_binding_check in the bindings that the patches add."""
     assert not isinstance(recipe.base, DirectoryBase)
     assert recipe.own_patches
     patches = read_patches(recipe.patches)
@@ -81,82 +101,66 @@ def _bindings(patch: Patch) -> list[str]:
 
 
 class Prefixes:
-    """The kernels up to each patch: built, booted, and put to the test."""
+    """The kernels of the first N patches of a recipe: built, booted and tested."""
 
-    def __init__(self, recipe: Recipe, parent: Recipe, session: Session, scratch: Path) -> None:
+    def __init__(self, recipe: Recipe, session: Session, scratch: Path) -> None:
         self._recipe = recipe
-        self._parent = parent
+        parent = recipe_path(DEFAULT_RECIPE, resources())
+        assert parent
+        self._parent = load_recipe(parent, resources())
         self._session = session
         self._scratch = scratch
-        self._known: set[str] | None = None
         self._total = len(series_files(recipe))
 
+    @functools.cached_property
+    def _known(self) -> set[str]:
+        """The warnings of the kernel below the series."""
+        return warnings(self._session.kernel(locate_kernel(self._parent.name, resources())))
+
     def check(self, number: int) -> list[str]:
-        """Return what is wrong with the kernel of the first ``number`` patches."""
-        if self._known is None:
-            self._known = warnings(self._session.kernel(self._parent.name))
+        """Return the faults of the kernel of the first ``number`` patches."""
+        known = self._known
         place = write_prefix(self._recipe, self._parent, number, self._scratch)
         try:
-            said = sorted(warnings(self._session.kernel(str(place))) - self._known)
-            plan = validate.prepare(self._session, [str(place)], None)
+            new = sorted(
+                warnings(self._session.kernel(locate_kernel(str(place), resources()))) - known
+            )
+            plan = prepare(self._session, [str(place)], None)
         except (BuildError, ConfigError, BootError) as error:
             return [str(error), *error.details.splitlines()[-10:]]
-        status = validate.run(
+        status = run_suite(
             plan,
             report=self._scratch / f"report-{number}",
-            expression=None if number == self._total else " or ".join(RELEVANT),
+            expression=None if number == self._total else smoke_expression(),
             workers=WORKERS,
             qemu_binary=None,
         )
-        return said + ([f"the suite ended with status {status}"] if status else [])
+        return new + ([f"the suite ended with status {status}"] if status else [])
 
 
-@click.command()
-@click.argument("name", metavar="RECIPE", default="tag-storage")
-@click.option("--form", "form_only", is_flag=True, help="Only what needs no compiler.")
-@click.option("--patch", "patches", type=int, multiple=True, help="Only the Nth patch; repeatable.")
-def command(name: str, patches: tuple[int, ...], *, form_only: bool) -> int:
-    """Check that each patch of RECIPE can be posted. Exit status 1 if one cannot."""
-    root, cache, progress = repository_root(), cache_root(), plain_progress()
-    path, parent_path = recipe_path(name, root), recipe_path(DEFAULT_RECIPE, root)
-    if path is None or parent_path is None:
-        raise UsageError(f"there is no recipe {name!r}")
-    recipe, parent = load_recipe(path, root), load_recipe(parent_path, root)
-    names = [file.name for file in series_files(recipe)]
-    if wrong := [number for number in patches if not 0 < number <= len(names)]:
-        raise UsageError(f"there is no patch {wrong[0]}: the series has {len(names)}")
-    table = _Table()
-    table.row("form of all patches", lambda: check_form(recipe, cache, progress))
-    if not form_only:
-        if not patches:
-            table.row("device tree bindings", lambda: check_binding(recipe, cache, progress))
-        with tempfile.TemporaryDirectory(prefix="mte-harness-series-") as scratch:
-            prefixes = Prefixes(recipe, parent, Session(cache, progress), Path(scratch))
-            for number in patches or range(1, len(names) + 1):
-                table.row(names[number - 1], functools.partial(prefixes.check, number))
-    return table.show()
+def smoke_expression() -> str:
+    """Return the pytest -k expression that selects the smoke probes."""
+    probes = discover(resources() / "guest" / "probes")
+    return " or ".join(probe.name for probe in probes if probe.smoke)
 
 
 class _Table:
-    """What was checked, said at once and again at the end."""
+    """The checks and how many faults each found; a fault is printed when it is found."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[str, int, float]] = []
 
-    def row(self, what: str, check: Callable[[], list[str]]) -> None:
-        """Run a check and print what it finds."""
+    def check(self, subject: str, check: Callable[[], list[str]]) -> None:
+        """Run a check and print the faults that it returns."""
         start = time.monotonic()
-        said = check()
-        self._rows.append((what, len(said), time.monotonic() - start))
-        for line in said:
-            print(f"{what}: {line}", flush=True)
+        faults = check()
+        self._rows.append((subject, len(faults), time.monotonic() - start))
+        for fault in faults:
+            click.echo(f"{subject}: {fault}")
 
     def show(self) -> int:
         """Print the table; return the exit status."""
-        for what, wrong, seconds in self._rows:
-            print(f"{'FAILS' if wrong else 'good':6}{seconds:6.0f} s  {what}")
-        return errors.PROGRAM_FAILED if any(wrong for _, wrong, _ in self._rows) else errors.OK
-
-
-if __name__ == "__main__":
-    leave_with(lambda: command.main(standalone_mode=False))
+        for subject, faults, seconds in self._rows:
+            click.echo(f"{'FAILS' if faults else 'good':6}{seconds:6.0f} s  {subject}")
+        failed = any(faults for _, faults, _ in self._rows)
+        return errors.PROGRAM_FAILED if failed else errors.OK

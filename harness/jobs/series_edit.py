@@ -1,32 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""A recipe's patches as git commits, to edit, and back again as `git format-patch` files."""
+"""A recipe's patches as git commits that can be edited, and the commits as patches again."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.core.errors import PatchError, UsageError
-from harness.core.paths import cache_root, repository_root
-from harness.core.progress import Progress, plain_progress
 from harness.core.toolchain import clean_environment
-from harness.jobs.leave import leave_with
 from harness.kernel.base import find_origin
 from harness.kernel.patches import is_mbox, listed
-from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
+from harness.kernel.recipe import DirectoryBase, Recipe
 
-BASE = "mte-harness-base"  # the tag under the recipe's own patches
-USAGE = "usage: kernel-tree|kernel-refresh RECIPE [DIRECTORY]"
+if TYPE_CHECKING:
+    from harness.core.progress import Progress
 
-# What format-patch writes must not depend on who writes it.
+BASE = "mte-harness-base"  # git tag of the commit below the recipe's own patches
+
+# Options of git format-patch: the same commits give the same bytes, whoever runs it.
 FORMAT = ("--zero-commit", "--no-signature", "--no-numbered", "--abbrev=12", "--no-renames")
 
 
 def make_tree(recipe: Recipe, directory: Path, cache: Path, progress: Progress) -> None:
     """Make a git repository in ``directory``: the base, then one commit for each patch.
 
-    Raises PatchError if a patch does not apply: `git am` waits there to be continued.
+    Raises PatchError if a patch does not apply; `git am --continue` goes on from there.
     """
     if isinstance(recipe.base, DirectoryBase):
         raise UsageError(f"{recipe.name} is built from {recipe.base.path}", "edit it there")
@@ -48,11 +47,8 @@ def make_tree(recipe: Recipe, directory: Path, cache: Path, progress: Progress) 
         _am(directory, recipe.own_patches, progress)
 
 
-def refresh(recipe: Recipe, directory: Path) -> list[Path]:
-    """Write the commits of ``directory`` over the recipe's own patches; return the files.
-
-    The same commits give the same bytes.
-    """
+def write_back(recipe: Recipe, directory: Path) -> list[Path]:
+    """Write the commits of ``directory`` over the recipe's own patches; return the files."""
     own = recipe.own_patches
     if own is None:
         raise UsageError(
@@ -87,8 +83,8 @@ def _am(directory: Path, path: Path, progress: Progress) -> None:
         )
 
 
-def _git(directory: Path, *words: str) -> str:
-    """Run git with none of the user's settings; return what it prints."""
+def _git(directory: Path, *arguments: str) -> str:
+    """Run git without the user's settings; return its standard output."""
     environment = clean_environment() | {
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_SYSTEM": "/dev/null",
@@ -97,45 +93,22 @@ def _git(directory: Path, *words: str) -> str:
         "GIT_COMMITTER_NAME": "mte-harness",
         "GIT_COMMITTER_EMAIL": "mte-harness@localhost",
     }
-    if words[0] == "am":  # the mail names the author
+    if arguments[0] == "am":  # the patch file names the author
         del environment["GIT_AUTHOR_NAME"], environment["GIT_AUTHOR_EMAIL"]
     done = subprocess.run(
-        ["git", "-C", str(directory), *words],
+        ["git", "-C", str(directory), *arguments],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        if words[0] == "am":
+        message = (done.stderr or done.stdout).strip()
+        if arguments[0] == "am":
             raise PatchError(
-                f"git am stopped: {said.splitlines()[0] if said else 'no reason given'}",
+                f"git am stopped: {message.splitlines()[0] if message else 'no reason given'}",
                 f"in {directory}: resolve it, then git am --continue",
-                said,
+                message,
             )
-        raise UsageError(f"git {words[0]} failed in {directory}", "see below", said)
+        raise UsageError(f"git {arguments[0]} failed in {directory}", "see below", message)
     return done.stdout
-
-
-def run(arguments: list[str]) -> None:
-    """Run scripts/kernel-tree (``tree``) or scripts/kernel-refresh (``refresh``)."""
-    if len(arguments) not in {2, 3}:
-        raise UsageError(USAGE)
-    command, name = arguments[:2]
-    found = recipe_path(name, repository_root())
-    if found is None:
-        raise UsageError(f"there is no recipe {name!r}", USAGE)
-    recipe = load_recipe(found, repository_root())
-    default = "linux-" + recipe.name.replace("/", "-")
-    directory = Path(arguments[2] if len(arguments) == 3 else default).resolve()
-    if command == "tree":
-        make_tree(recipe, directory, cache_root(), plain_progress())
-        print(f"{directory}: edit and commit, then scripts/kernel-refresh {name} {directory}")
-    else:
-        for path in refresh(recipe, directory):
-            print(path)
-
-
-if __name__ == "__main__":
-    leave_with(lambda: run(sys.argv[1:]))

@@ -1,131 +1,74 @@
 # SPDX-License-Identifier: MIT
-"""``mte-harness validate``: everything made ready, then the suite under pytest."""
+"""``mte-harness validate``: the suite on the kernels named, and what reuse of tag storage costs."""
 
 from __future__ import annotations
 
 import dataclasses
-import signal
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-import pytest
+import click
 
-from harness.core import errors
-from harness.core.paths import repository_root
-from harness.jobs.costs import costs
-from harness.report import html, json_file, terminal
-from harness.suite.plugin import VALIDATION
-from harness.suite.report_files import PAGE, REPORT
-from harness.suite.target import parse_target
-from harness.verdict.judge import Status
+from harness.core.paths import cache_root, is_checkout, resources
+from harness.jobs.costs import measure_costs
+from harness.jobs.options import machine_option, qemu_option, shown_progress, workers_option
+from harness.jobs.run_suite import prepare, run_suite
+from harness.report import json_file, terminal
+from harness.suite.report_files import PAGE, REPORT, write_all
+from harness.suite.session import Session
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from harness.guest.template import Template
-    from harness.report.model import Run
-    from harness.suite.session import Session
-
-
-# What is put to the test where nothing is named.
+# The kernels of `validate` without an argument.
 COMPARED = ("tag-storage", "stock@dram")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Kernels whose guests are saved and ready to be cloned."""
-
-    arguments: tuple[str, ...]
-    machine: str | None
-    templates: tuple[Template, ...]
-
-
-def prepare(session: Session, kernels: Sequence[str], machine: str | None) -> Plan:
-    """Builds and boots what is missing, so that the tests find it. Errors of each step."""
-    templates = tuple(session.prepare(parse_target(kernel, machine)) for kernel in kernels)
-    return Plan(tuple(kernels), machine, templates)
-
-
-def report_directory(chosen: Path | None) -> Path:
-    """Where the report goes: as ``chosen``, or a new place below reports/."""
-    return chosen or repository_root() / "reports" / time.strftime("%Y%m%d-%H%M%S")
-
-
-def run(
-    plan: Plan,
-    *,
-    report: Path,
+@click.command("validate")
+@click.argument("kernels", nargs=-1, metavar="[KERNEL[@MACHINE]]...")
+@machine_option
+@qemu_option
+@click.option("--report", type=click.Path(path_type=Path), help="Directory of the report.")
+@click.option("-k", "expression", help="Only tests that match this pytest expression.")
+@workers_option
+def validate_command(
+    kernels: tuple[str, ...],
+    machine: str | None,
+    qemu_binary: str | None,
+    report: Path | None,
     expression: str | None,
     workers: int,
-    qemu_binary: str | None,
-    quiet: bool = False,
 ) -> int:
-    """Runs the suite; returns the exit status of the worst verdict.
+    """Run the validation suite on each KERNEL and write the report.
 
-    ``quiet`` keeps pytest's own words from the terminal: the report says it all.
+    Without a KERNEL: tag-storage (our series that reuses tag storage) and stock@dram, both with
+    their tags in DRAM; the report then also has the gain and the costs of reuse.
     """
-    directory = report.resolve()
-    command = [sys.executable, "-m", "pytest", "--qemu", "--report", str(directory)]
-    command += ["-p", "no:cacheprovider", "-q", "--no-header"]
-    if plan.machine:
-        command += ["--machine", plan.machine]
-    for kernel in plan.arguments:
-        command += ["--kernel", kernel]
-    if qemu_binary:
-        command += ["--qemu-binary", qemu_binary]
-    if expression:
-        command += ["-k", expression]
-    if workers > 1:
-        command += ["-n", str(workers), "--dist", "worksteal"]
-    command.append(str(VALIDATION))
-    status = _child(command, quiet=quiet)
-    if status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        return worst_status(json_file.read(directory / REPORT))
-    return errors.INTERRUPTED if status == pytest.ExitCode.INTERRUPTED else errors.INTERNAL
+    directory = report or _new_report()
+    with shown_progress() as progress:
+        session = Session(cache_root(), progress, qemu_binary)
+        plan = prepare(session, kernels or COMPARED, machine)
+    status = run_suite(
+        plan, report=directory, expression=expression, workers=workers, qemu_binary=qemu_binary
+    )
+    if not kernels and (directory / REPORT).is_file():
+        with shown_progress() as progress:
+            figures = _add_costs(Session(cache_root(), progress, qemu_binary), directory)
+        click.echo(f"\n{figures}")
+    return status
 
 
-def _child(command: list[str], *, quiet: bool) -> int:
-    """Runs pytest in a process group of its own, and waits for it in any case.
-
-    An interruption is passed on once, whether it came from the terminal or from
-    kill(1): a second one would keep pytest from ending its guests.
-    """
-    output = subprocess.DEVNULL if quiet else None
-    with subprocess.Popen(
-        ["setpriv", "--pdeathsig", "TERM", "--", *command],
-        cwd=repository_root(),
-        stdout=output,
-        process_group=0,
-    ) as child:
-        try:
-            return child.wait()
-        except BaseException:
-            child.send_signal(signal.SIGINT)
-            child.wait()
-            raise
+def _new_report() -> Path:
+    """Return a new directory below ``reports/`` of the checkout, or of the current directory."""
+    root = resources() if is_checkout() else Path.cwd()
+    return root / "reports" / time.strftime("%Y%m%d-%H%M%S")
 
 
-def add_figures(session: Session, directory: Path) -> str:
-    """Measures what reuse of tag storage gives and costs, and puts it into the report.
+def _add_costs(session: Session, directory: Path) -> str:
+    """Measure the gain and the costs of reuse, and add them to the report in ``directory``.
 
-    Returns the same for a terminal.
+    Return them as a table for the terminal.
     """
     session.progress.step("counting the instructions that reuse of tag storage costs")
-    run = json_file.read(directory / REPORT)
-    run = dataclasses.replace(run, figures=costs(session))
-    json_file.write(run, directory / REPORT)
-    html.write(run, directory / PAGE)
-    return terminal.figures(run.figures, directory / PAGE, color=sys.stdout.isatty())
-
-
-def worst_status(run: Run) -> int:
-    """The exit status of a whole run: that of its worst item."""
-    if run.good:
-        return errors.OK
-    if run.failures:
-        return Status(run.failures[0].status).exit_status
-    return errors.INTERNAL
+    report = json_file.read(directory / REPORT)
+    report = dataclasses.replace(report, figures=measure_costs(session))
+    write_all(report, directory)
+    return terminal.figures(report.figures, directory / PAGE, color=sys.stdout.isatty())

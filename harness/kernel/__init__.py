@@ -1,16 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""From the words that name a kernel to a directory that holds it, built once for each content.
+"""Kernels: from the argument that names one to a directory that holds it, built once for each key.
 
-``resolve()`` is the whole of it. The steps, each in a module of its own:
+``locate_kernel()`` finds out what an argument names; ``obtain_kernel()`` builds it, or takes it
+from the cache. Each step is a module of its own:
 
+* ``locate``: an argument as a recipe, a source directory or an Image;
 * ``recipe``: kernel.toml, read and checked;
-* ``source``: the unpacked source of a recipe's base; ``tree``: the mirror of a user's directory;
+* ``obtain``: the key of a kernel, and what is done when the cache lacks it;
+* ``base``: the unpacked source of a recipe's base; ``mirror``: the copy of a user's directory;
 * ``patches``: a series or mbox on top; ``config``: what was asked for against the final .config;
-* ``build``: kbuild out of tree; ``image``: what an arm64 Image says of itself;
-* ``artifact``: the published directory, and ``Kernel``, its frozen description.
+* ``workspace``: the directory of the one build that runs at a time; ``build``: kbuild in it;
+* ``linux_image``: the header, version and .config in an Image; ``adopt``: a ready Image;
+* ``artifact``: the published directory, and ``Kernel``, its frozen description; ``history``: which
+  builds of a user's directory are kept.
+
+Imports only core/.
 """
 
 from harness.kernel.artifact import Kernel
-from harness.kernel.locate import resolve
+from harness.kernel.locate import ImageKernel, KernelSource, RecipeKernel, TreeKernel, locate_kernel
+from harness.kernel.obtain import obtain_kernel
 
-__all__ = ["Kernel", "resolve"]
+__all__ = [
+    "ImageKernel",
+    "Kernel",
+    "KernelSource",
+    "RecipeKernel",
+    "TreeKernel",
+    "locate_kernel",
+    "obtain_kernel",
+]

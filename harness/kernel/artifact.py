@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import ArtifactError
+from harness.core.keys import file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,6 @@ class Kernel:
     directory: Path
     image: Path
     vmlinux: Path | None
-    system_map: Path | None
     config: Path | None
     release: str
     selftests: Path | None
@@ -54,18 +53,6 @@ class Kernel:
 def _lines(config: Path) -> frozenset[str]:
     """The lines of a .config, which is asked for several symbols before each program."""
     return frozenset(config.read_text(encoding="utf-8").splitlines())
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def key_of(parts: dict[str, Any]) -> str:
-    """Return the key for what went into a kernel: 16 hex digits."""
-    text = json.dumps(parts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_meta(directory: Path, facts: dict[str, Any]) -> None:
@@ -103,7 +90,6 @@ def load_kernel(directory: Path, name: str, description: str) -> Kernel:
         directory=directory,
         image=directory / IMAGE,
         vmlinux=present.get(VMLINUX),
-        system_map=present.get(SYSTEM_MAP),
         config=present.get(CONFIG),
         release=release,
         selftests=selftests if selftests.is_dir() else None,

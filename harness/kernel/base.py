@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import subprocess
@@ -11,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import NetworkError, SourceError
-from harness.core.run_logged import disk_full, run_logged, says_disk_full
+from harness.core.keys import file_digest, text_key
+from harness.core.run_logged import run_logged
 from harness.core.store import Store
 from harness.core.toolchain import clean_environment
-from harness.kernel.artifact import file_digest
 from harness.kernel.recipe import DebianBase, GitBase
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def pristine(origin: Origin, cache: Path, progress: Progress) -> Path:
         progress.step(f"unpacking {origin.title}")
         origin.unpack(directory)
 
-    name = hashlib.sha256(origin.identity.encode()).hexdigest()[:16]
+    name = text_key(origin.identity)
     return Store(cache, "sources", progress).obtain(name, make)
 
 
@@ -76,7 +76,7 @@ def _extract(argv: list[str], directory: Path) -> None:
     status = run_logged(argv, io.StringIO(), cwd=directory, env=environment, on_line=said.append)
     if status:
         text = "\n".join(said[-10:])
-        if says_disk_full(text):
+        if reports_disk_full(text):
             raise disk_full(directory)
         raise SourceError(
             f"cannot unpack: {said[-1] if said else argv[0]}", "install it again", text
@@ -103,7 +103,7 @@ def _git_origin(repository: Path, commit: str, title: str) -> Origin:
 
 def _git_remote(base: GitBase, store: Path, progress: Progress) -> Origin:
     """Fetch the one revision, without history, unless it is there already."""
-    repository = store / hashlib.sha256(base.url.encode()).hexdigest()[:16]
+    repository = store / text_key(base.url)
     if not repository.is_dir():
         repository.mkdir(parents=True)
         _git(repository, "init", "--quiet", "--bare")
@@ -135,7 +135,7 @@ def _remote(base: GitBase, *words: str, cwd: Path | None = None) -> str:
         ["git", *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        if says_disk_full(done.stderr):
+        if reports_disk_full(done.stderr):
             raise disk_full(cwd or Path())
         raise NetworkError(
             f"cannot reach {base.url} for {base.revision}",

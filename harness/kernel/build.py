@@ -15,8 +15,9 @@ import shutil
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from harness.core.disk import disk_full, disk_full_as_error, reports_disk_full
 from harness.core.errors import BuildError, ImageError
-from harness.core.run_logged import disk_full, disk_full_named, run_logged, says_disk_full
+from harness.core.run_logged import run_logged
 from harness.core.toolchain import CROSS, build_environment, jobs
 from harness.kernel import artifact, config
 
@@ -65,7 +66,7 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
     logs = job.cache / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log_path = logs / f"{job.key}.log"
-    with disk_full_named(job.cache), _whole_objects(job.objects):
+    with disk_full_as_error(job.cache), _whole_objects(job.objects):
         with log_path.open("w", encoding="utf-8", buffering=1) as log:
             make = _Make(job, log, log_path, progress)
             progress.step("configuring the kernel")
@@ -208,7 +209,7 @@ class _Make:
             counts.write_text(json.dumps(known | {name: lines}))
 
     def _fail(self, lines: list[str]) -> None:
-        if any(map(says_disk_full, lines)):
+        if any(map(reports_disk_full, lines)):
             # What was compiled goes too: it is what filled the disk, and ccache has most of it.
             shutil.rmtree(self._job.objects, ignore_errors=True)
             raise disk_full(self._job.cache)

@@ -20,8 +20,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.core.disk import disk_full_as_error
 from harness.core.errors import SourceError
-from harness.core.run_logged import disk_full_named
 from harness.core.toolchain import clean_environment
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Mirror:
         if state.digest and self._unchanged(state):
             return state.digest
         progress.step(f"reading {self.source}")
-        with disk_full_named(self.home):
+        with disk_full_as_error(self.home):
             self.tree.mkdir(parents=True, exist_ok=True)
             return self._update(state, progress)
 

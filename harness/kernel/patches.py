@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import PatchError, RecipeError
-from harness.core.run_logged import disk_full, says_disk_full
 from harness.core.toolchain import clean_environment
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _apply(patch: Patch, tree: Path) -> None:
     if done.returncode == 0:
         return
     said = done.stderr.decode(errors="replace")
-    if says_disk_full(said):
+    if reports_disk_full(said):
         raise disk_full(tree)
     if _git_apply(patch, tree, "--reverse", "--check").returncode == 0:
         raise PatchError(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from harness.report.plot import growth, lines
+from harness.core.ktap import Outcome
+from harness.report.plot import growth
 from harness.verdict import patterns
-from harness.verdict.judge import Status
+from harness.verdict.result import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.model import Item, Run, SplatRecord
+    from harness.report.model import Report, TestRecord
+    from harness.verdict.splat import Splat
 
 # A shape of its own for each status, so that colour is never all there is.
 SYMBOLS = {
@@ -43,12 +46,12 @@ _DETAIL = re.compile(
     r"CPU features: |Memory Limit: |SMP: stopping|-+\[ (?:cut here|end trace) |={20,}$"
 )
 _FRAME = re.compile(r" (?P<symbol>[\w.$]+)\+0x")
-_GOOD_CASES = frozenset({"pass", "xfail", "skip"})
+_GOOD_CASES = frozenset({Outcome.PASS, Outcome.XFAIL, Outcome.SKIP})
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One probe on one kernel: the worst of its items, and their cases counted."""
+    """A cell of the matrix: the worst test of one probe on one kernel, and its cases counted."""
 
     status: Status
     passed: int
@@ -68,14 +71,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Duration:
-    """One bar: its item, and the phases as (name, seconds, percent of the longest item)."""
+    """One bar: its test, and the phases as (name, seconds, percent of the longest test)."""
 
-    item: Item
+    test: TestRecord
     phases: tuple[tuple[str, float, float], ...]
 
 
-def render(run: Run) -> str:
-    """The page's text."""
+def render(report: Report) -> str:
+    """Return the page's text."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness", "report"),
         autoescape=True,
@@ -86,44 +89,43 @@ def render(run: Run) -> str:
     environment.filters["seconds"] = seconds
     environment.filters["sentence"] = sentence
     environment.filters["brief"] = brief
-    anchors = {id(item): f"item-{number}" for number, item in enumerate(run.items, 1)}
+    anchors = {id(test): f"test-{number}" for number, test in enumerate(report.tests, 1)}
     return environment.get_template("report.html.j2").render(
-        run=run,
-        headline=headline(run),
+        report=report,
+        headline=headline(report),
         Status=Status,
         symbols=SYMBOLS,
         words=WORDS,
-        tally=[(s, count) for s in Status if (count := run.count(s))],
-        anchor=lambda item: anchors[id(item)],
-        areas=matrix(run, anchors),
-        durations=durations(run),
-        phase_names=list(dict.fromkeys(p for item in run.items for p in item.phases)),
-        growth=growth(run.items),
-        series=lines,
+        tally=[(s, count) for s in Status if (count := report.count(s))],
+        anchor=lambda test: anchors[id(test)],
+        areas=matrix(report, anchors),
+        durations=durations(report),
+        phase_names=list(dict.fromkeys(p for test in report.tests for p in test.result.phases)),
+        growth=growth(report.tests),
         good_cases=_GOOD_CASES,
-        median=median,
+        clone_seconds=functools.partial(clone_seconds, report),
     )
 
 
-def write(run: Run, path: Path) -> None:
-    """Writes the page; a reader sees the old one or the new one, never half of one."""
+def write(report: Report, path: Path) -> None:
+    """Write the page; a reader sees the old one or the new one, never half of one."""
     half = path.with_name(path.name + ".new")
-    half.write_text(render(run), "utf-8")
+    half.write_text(render(report), "utf-8")
     half.replace(path)
 
 
-def headline(run: Run) -> str:
-    """The verdict in one sentence."""
-    if run.errors:
-        return f"No verdict: {run.errors[0]}"
-    if not run.items:
+def headline(report: Report) -> str:
+    """Return the verdict in one sentence."""
+    if report.errors:
+        return f"No verdict: {report.errors[0]}"
+    if not report.tests:
         return "No verdict: no test ran"
-    kernels = dict.fromkeys(item.kernel for item in run.items)
-    return "; ".join(_verdict_on(kernel, run) for kernel in kernels)
+    kernels = dict.fromkeys(test.kernel for test in report.tests)
+    return "; ".join(_verdict_on(kernel, report) for kernel in kernels)
 
 
-def _verdict_on(kernel: str, run: Run) -> str:
-    statuses = [Status(item.status) for item in run.items if item.kernel == kernel]
+def _verdict_on(kernel: str, report: Report) -> str:
+    statuses = [test.status for test in report.tests if test.kernel == kernel]
     if bad := sum(not status.good for status in statuses):
         return f"{kernel}: {bad} of {len(statuses)} tests failed"
     skipped = statuses.count(Status.SKIP)
@@ -131,66 +133,66 @@ def _verdict_on(kernel: str, run: Run) -> str:
     return f"{passed}, {skipped} skipped" if skipped else passed
 
 
-def matrix(run: Run, anchors: dict[int, str]) -> tuple[tuple[str, tuple[Row, ...]], ...]:
-    """Areas, each with its probes as rows, in the order of the run."""
-    columns = list(dict.fromkeys(item.kernel for item in run.items))
-    areas: dict[str, dict[str, list[Item]]] = {}
-    for item in run.items:
-        areas.setdefault(item.area, {}).setdefault(item.name, []).append(item)
+def matrix(report: Report, anchors: dict[int, str]) -> tuple[tuple[str, tuple[Row, ...]], ...]:
+    """Return the areas, each with its probes as rows, in the order of the report."""
+    columns = list(dict.fromkeys(test.kernel for test in report.tests))
+    areas: dict[str, dict[str, list[TestRecord]]] = {}
+    for test in report.tests:
+        areas.setdefault(test.area, {}).setdefault(test.name, []).append(test)
     return tuple(
         (
             area,
             tuple(
                 Row(
                     name,
-                    items[0].about,
+                    tests[0].about,
                     tuple(
-                        _cell([item for item in items if item.kernel == column], anchors)
+                        _cell([test for test in tests if test.kernel == column], anchors)
                         for column in columns
                     ),
                 )
-                for name, items in rows.items()
+                for name, tests in rows.items()
             ),
         )
         for area, rows in areas.items()
     )
 
 
-def _cell(items: list[Item], anchors: dict[int, str]) -> Cell | None:
-    if not items:
+def _cell(tests: list[TestRecord], anchors: dict[int, str]) -> Cell | None:
+    if not tests:
         return None
-    order = list(Status)
-    worst = min(items, key=lambda item: order.index(Status(item.status)))
-    outcomes = Counter(case.outcome for item in items for case in item.cases)
+    worst = min(tests, key=lambda test: test.status.rank)
+    outcomes = Counter(case.outcome for test in tests for case in test.result.cases)
     return Cell(
-        status=Status(worst.status),
-        passed=outcomes["pass"],
+        status=worst.status,
+        passed=outcomes[Outcome.PASS],
         cases=outcomes.total(),
-        seconds=sum(item.seconds for item in items),
+        seconds=sum(test.seconds for test in tests),
         anchor=anchors[id(worst)],
     )
 
 
-def durations(run: Run) -> tuple[Duration, ...]:
-    """The slowest items. What no phase accounts for is the harness's own time."""
-    slowest = sorted(run.items, key=lambda item: item.seconds, reverse=True)[:_SLOWEST]
-    longest = max((item.seconds for item in slowest), default=0) or 1
+def durations(report: Report) -> tuple[Duration, ...]:
+    """Return the slowest tests. Time outside all phases is shown as the phase "harness"."""
+    slowest = sorted(report.tests, key=lambda test: test.seconds, reverse=True)[:_SLOWEST]
+    longest = max((test.seconds for test in slowest), default=0) or 1
     return tuple(
         Duration(
-            item,
-            tuple((name, spent, 100 * spent / longest) for name, spent in _phases(item).items()),
+            test,
+            tuple((name, spent, 100 * spent / longest) for name, spent in _phases(test).items()),
         )
-        for item in slowest
+        for test in slowest
     )
 
 
-def _phases(item: Item) -> dict[str, float]:
-    rest = item.seconds - sum(item.phases.values())
-    return {**item.phases, "harness": rest} if rest > 0 else dict(item.phases)
+def _phases(test: TestRecord) -> dict[str, float]:
+    phases = test.result.phases
+    rest = test.seconds - sum(phases.values())
+    return {**phases, "harness": rest} if rest > 0 else dict(phases)
 
 
 def seconds(value: float | None) -> str:
-    """``0.15 s``, ``12 s``, ``3 min 20 s``; a dash for what is not known."""
+    """Return ``0.15 s``, ``12 s``, ``3 min 20 s``; a dash for None."""
     if value is None:
         return "-"
     if value < 10:
@@ -202,13 +204,13 @@ def seconds(value: float | None) -> str:
 
 
 def sentence(text: str) -> str:
-    """The first sentence of a probe's prose."""
+    """Return the first sentence of a head comment."""
     one_line = " ".join(text.split())
     return re.split(r"(?<=\.) ", one_line, maxsplit=1)[0]
 
 
-def brief(splat: SplatRecord) -> str:
-    """A splat's lines without registers, dumps, and the frames of the printing itself."""
+def brief(splat: Splat) -> str:
+    """Return a splat's lines without registers, dumps, and the frames that printed it."""
     return "\n".join(line for line in splat.lines if line.strip() and not _is_detail(line))
 
 
@@ -217,6 +219,11 @@ def _is_detail(line: str) -> bool:
     return bool(_DETAIL.match(line) or (frame and patterns.GENERIC.fullmatch(frame["symbol"])))
 
 
-def median(values: tuple[float, ...]) -> float | None:
-    """The middle value, None of nothing."""
-    return sorted(values)[len(values) // 2] if values else None
+def clone_seconds(report: Report, kernel: str) -> float | None:
+    """Return the median of the clone times on one kernel, None where no guest was cloned."""
+    values = sorted(
+        test.result.phases["clone"]
+        for test in report.tests
+        if test.kernel == kernel and "clone" in test.result.phases
+    )
+    return values[len(values) // 2] if values else None

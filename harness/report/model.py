@@ -1,104 +1,71 @@
 # SPDX-License-Identifier: MIT
-"""What one run of the suite found: the one model that every report is made from.
+"""What one pytest run found: the one model that every report is made from.
 
-All times are in seconds, all strings are for people. ``to_json()`` and
-``from_json()`` are each other's inverse; SCHEMA changes when a field goes or
-changes its meaning, not when one is added with a default.
+All times are in seconds, all strings are for people. ``to_json()`` and the ``*_from_json()``
+functions are each other's inverse; SCHEMA changes when a field goes or changes its meaning, not
+when one is added with a default.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import cattrs
+from cattrs.gen import make_dict_unstructure_fn
+
 from harness.core.errors import ArtifactError
-from harness.verdict.judge import Status, Verdict
+from harness.verdict.result import ProbeResult, Status  # noqa: TC001 - cattrs reads them
+from harness.verdict.splat import Splat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.verdict.splat import Splat
-
-SCHEMA = 1
+SCHEMA = 2
+# What of a long output or console a report keeps: its end.
+LINES_KEPT = 60
+CHARACTERS_KEPT = 64 * 1024
+NO_KERNEL = "no kernel"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Case:
-    """One KTAP result. ``outcome`` is a word of harness.core.ktap.Outcome."""
-
-    number: int
-    name: str
-    outcome: str
-    reason: str = ""
-    diagnostics: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class SplatRecord:
-    """A splat; ``lines`` are decoded to file and line where a vmlinux was there."""
-
-    kind: str
-    title: str
-    fingerprint: str
-    lines: tuple[str, ...]
-    culprits: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ReasonRecord:
-    """One thing that speaks against a pass: a Status word, a line, and lines below it."""
-
-    status: str
-    text: str
-    details: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Counters (meminfo in kB, vmstat in pages) ``seconds`` after the test began."""
-
-    seconds: float
-    values: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Item:
+class TestRecord:
     """One test on one kernel and machine.
 
-    ``id`` is pytest's node id, ``name`` the probe's; ``kernel`` is the name of one
-    of the run's kernels; ``phases`` are in order (clone, push, run); ``console`` is
-    the tail of it; ``repeat`` is the command that runs this test again.
+    ``id`` is pytest's node id, ``name`` the probe's or the test function's; ``kernel`` is the
+    name of one of the report's kernels, or NO_KERNEL; ``repeat`` is the command that runs this
+    test again.
     """
+
+    __test__ = False  # pytest would take the class for a test by its name
 
     id: str
     name: str
     area: str
     kernel: str
     machine: str
-    status: str
     seconds: float
-    phases: dict[str, float] = field(default_factory=dict)
+    result: ProbeResult
     about: str = ""
-    cases: tuple[Case, ...] = ()
-    reasons: tuple[ReasonRecord, ...] = ()
-    splats: tuple[SplatRecord, ...] = ()
-    console: str = ""
     repeat: str = ""
-    counters: tuple[Sample, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """Return the verdict in one word."""
+        return self.result.status
 
     @property
     def good(self) -> bool:
-        """Whether nothing speaks against the kernel."""
-        return Status(self.status).good
+        """Return whether nothing speaks against the kernel."""
+        return self.status.good
 
 
 @dataclass(frozen=True)
 class KernelRecord:
-    """A kernel under test. ``build_seconds`` is None where it was not built in this run.
+    """A kernel under test, on the machine where its guest was booted.
 
     ``unaudited``: why its guests were not audited after each program; ``""`` if they were.
     """
@@ -107,10 +74,16 @@ class KernelRecord:
     key: str
     release: str
     recipe: str = ""
-    build_seconds: float | None = None
     boot_seconds: float | None = None
-    clone_seconds: tuple[float, ...] = ()
     unaudited: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What travels on pytest's report of a test: its record, and the kernels that it used."""
+
+    record: TestRecord
+    kernels: tuple[KernelRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,11 +98,11 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Run:
+class Report:
     """A whole run. ``started`` is UTC, ISO 8601; ``host`` and ``machine`` are label to text.
 
     ``errors`` are what kept the run itself from going on (no kernel, no QEMU): a run
-    that has one is not good, whatever its items say. ``figures``: what reuse of tag storage
+    that has one is not good, whatever its tests found. ``figures``: what reuse of tag storage
     gives and costs, where that was measured.
     """
 
@@ -140,95 +113,87 @@ class Run:
     qemu: str
     machine: dict[str, str]
     kernels: tuple[KernelRecord, ...]
-    items: tuple[Item, ...]
+    tests: tuple[TestRecord, ...]
     errors: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     schema: int = SCHEMA
 
     @property
     def good(self) -> bool:
-        """Whether something was tried, and nothing speaks against any kernel."""
-        return bool(self.items) and not self.errors and all(item.good for item in self.items)
+        """Return whether something was tried, and nothing speaks against any kernel."""
+        return bool(self.tests) and not self.errors and all(test.good for test in self.tests)
 
     @property
-    def failures(self) -> tuple[Item, ...]:
-        """The items that are not good, the worst status first."""
-        order = list(Status)
-        bad = [item for item in self.items if not item.good]
-        return tuple(sorted(bad, key=lambda item: order.index(Status(item.status))))
+    def failures(self) -> tuple[TestRecord, ...]:
+        """Return the tests that are not good, the worst status first."""
+        bad = [test for test in self.tests if not test.good]
+        return tuple(sorted(bad, key=lambda test: test.status.rank))
 
     def count(self, *statuses: Status) -> int:
-        """How many items have one of the statuses."""
-        return sum(item.status in statuses for item in self.items)
+        """Return how many tests have one of the statuses."""
+        counts = Counter(test.status for test in self.tests)
+        return sum(counts[status] for status in statuses)
 
 
-def findings(verdict: Verdict, decoded: tuple[Splat, ...] | None = None) -> dict[str, Any]:
-    """The fields of an Item that follow from a verdict: ``Item(id=…, **findings(verdict))``.
-
-    ``decoded`` are the verdict's splats after Symbolizer.annotate().
-    """
-    document = verdict.evidence.document
-    splats = decoded if decoded is not None else verdict.evidence.splats
-    return {
-        "status": verdict.status.value,
-        "cases": tuple(
-            Case(r.number, r.name, r.outcome.value, r.reason, r.diagnostics)
-            for r in (document.results if document else ())
-        ),
-        "reasons": tuple(
-            # A splat's lines are told with the splat.
-            ReasonRecord(r.status.value, r.text, () if r.status is Status.SPLAT else r.details)
-            for r in verdict.reasons
-        ),
-        "splats": tuple(
-            SplatRecord(s.kind.value, s.title, s.fingerprint, s.lines, tuple(map(str, s.culprits)))
-            for s in splats
-        ),
-    }
+def shortened(result: ProbeResult) -> ProbeResult:
+    """Return ``result`` with the last LINES_KEPT lines of its output and console."""
+    return dataclasses.replace(
+        result,
+        stdout=_end(result.stdout),
+        stderr=_end(result.stderr),
+        console=_end(result.console),
+    )
 
 
-def to_json(value: Run | Item) -> dict[str, Any]:
-    """Plain dictionaries, lists, numbers and strings."""
-    return dataclasses.asdict(value)
+def _end(text: str) -> str:
+    return "\n".join(text.splitlines()[-LINES_KEPT:])[-CHARACTERS_KEPT:]
 
 
-def run_from_json(data: Mapping[str, Any]) -> Run:
-    """The inverse of to_json(). ArtifactError for another schema or a damaged record."""
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    plain = make_dict_unstructure_fn(Splat, converter)
+    # The fingerprint is derived from the frames; a program that reads the JSON needs it too.
+    converter.register_unstructure_hook(
+        Splat, lambda splat: {**plain(splat), "fingerprint": splat.fingerprint}
+    )
+    structure = cattrs.gen.make_dict_structure_fn(Splat, converter, _cattrs_forbid_extra_keys=True)
+    converter.register_structure_hook(
+        Splat,
+        lambda data, cls: structure({k: v for k, v in data.items() if k != "fingerprint"}, cls),
+    )
+    return converter
+
+
+_CONVERTER = _converter()
+
+
+def to_json(value: Report | Entry) -> dict[str, Any]:
+    """Return plain dictionaries, lists, numbers and strings."""
+    data: dict[str, Any] = _CONVERTER.unstructure(value)
+    return data
+
+
+def report_from_json(data: Mapping[str, Any]) -> Report:
+    """Return the report. Raise ArtifactError for another schema or a damaged record."""
     if data.get("schema") != SCHEMA:
         raise ArtifactError(
             f"the report has schema {data.get('schema')!r}, this version reads {SCHEMA}",
             "make the report again",
         )
-    return _load(Run, data)
+    return _load(Report, data)
 
 
-def item_from_json(data: Mapping[str, Any]) -> Item:
-    """The inverse of to_json() for one item."""
-    return _load(Item, data)
+def entry_from_json(data: Mapping[str, Any]) -> Entry:
+    """Return the entry that a worker put on pytest's report."""
+    return _load(Entry, data)
 
 
 def _load(cls: type[T], data: Mapping[str, Any]) -> T:
-    hints = typing.get_type_hints(cls)
     try:
-        return cls(**{key: _value(hints[key], value) for key, value in data.items()})
-    except (KeyError, TypeError, AttributeError) as error:
+        return _CONVERTER.structure(data, cls)
+    except (cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
+        causes = cattrs.transform_error(error) if isinstance(error, Exception) else []
         raise ArtifactError(
-            f"not a {cls.__name__} record: {error}", "make the report again"
+            f"not a {cls.__name__} record: {causes[0] if causes else error}",
+            "make the report again",
         ) from error
-
-
-def _value(hint: Any, value: Any) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is tuple:
-        return tuple(_value(arguments[0], entry) for entry in value)
-    if origin is dict:
-        return {key: _value(arguments[1], entry) for key, entry in value.items()}
-    if origin is types.UnionType:
-        return None if value is None else _value(arguments[0], value)
-    if dataclasses.is_dataclass(hint):
-        return _load(typing.cast("type[Any]", hint), value)
-    if hint is float and isinstance(value, int):
-        return float(value)
-    if not isinstance(value, hint):
-        raise TypeError(f"{value!r} is no {hint.__name__}")
-    return value

@@ -11,7 +11,7 @@ from harness.verdict.counters import RULES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.report.model import Item
+    from harness.report.model import TestRecord
 
 WIDTH = 300
 HEIGHT = 84
@@ -20,7 +20,7 @@ _MARGIN = 4
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar in SVG units; ``label`` is told on hovering, ``over`` is beyond what is allowed."""
+    """One bar in SVG units. ``label`` is its tooltip; ``over``: the change exceeds the rule."""
 
     x: float
     y: float
@@ -32,7 +32,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Bars:
-    """A counter's growth over each test of the run, in order."""
+    """A counter's growth over each test of the report, in order."""
 
     name: str
     bars: tuple[Bar, ...]
@@ -44,26 +44,15 @@ class Bars:
     unit: str
 
 
-@dataclass(frozen=True)
-class Line:
-    """A counter's values during one test. ``points`` is an SVG polyline's attribute."""
-
-    name: str
-    points: str
-    least: int
-    most: int
-    seconds: float
-
-
-def growth(items: Sequence[Item]) -> tuple[Bars, ...]:
-    """A plot for each counter that a rule of verdict.counters names and a test changed."""
+def growth(tests: Sequence[TestRecord]) -> tuple[Bars, ...]:
+    """Return a plot for each counter that a rule of verdict/counters.py has and a test changed."""
     plots = []
     for rule in RULES:
         changes = [
-            (item, last.values[rule.name] - first.values[rule.name])
-            for item in items
-            if len(item.counters) > 1
-            for first, last in [(item.counters[0], item.counters[-1])]
+            (test, last.values[rule.name] - first.values[rule.name])
+            for test in tests
+            if len(test.result.samples) > 1
+            for first, last in [(test.result.samples[0], test.result.samples[-1])]
             if rule.name in first.values and rule.name in last.values
         ]
         if any(change for _, change in changes):
@@ -72,7 +61,7 @@ def growth(items: Sequence[Item]) -> tuple[Bars, ...]:
     return tuple(plots)
 
 
-def _bars(name: str, changes: list[tuple[Item, int]], allowed: int, unit: str) -> Bars:
+def _bars(name: str, changes: list[tuple[TestRecord, int]], allowed: int, unit: str) -> Bars:
     values = [change for _, change in changes]
     low, high = min(0, *values), max(0, *values)
     down = name in {rule.name for rule in RULES if rule.direction.name == "LOSS"}
@@ -88,10 +77,10 @@ def _bars(name: str, changes: list[tuple[Item, int]], allowed: int, unit: str) -
                 y=zero - max(change, 0) * scale,
                 width=max(step - 1, 0.5),
                 height=abs(change) * scale,
-                label=f"{item.name} on {item.kernel}: {change:+d} {unit}",
+                label=f"{test.name} on {test.kernel}: {change:+d} {unit}",
                 over=(-change if down else change) > allowed,
             )
-            for number, (item, change) in enumerate(changes)
+            for number, (test, change) in enumerate(changes)
         ),
         zero=zero,
         least=min(values),
@@ -100,23 +89,3 @@ def _bars(name: str, changes: list[tuple[Item, int]], allowed: int, unit: str) -
         limit=limit if 0 <= limit <= HEIGHT and allowed else None,
         unit=unit,
     )
-
-
-def lines(item: Item) -> tuple[Line, ...]:
-    """A plot for each counter that changed between three or more samples of a test."""
-    if len(item.counters) < 3:
-        return ()
-    start, end = item.counters[0].seconds, item.counters[-1].seconds
-    plots = []
-    for name in item.counters[0].values:
-        values = [(s.seconds, s.values[name]) for s in item.counters if name in s.values]
-        low, high = min(v for _, v in values), max(v for _, v in values)
-        if low == high:
-            continue
-        points = " ".join(
-            f"{(at - start) / ((end - start) or 1) * WIDTH:.1f},"
-            f"{_MARGIN + (high - value) / (high - low) * (HEIGHT - 2 * _MARGIN):.1f}"
-            for at, value in values
-        )
-        plots.append(Line(name, points, low, high, end - start))
-    return tuple(plots)

@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.report.html import SYMBOLS, headline, seconds
-from harness.verdict.judge import Status
+from harness.verdict.result import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.model import Figure, Run
+    from harness.report.model import Figure, Report
 
 _STYLES = {
     Status.PASS: "green",
@@ -30,19 +30,19 @@ _FAILURES_SHOWN = 10
 _WIDTH = 100
 
 
-def render(run: Run, page: Path, *, width: int = _WIDTH, color: bool = False) -> str:
-    """The table of areas by kernel, the worst failures, the verdict and the page's path.
+def render(report: Report, page: Path, *, width: int = _WIDTH, color: bool = False) -> str:
+    """Return the table of areas by kernel, the worst failures, the verdict and the page's path.
 
     ``width`` in columns; ``color`` for a terminal that shows it.
     """
     console = _console(width, color=color)
     with console.capture() as capture:
-        _print(run, page, console)
+        _print(report, page, console)
     return capture.get().rstrip("\n")
 
 
 def figures(rows: tuple[Figure, ...], page: Path, *, color: bool = False) -> str:
-    """What reuse of tag storage gives and costs, a line each, and the page's path.
+    """Return what reuse of tag storage gives and costs, a line each, and the page's path.
 
     They are counted when the verdict is already there (:func:`render`).
     """
@@ -64,36 +64,36 @@ def _console(width: int, *, color: bool) -> Console:
     return Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color)
 
 
-def _print(run: Run, page: Path, console: Console) -> None:
-    kernels = list(dict.fromkeys(item.kernel for item in run.items))
+def _print(report: Report, page: Path, console: Console) -> None:
+    kernels = list(dict.fromkeys(test.kernel for test in report.tests))
     table = Table(box=None, pad_edge=False)
     for heading in ("", *kernels):
         table.add_column(escape(heading))
-    for area in dict.fromkeys(item.area for item in run.items):
-        table.add_row(escape(area), *(_counts(run, area, kernel) for kernel in kernels))
-    if run.items:
+    for area in dict.fromkeys(test.area for test in report.tests):
+        table.add_row(escape(area), *(_counts(report, area, kernel) for kernel in kernels))
+    if report.tests:
         console.print(table)
-    for item in run.failures[:_FAILURES_SHOWN]:
-        status = Status(item.status)
-        mark = f"[{_STYLES[status]}]{SYMBOLS[status]} {escape(item.name)}[/]"
-        console.print(f"\n{mark} on {escape(item.kernel)}")
-        for reason in item.reasons[:3]:
+    for test in report.failures[:_FAILURES_SHOWN]:
+        status = test.status
+        mark = f"[{_STYLES[status]}]{SYMBOLS[status]} {escape(test.name)}[/]"
+        console.print(f"\n{mark} on {escape(test.kernel)}")
+        for reason in test.result.reasons[:3]:
             console.print(f"  {escape(reason.text)}", highlight=False)
             for detail in reason.details[:1]:
                 console.print(f"    {escape(detail)}", highlight=False)
-        if item.repeat:
-            console.print(f"  again: {escape(item.repeat)}", highlight=False, soft_wrap=True)
-    if len(run.failures) > _FAILURES_SHOWN:
-        console.print(f"\nand {len(run.failures) - _FAILURES_SHOWN} more")
-    mark = "[green]✓" if run.good else "[red]✗"
-    verdict = f"\n{mark} {escape(headline(run))}[/] in {seconds(run.seconds)}"
+        if test.repeat:
+            console.print(f"  again: {escape(test.repeat)}", highlight=False, soft_wrap=True)
+    if len(report.failures) > _FAILURES_SHOWN:
+        console.print(f"\nand {len(report.failures) - _FAILURES_SHOWN} more")
+    mark = "[green]✓" if report.good else "[red]✗"
+    verdict = f"\n{mark} {escape(headline(report))}[/] in {seconds(report.seconds)}"
     console.print(verdict, highlight=False, soft_wrap=True)
     console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
 
 
-def _counts(run: Run, area: str, kernel: str) -> str:
+def _counts(report: Report, area: str, kernel: str) -> str:
     """``✓ 12  ✗ 1`` for one cell."""
-    statuses = [Status(i.status) for i in run.items if (i.area, i.kernel) == (area, kernel)]
+    statuses = [i.status for i in report.tests if (i.area, i.kernel) == (area, kernel)]
     return "  ".join(
         f"[{_STYLES[status]}]{SYMBOLS[status]} {statuses.count(status)}[/]"
         for status in reversed(Status)

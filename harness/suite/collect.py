@@ -1,196 +1,207 @@
 # SPDX-License-Identifier: MIT
-"""From pytest's items to the records of the report; KTAP results as items of their own."""
+"""From a test of pytest to the entry of the report, which travels on pytest's own report.
+
+Under pytest-xdist the worker makes the entry when the test's last phase has ended; pytest
+takes it to the controller as an attribute of the TestReport (xdist/remote.py sends
+pytest_report_to_serializable()), and there is no second way.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import shlex
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
 
 from harness.core.errors import BootError, GuestLostError, HarnessError
 from harness.core.ktap import Outcome
+from harness.core.paths import resources
 from harness.guest.guest import Guest
 from harness.guest.template import Template
 from harness.kernel import Kernel
-from harness.report import json_file
 from harness.report.model import (
-    Item,
+    NO_KERNEL,
+    Entry,
     KernelRecord,
-    ReasonRecord,
-    Sample,
-    findings,
+    TestRecord,
+    entry_from_json,
+    shortened,
+    to_json,
 )
 from harness.suite.head_comment import Probe
 from harness.verdict.auditable import unauditable
-from harness.verdict.judge import Status
+from harness.verdict.evidence import Evidence, TestEnd
+from harness.verdict.judge import judge
+from harness.verdict.result import ProbeResult, Status
 
 if TYPE_CHECKING:
-    from harness.suite.gather import Run
+    from collections.abc import Iterator
 
-RUN = pytest.StashKey["Run"]()
-FAILED = pytest.StashKey[bool]()
-EXCUSED = pytest.StashKey[bool]()
-REPORTS = pytest.StashKey["list[tuple[pytest.TestReport, BaseException | None]]"]()
-KERNELS_SEEN = pytest.StashKey["set[str]"]()
-CONSOLE_LINES = 60
-KERNELS = "kernels.jsonl"
-CASES = "mte_harness_cases"
-
+ENTRY = "mte_harness_entry"
+_OUTCOMES = {Outcome.PASS: "passed", Outcome.XFAIL: "passed", Outcome.SKIP: "skipped"}
 _T = TypeVar("_T")
 
-_OUTCOMES = {Outcome.PASS: "passed", Outcome.XFAIL: "passed", Outcome.SKIP: "skipped"}
+
+class VerdictError(AssertionError):
+    """A run that was not good: the whole verdict is its text."""
+
+    def __init__(self, result: ProbeResult) -> None:
+        super().__init__(result.text())
+        self.result = result
 
 
-def short_name(kernel: str) -> str:
-    """A kernel argument as it stands in test ids: a path's last part that says something."""
+@dataclass
+class TestState:
+    """What is known of a test (or of a module or session that has guests) so far.
+
+    ``evidence`` is that of the program which the ``run`` fixture ran last. ``excused``: the test
+    itself judges what its guest's console shows. ``templates`` are those that it launched.
+    """
+
+    __test__ = False  # pytest would take the class for a test by its name
+
+    evidence: Evidence | None = None
+    excused: bool = False
+    failed: bool = False
+    templates: list[Template] = field(default_factory=list)
+    phases: list[tuple[pytest.TestReport, BaseException | None]] = field(default_factory=list)
+
+    @property
+    def judged(self) -> bool:
+        """Return whether the guest's console has been judged, or will be."""
+        return self.evidence is not None or self.excused
+
+
+_STATE = pytest.StashKey[TestState]()
+
+
+class Node(Protocol):
+    """A test, module or session of pytest, whose common base class is not public."""
+
+    stash: pytest.Stash
+
+
+def state(node: Node) -> TestState:
+    """Return the state of a test, module or session."""
+    return node.stash.setdefault(_STATE, TestState())
+
+
+def kernel_id(kernel: str) -> str:
+    """Return a kernel argument as it stands in test ids: the last part of a path that tells."""
     path = Path(kernel)
     if path.name == "Image" and "boot" in path.parts:
         path = path.parents[3]
     return path.name if path.is_absolute() else kernel
 
 
-def worker(config: pytest.Config) -> str:
-    """``gw0`` … under xdist, else ``main``."""
-    return str(getattr(config, "workerinput", {}).get("workerid", "main"))
-
-
-# --- while a test runs ---------------------------------------------------------
-
-
-def keep_run(item: pytest.Item, run: Run) -> None:
-    """Keeps ``run`` with its item."""
-    item.stash[RUN] = run
-
-
-def excuse(item: pytest.Item) -> None:
-    """Tells that the test itself judges what its guest's console shows."""
-    item.stash[EXCUSED] = True
-
-
-def judged(node: pytest.Item | pytest.Session) -> bool:
-    """Whether somebody has judged, or will judge, what this item's guest printed."""
-    return RUN in node.stash or EXCUSED in node.stash
-
-
-def failed(node: pytest.Item | pytest.Session) -> bool:
-    """Whether this item (or, for a session, any item) has failed so far."""
-    return node.stash.get(FAILED, False)
-
-
-class CaseReporter:
-    """Gives each KTAP result of a test to every reporter (terminal, JUnit) as its own item.
-
-    It is registered where reports are shown: under xdist a worker may only report
-    the item that it runs (xdist/remote.py), so the results travel with that report.
-    """
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Adds a report for each result that came along."""
-        for name, outcome, text in getattr(report, CASES, ()):
-            longrepr: object = None
-            if outcome == "failed":
-                longrepr = f"{name}: {text}"
-            elif outcome == "skipped":
-                longrepr = (report.location[0], 0, f"Skipped: {text}")
-            case = pytest.TestReport(
-                # junitxml cuts an id at its first bracket and keeps what is in it.
-                nodeid=report.nodeid.removesuffix("]") + f"::{name}]",
-                location=report.location,
-                keywords={},
-                outcome=outcome,
-                longrepr=longrepr,  # type: ignore[arg-type]
-                when="call",
-            )
-            self._config.hook.pytest_runtest_logreport(report=case)
-
-
-def _cases(run: Run) -> list[tuple[str, str, str]]:
-    """Name, pytest outcome and text of each KTAP result; plain values, for xdist."""
-    document = run.verdict.evidence.document
-    return [
-        (
-            result.name or str(result.number),
-            _OUTCOMES.get(result.outcome, "failed"),
-            "\n".join([f"{result.outcome} {result.reason}".strip(), *result.diagnostics]),
-        )
-        for result in (document.results if document else ())
-    ]
-
-
 def repeat_command(item: pytest.Item) -> str:
-    """The one command that runs this item again."""
-    words = [".venv/bin/pytest", "--qemu"]
-    config = item.config
+    """Return the one command that runs this test again, from the directory of this run."""
+    here = item.config.invocation_params.dir
+    program = Path(sys.executable).with_name("pytest")
+    words = [os.path.relpath(program, here) if program.is_relative_to(here) else str(program)]
+    words.append("--qemu")
     callspec = getattr(item, "callspec", None)
-    if callspec is not None and "target" in callspec.params:
-        words += ["--kernel", str(callspec.params["target"])]
+    if callspec is not None and "mte_target" in callspec.params:
+        words += ["--kernel", str(callspec.params["mte_target"])]
     for option in ("--machine", "--qemu-binary"):
-        if value := config.getoption(option):
+        if value := item.config.getoption(option):
             words += [option, value]
-    return shlex.join([*words, item.nodeid])
+    return shlex.join([*words, _node_id(item, here)])
 
 
-# --- when its phases end -------------------------------------------------------
+def _node_id(item: pytest.Item, base: Path) -> str:
+    """Return the test's id with its file's path from ``base``, or a whole path outside it.
+
+    pytest's own node id depends on its rootdir, which any existing path among the options
+    moves (_pytest/config/findpaths.py, determine_setup()).
+    """
+    path = os.path.relpath(item.path, base) if item.path.is_relative_to(base) else str(item.path)
+    _, colons, rest = item.nodeid.partition("::")
+    return path + colons + rest
 
 
 def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Collects a test's phases; after the last, hands the item in to the report."""
+    """Keep one phase of a test; after the last, put the entry on pytest's report."""
+    error = call.excinfo.value if call.excinfo else None
     if report.failed:
-        item.stash[FAILED] = True
-        item.session.stash[FAILED] = True
-    if report.when == "call" and RUN in item.stash:
-        setattr(report, CASES, _cases(item.stash[RUN]))
-    seen = item.stash.setdefault(REPORTS, [])
-    seen.append((report, call.excinfo.value if call.excinfo else None))
+        for node in item.listchain():
+            state(node).failed = True
+    own = state(item)
+    own.phases.append((report, error))
     if report.when != "teardown":
         return
-    record = _record(item, seen)
-    kernel = _kernel(item)
+    entry = _entry(item, own)
     report.user_properties += [
-        ("kernel", record.kernel),
-        ("kernel_key", kernel.key if kernel else ""),
-        ("qemu", _qemu(item)),
-        ("machine", record.machine),
-        ("status", record.status),
+        ("kernel", entry.record.kernel),
+        ("kernel_key", " ".join(kernel.key for kernel in entry.kernels)),
+        ("machine", entry.record.machine),
+        ("status", entry.record.status.value),
     ]
-    directory = item.config.getoption("--report")
-    if directory is not None and kernel is not None:
-        json_file.append_item(directory, worker(item.config), record)
-        _hand_in_kernel(item, directory)
+    # As text: execnet carries plain strings, and no enum (execnet, gateway_base.py).
+    setattr(report, ENTRY, json.dumps(to_json(entry)))
 
 
-def _argument(item: pytest.Item, name: str, kind: type[_T]) -> _T | None:
-    """The item's fixture or parameter; somebody else's test may mean another thing by its name."""
-    found = getattr(item, "funcargs", {}).get(name)
-    return found if isinstance(found, kind) else None
+def _entry(item: pytest.Item, own: TestState) -> Entry:
+    arguments = getattr(item, "funcargs", {})
+    probe = _first(arguments, Probe)
+    guest = _first(arguments, Guest)
+    template = guest.template if guest else _first(arguments, Template)
+    templates = list(dict.fromkeys([*([template] if template else []), *own.templates]))
+    kernels = [template.kernel for template in templates]
+    if not kernels and (kernel := _first(arguments, Kernel)):
+        kernels = [kernel]
+    evidence = own.evidence or Evidence(console=guest.console.text() if guest else "")
+    evidence = dataclasses.replace(evidence, test=_end(own))
+    record = TestRecord(
+        id=_node_id(item, resources()),
+        name=probe.name if probe else item.name.split("[")[0],
+        area=probe.area if probe else item.path.stem.removeprefix("test_"),
+        kernel=", ".join(dict.fromkeys(kernel.name for kernel in kernels)) or NO_KERNEL,
+        machine=", ".join(dict.fromkeys(template.spec.name for template in templates)),
+        seconds=sum(report.duration for report, _ in own.phases),
+        result=shortened(judge(evidence)),
+        about=probe.prose if probe else (getattr(item, "obj", None).__doc__ or ""),
+        repeat=repeat_command(item),
+    )
+    by_kernel = {template.kernel: template for template in templates}
+    return Entry(record, tuple(_kernel_record(k, by_kernel.get(k)) for k in dict.fromkeys(kernels)))
 
 
-def _template(item: pytest.Item) -> Template | None:
-    guest = _argument(item, "guest", Guest)
-    return guest.template if guest else _argument(item, "template", Template)
+def _kernel_record(kernel: Kernel, template: Template | None) -> KernelRecord:
+    return KernelRecord(
+        name=kernel.name,
+        key=kernel.key,
+        release=kernel.release,
+        recipe=kernel.description,
+        boot_seconds=template.boot_seconds if template else None,
+        unaudited=unauditable(template) if template else "",
+    )
 
 
-def _kernel(item: pytest.Item) -> Kernel | None:
-    template = _template(item)
-    return template.kernel if template else _argument(item, "kernel", Kernel)
+def _first(arguments: dict[str, Any], kind: type[_T]) -> _T | None:
+    """Return the first fixture or parameter of a type, whatever its name."""
+    return next((value for value in arguments.values() if isinstance(value, kind)), None)
 
 
-def _qemu(item: pytest.Item) -> str:
-    template = _template(item)
-    return template.machine.qemu.banner if template else ""
+def _end(own: TestState) -> TestEnd | None:
+    """Return how the test ended, None if it passed or its program's evidence tells."""
+    ends = [
+        TestEnd(_status(report, error), _text(report))
+        for report, error in own.phases
+        if not report.passed and not isinstance(error, VerdictError)
+    ]
+    return min(ends, key=lambda end: end.status.rank, default=None)
 
 
 def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
     if report.skipped:
         return Status.SKIP
-    if report.passed:
-        return Status.PASS
     if isinstance(error, (BootError, GuestLostError)):
         return Status.LOST
     if isinstance(error, HarnessError) or report.when != "call":
@@ -198,87 +209,89 @@ def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
     return Status.FAIL
 
 
-def _record(item: pytest.Item, seen: list[tuple[pytest.TestReport, BaseException | None]]) -> Item:
-    run = item.stash.get(RUN, None)
-    probe = _argument(item, "probe", Probe)
-    order = list(Status)
-    worst, error = min(seen, key=lambda pair: order.index(_status(*pair)))
-    status = _status(worst, error)
-    reasons: tuple[ReasonRecord, ...] = ()
-    if status is not Status.PASS:
-        first, *rest = worst.longreprtext.splitlines() or [str(status)]
-        if status is Status.SKIP and isinstance(worst.longrepr, tuple):
-            first, rest = worst.longrepr[2], []
-        reasons = (ReasonRecord(status.value, first, tuple(rest)),)
-    guest = _argument(item, "guest", Guest)
-    fields: dict[str, object] = {"status": status.value, "reasons": reasons}
-    if run is not None and not run.verdict.status.good:
-        fields = findings(run.verdict)
-    elif run is not None:
-        fields |= {k: v for k, v in findings(run.verdict).items() if k == "cases"}
-    kernel = _kernel(item)
-    return Item(
-        id=item.nodeid,
-        name=probe.name if probe else item.name.split("[")[0],
-        area=probe.area if probe else Path(item.path).stem.removeprefix("test_"),
-        kernel=kernel.name if kernel else "",
-        machine=template.spec.name if (template := _template(item)) else "",
-        seconds=sum(report.duration for report, _ in seen),
-        phases=run.phases if run else {},
-        about=probe.prose if probe else (getattr(item, "obj", None).__doc__ or ""),
-        console=_tail(run.console if run else (guest.console.text() if guest else "")),
-        repeat=repeat_command(item),
-        counters=_samples(run) if run else (),
-        **fields,  # type: ignore[arg-type]
-    )
+def _text(report: pytest.TestReport) -> str:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        return report.longrepr[2]
+    if xfail := getattr(report, "wasxfail", ""):
+        return str(xfail)
+    return report.longreprtext
 
 
-def _tail(text: str) -> str:
-    return "\n".join(text.splitlines()[-CONSOLE_LINES:])
+class EntryCollector:
+    """Takes the entries from pytest's reports, on the controller or in the only process.
+
+    Each KTAP result of an entry is shown to the other reporters (terminal, pytest's own
+    JUnit file) as a test of its own.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.entries: list[Entry] = []
+        self.errors: list[str] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep an error of collection: the tests of that file are missing from the report."""
+        if report.failed:
+            last = report.longreprtext.strip().rpartition("\n")[2]
+            self.errors.append(f"{report.nodeid} could not be collected: {last}")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the entry that came along, and report its KTAP results."""
+        data = getattr(report, ENTRY, None)
+        if data is not None:
+            entry = entry_from_json(json.loads(data))
+            self.entries.append(entry)
+            for case in _case_reports(report, entry.record):
+                self._config.hook.pytest_runtest_logreport(report=case)
+        elif report.when not in {"setup", "call", "teardown"}:
+            # xdist's own report of a worker that died (xdist/dsession.py, handle_crashitem).
+            self.entries.append(_crashed(report))
+
+    def kernels(self) -> tuple[KernelRecord, ...]:
+        """Return the kernels of all entries; of one name the first that was booted."""
+        found: dict[str, KernelRecord] = {}
+        for kernel in (kernel for entry in self.entries for kernel in entry.kernels):
+            known = found.get(kernel.name)
+            if known is None or known.boot_seconds is None:
+                found[kernel.name] = kernel
+        return tuple(found.values())
+
+    def tests(self) -> tuple[TestRecord, ...]:
+        """Return all records ordered by id and kernel, the same order whoever ran them."""
+        records = (entry.record for entry in self.entries)
+        return tuple(sorted(records, key=lambda record: (record.id, record.kernel)))
 
 
-def _samples(run: Run) -> tuple[Sample, ...]:
-    spent = run.phases
-    taken = ((spent.get("before", 0.0), run.before), (sum(spent.values()), run.after))
-    return tuple(
-        Sample(seconds, {**snapshot.meminfo, **snapshot.vmstat})
-        for seconds, snapshot in taken
-        if snapshot
-    )
+def _crashed(report: pytest.TestReport) -> Entry:
+    end = TestEnd(Status.ERROR, f"the process that ran this test died: {report.longreprtext}")
+    name = report.nodeid.rpartition("::")[2].split("[")[0]
+    area = Path(report.nodeid.partition("::")[0]).stem.removeprefix("test_")
+    result = judge(Evidence(test=end))
+    return Entry(TestRecord(report.nodeid, name, area, NO_KERNEL, "", report.duration, result))
 
 
-def _hand_in_kernel(item: pytest.Item, directory: Path) -> None:
-    """Each worker names each of its kernels once."""
-    kernel, template = _kernel(item), _template(item)
-    seen = item.session.stash.setdefault(KERNELS_SEEN, set())
-    if kernel is None or kernel.name in seen:
-        return
-    seen.add(kernel.name)
-    facts = {
-        "name": kernel.name,
-        "key": kernel.key,
-        "release": kernel.release,
-        "recipe": kernel.description,
-        "boot_seconds": template.boot_seconds if template else None,
-        "unaudited": unauditable(template) if template else "",
-    }
-    with (directory / KERNELS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(facts) + "\n")
-
-
-def kernels(directory: Path, items: tuple[Item, ...]) -> tuple[KernelRecord, ...]:
-    """The kernels that the workers handed in, with the clone times of their items."""
-    path = directory / KERNELS
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    facts = {entry["name"]: entry for entry in map(json.loads, lines)}
-    return tuple(
-        KernelRecord(
-            **entry,
-            clone_seconds=tuple(
-                item.phases["clone"]
-                for item in items
-                if item.kernel == entry["name"] and "clone" in item.phases
-            ),
+def _case_reports(report: pytest.TestReport, record: TestRecord) -> Iterator[pytest.TestReport]:
+    for case in record.result.cases:
+        name = case.name or str(case.number)
+        outcome = _OUTCOMES.get(case.outcome, "failed")
+        text = "\n".join([f"{case.outcome} {case.reason}".strip(), *case.diagnostics])
+        known = outcome == "failed" and record.good
+        if known:
+            outcome = "skipped"
+        longrepr: object = None
+        if outcome == "failed":
+            longrepr = f"{name}: {text}"
+        elif outcome == "skipped":
+            longrepr = (report.location[0], 0, f"Skipped: {text}")
+        made = pytest.TestReport(
+            # junitxml cuts an id at its first bracket and keeps what is in it.
+            nodeid=report.nodeid.removesuffix("]") + f"::{name}]",
+            location=report.location,
+            keywords={},
+            outcome=outcome,  # type: ignore[arg-type]
+            longrepr=longrepr,  # type: ignore[arg-type]
+            when="call",
         )
-        for entry in facts.values()
-    )
+        if known:
+            made.wasxfail = f"known bug: {text}"
+        yield made

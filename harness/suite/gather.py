@@ -1,35 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""Runs a program in a guest, and gathers all that the verdict needs."""
+"""Runs a program in a guest and gathers the evidence: the one way in which programs are run."""
 
 from __future__ import annotations
 
 import functools
-import shlex
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core import ktap
-from harness.core.cross import PROBE_FLAGS, compile_program
-from harness.core.errors import AuditError, GuestLostError, UsageError
-from harness.core.paths import repository_root
+from harness.core.errors import AuditError, GuestLostError
 from harness.verdict import counters
 from harness.verdict.audit import audit, learn
 from harness.verdict.auditable import unauditable
 from harness.verdict.decode import Symbolizer
-from harness.verdict.judge import Evidence, Lost, Verdict, judge
+from harness.verdict.evidence import Evidence, Lost, ProgramEnd
+from harness.verdict.judge import judge
+from harness.verdict.result import CounterSample, ProbeResult
 from harness.verdict.splat import Splat, find_splats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from harness.core.store import Store
     from harness.guest.guest import Guest
+    from harness.guest.ssh import Completed
     from harness.kernel import Kernel
     from harness.suite.head_comment import Probe
+    from harness.suite.program import Program
+    from harness.verdict.finding import Finding
 
-LIBRARY = repository_root() / "guest" / "lib"
 LOOKS = 3
 _MARK = "=== mte-harness "
 _READ = (
@@ -37,9 +37,9 @@ _READ = (
     f"echo '{_MARK}zoneinfo'; cat /proc/zoneinfo; "
     f"echo '{_MARK}tainted'; cat /proc/sys/kernel/tainted"
 )
-# What a probe may leave behind by design: swap areas, zram, files, settings. The rest
-# must come back by itself. swapoff brings back what the page tables still want, so
-# that pages of processes that have ended must be gone by then.
+# What a probe may leave behind by design: swap areas, zram, files, settings. The rest of the
+# memory must be free again without help. swapoff reads back what page tables still refer to,
+# so that pages of processes that have ended must be gone by then.
 _TIDY = (
     "swapoff -a 2>/dev/null; for z in /sys/block/zram*/reset; do echo 1 > $z; done 2>/dev/null; "
     "rm -rf /tmp/* /dev/shm/* /tmp/.[!.]*; echo 0 > /proc/sys/vm/nr_hugepages 2>/dev/null; "
@@ -48,28 +48,37 @@ _TIDY = (
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Counters and taint bits at one moment."""
+    """Counters and taint bits at one moment; ``seconds`` after the clone was there."""
 
     counters: counters.Counters
     taint: int
+    seconds: float
+
+    def sample(self) -> CounterSample:
+        """Return the counters as the report keeps them."""
+        return CounterSample(self.seconds, {**self.counters.meminfo, **self.counters.vmstat})
 
 
-@dataclass(frozen=True)
-class Run:
-    """One program's run. ``phases`` are wall seconds by name; ``console`` is the guest's."""
+class _Clock:
+    """The phases of one run: wall seconds by name, in order."""
 
-    command: str
-    verdict: Verdict
-    stdout: str
-    stderr: str
-    console: str
-    phases: dict[str, float]
-    before: counters.Counters | None
-    after: counters.Counters | None
+    def __init__(self, clone_seconds: float) -> None:
+        self.phases = {"clone": clone_seconds}
+        self._started = self._last = time.monotonic()
+
+    def phase(self, name: str) -> None:
+        """End a phase; the next one begins."""
+        now = time.monotonic()
+        self.phases[name] = now - self._last
+        self._last = now
+
+    def seconds(self) -> float:
+        """Return the seconds since the first phase began."""
+        return time.monotonic() - self._started
 
 
-def snapshot(guest: Guest, *, tidy: bool = False) -> Snapshot:
-    """Reads counters and taint; ``tidy`` first removes what probes may leave, and settles."""
+def _snapshot(guest: Guest, clock: _Clock, *, tidy: bool = False) -> Snapshot:
+    """Read counters and taint. ``tidy`` first removes what probes may leave behind by design."""
     line = f"{_TIDY + counters.SETTLE if tidy else counters.REFRESH}; {_READ}"
     phase = "reading the kernel's counters"
     done = guest.exec(line, timeout=guest.limits.counters, phase=phase)
@@ -78,6 +87,7 @@ def snapshot(guest: Guest, *, tidy: bool = False) -> Snapshot:
         return Snapshot(
             counters.parse(parts["meminfo"], parts["vmstat"], parts["zoneinfo"]),
             int(parts["tainted"]),
+            clock.seconds(),
         )
     except (KeyError, ValueError) as error:
         raise guest.lost(
@@ -85,23 +95,23 @@ def snapshot(guest: Guest, *, tidy: bool = False) -> Snapshot:
         ) from error
 
 
-def _settled(guest: Guest, before: counters.Counters) -> Snapshot:
-    """The counters when all is given back, or those of the last of some looks.
+def _settled(guest: Guest, before: counters.Counters, clock: _Clock) -> Snapshot:
+    """Return the counters once all memory is back, or the last of LOOKS snapshots.
 
-    Free pages that go from a CPU's list to the zone's between the reads of meminfo and
-    zoneinfo are in neither (mm/vmstat.c, refresh_cpu_vm_stats(): once a second). What is
-    gone for good is gone the next time, too.
+    Free pages that move from a CPU's list to the zone's between the reads of meminfo and
+    zoneinfo are in neither (mm/vmstat.c, refresh_cpu_vm_stats(), once a second). A real leak
+    is still there in the next snapshot.
     """
-    after = snapshot(guest, tidy=True)
+    after = _snapshot(guest, clock, tidy=True)
     for _ in range(LOOKS - 1):
         if not counters.returned(before, after.counters):
             break
-        after = snapshot(guest, tidy=True)
+        after = _snapshot(guest, clock, tidy=True)
     return after
 
 
 def _learned(guest: Guest) -> str:
-    """Learns what an audit has to know; why that cannot be, if it cannot."""
+    """Prime the auditor's facts about this kernel. Return "" or why it cannot audit."""
     try:
         learn(guest)
     except AuditError as error:
@@ -109,93 +119,116 @@ def _learned(guest: Guest) -> str:
     return ""
 
 
-def _audited(guest: Guest) -> tuple[tuple[str, ...], str]:
-    """What the auditor finds wrong, or why it cannot look: Evidence's audit and unaudited."""
+def _audited(guest: Guest) -> tuple[tuple[Finding, ...], str]:
+    """Return the auditor's findings, and why it could not look ("" if it could)."""
     try:
-        found = audit(guest)
+        return audit(guest).findings, ""
     except AuditError as error:
         return (), error.cause
-    return (() if found.clean else tuple(found.text().split("\n"))), ""
+
+
+class _Gathering:
+    """One run of one program: what was seen of it so far, whatever ends it."""
+
+    def __init__(self, guest: Guest, program: Program) -> None:
+        self._guest = guest
+        self._program = program
+        self._clock = _Clock(guest.clone_seconds)
+        self._before: Snapshot | None = None
+        self._after: Snapshot | None = None
+        self._done: Completed | None = None
+        self._findings: tuple[Finding, ...] = ()
+        self._unaudited = ""
+
+    def run(self, stream: Callable[[str, bytes], None] | None) -> None:
+        """Run the program between two snapshots. GuestLostError leaves what was seen so far."""
+        guest, program, clock = self._guest, self._program, self._clock
+        auditable = not unauditable(guest.template)
+        if auditable:
+            self._unaudited = _learned(guest)
+        self._before = _snapshot(guest, clock)
+        clock.phase("before")
+        for file in program.files:
+            guest.push(file.path, f"./{file.name}", mode=file.mode)
+        clock.phase("push")
+        slow = guest.template.slowness
+        # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
+        line = f"KTAP_SLOW={slow} {program.line}" if slow > 1 else program.line
+        self._done = guest.exec(line, timeout=program.seconds * slow, stream=stream)
+        clock.phase("run")
+        # A program that never ends is part of the evidence; its counters would prove nothing.
+        if self._done.status is not None:
+            self._after = _settled(guest, self._before.counters, clock)
+            clock.phase("after")
+            if auditable and not self._unaudited:
+                self._findings, self._unaudited = _audited(guest)
+                clock.phase("audit")
+
+    def evidence(self, lost: Lost | None) -> Evidence:
+        """Return what was seen, with the console and its splats."""
+        console = self._guest.console.text()
+        return Evidence(
+            program=self._end(),
+            lost=lost,
+            splats=decoded_splats(console, self._guest.template.kernel.vmlinux),
+            phases=self._clock.phases,
+            console=console,
+        )
+
+    def _end(self) -> ProgramEnd:
+        program, done = self._program, self._done
+        before, after = self._before, self._after
+        stdout, stderr = (done.stdout, done.stderr) if done else ("", "")
+        if done and done.overflow:
+            stderr += "\nthe program printed more than the harness keeps; it was cut off"
+        limit = program.seconds * self._guest.template.slowness
+        taint_after = after.taint if after else (before.taint if before and done else None)
+        returned = counters.returned(before.counters, after.counters) if before and after else ()
+        return ProgramEnd(
+            exit_status=done.status if done else None,
+            document=ktap.parse(stdout) if program.speaks_ktap else None,
+            seconds=done.seconds if done and done.overflow else limit,
+            taint_before=before.taint if before else 0,
+            taint_after=taint_after,
+            problems=returned,
+            samples=tuple(_samples(before, after)),
+            findings=self._findings,
+            unaudited=self._unaudited,
+            allowed_skips=program.allowed_skips,
+            known_bug=program.known_bug,
+            stdout=stdout,
+            stderr=stderr,
+        )
+
+
+def _samples(*snapshots: Snapshot | None) -> Iterator[CounterSample]:
+    for snapshot in snapshots:
+        if snapshot:
+            yield snapshot.sample()
+
+
+def gather(
+    guest: Guest, program: Program, *, stream: Callable[[str, bytes], None] | None = None
+) -> Evidence:
+    """Run ``program`` in ``guest`` and return the evidence. A lost guest is evidence, too.
+
+    ``stream`` gets the output as it comes: "stdout" or "stderr", and bytes. What the program
+    leaves in ``/tmp`` is removed before the counters are read again. Raises HarnessError only
+    for trouble of the host.
+    """
+    gathering = _Gathering(guest, program)
+    try:
+        gathering.run(stream)
+    except GuestLostError as error:
+        return gathering.evidence(Lost(error.cause, error.details))
+    return gathering.evidence(None)
 
 
 def run_program(
-    guest: Guest,
-    command: str,
-    *,
-    seconds: float,
-    speaks_ktap: bool,
-    allowed_skips: dict[str, str] | None = None,
-    stream: Callable[[str, bytes], None] | None = None,
-    setup: Callable[[], None] = lambda: None,
-) -> Run:
-    """Runs ``command`` in the guest and judges it. A lost guest is a verdict, not an exception.
-
-    ``setup`` pushes files; what it and the program leave in ``/tmp`` is removed before
-    the counters are read again. Raises HarnessError only for the host's troubles.
-    """
-    phases: dict[str, float] = {"clone": guest.clone_seconds}
-    auditable = not unauditable(guest.template)
-    complaints: tuple[str, ...] = ()
-    unaudited = ""
-    before: Snapshot | None = None
-    after: Snapshot | None = None
-    done = None
-    lost: Lost | None = None
-
-    def timed(name: str, started: float) -> float:
-        now = time.monotonic()
-        phases[name] = now - started
-        return now
-
-    clock = time.monotonic()
-    try:
-        if auditable:
-            unaudited = _learned(guest)
-        before = snapshot(guest)
-        clock = timed("before", clock)
-        setup()
-        clock = timed("push", clock)
-        done = guest.exec(command, timeout=seconds, stream=stream)
-        clock = timed("run", clock)
-        # A program that never ends is part of the evidence; its counters would tell nothing.
-        if done.status is not None:
-            after = _settled(guest, before.counters)
-            clock = timed("after", clock)
-            if auditable and not unaudited:
-                complaints, unaudited = _audited(guest)
-                clock = timed("audit", clock)
-    except GuestLostError as error:
-        lost = Lost(error.cause, error.details)
-    console = guest.console.text()
-    stdout = done.stdout if done else ""
-    stderr = done.stderr if done else ""
-    if done and done.overflow:
-        stderr += "\nthe program printed more than the harness keeps; it was cut off"
-    taint_after = after.taint if after else (before.taint if before and done else None)
-    evidence = Evidence(
-        exit_status=done.status if done else None,
-        document=ktap.parse(stdout) if speaks_ktap else None,
-        seconds=done.seconds if done and done.overflow else seconds,
-        stderr=stderr,
-        splats=decoded_splats(console, guest.template.kernel.vmlinux),
-        taint_before=before.taint if before else 0,
-        taint_after=taint_after,
-        counters=counters.returned(before.counters, after.counters) if before and after else (),
-        audit=complaints,
-        unaudited=unaudited,
-        lost=lost,
-        allowed_skips=allowed_skips or {},
-    )
-    return Run(
-        command,
-        judge(evidence),
-        stdout,
-        stderr,
-        console,
-        phases,
-        before.counters if before else None,
-        after.counters if after else None,
-    )
+    guest: Guest, program: Program, *, stream: Callable[[str, bytes], None] | None = None
+) -> ProbeResult:
+    """Run ``program`` in ``guest`` and judge it; arguments and errors as of gather()."""
+    return judge(gather(guest, program, stream=stream))
 
 
 @functools.cache
@@ -204,7 +237,7 @@ def _symbolizer(vmlinux: Path) -> Symbolizer:
 
 
 def decoded_splats(console: str, vmlinux: Path | None) -> tuple[Splat, ...]:
-    """The splats of a console text, with file and line where there is a vmlinux."""
+    """Return the splats of a console text, with file and line where there is a vmlinux."""
     splats = find_splats(console)
     if not splats or vmlinux is None:
         return splats
@@ -212,61 +245,5 @@ def decoded_splats(console: str, vmlinux: Path | None) -> tuple[Splat, ...]:
 
 
 def missing_needs(probe: Probe, kernel: Kernel) -> tuple[str, ...]:
-    """The config symbols that ``probe`` needs and ``kernel`` has not got; none if unknown."""
+    """Return the config symbols that ``probe`` needs and ``kernel`` lacks; none if unknown."""
     return tuple(symbol for symbol in probe.needs if kernel.built_with(symbol) is False)
-
-
-def _command(source: Path) -> str:
-    if source.suffix == ".c":
-        return f"./{source.stem}"
-    name = shlex.quote(source.name)
-    return f"python3 {name}" if source.suffix == ".py" else f"./{name}"
-
-
-def _push(guest: Guest, source: Path, programs: Store) -> None:
-    if source.suffix == ".c":
-        guest.push(compile_program(programs, [source], PROBE_FLAGS), source.stem)
-        return
-    guest.push(source, source.name)
-    if source.suffix == ".py":
-        for module in sorted(LIBRARY.glob("*.py")):
-            guest.push(module, module.name, mode=0o644)
-
-
-def run_probe(guest: Guest, probe: Probe, programs: Store) -> Run:
-    """Runs a probe as its head comment says. Raises as `run_source` does."""
-    return run_source(guest, probe.path, (), programs, seconds=probe.timeout, speaks_ktap=True)
-
-
-def run_source(
-    guest: Guest,
-    source: Path,
-    arguments: Sequence[str],
-    programs: Store,
-    *,
-    seconds: float,
-    speaks_ktap: bool,
-    allowed_skips: dict[str, str] | None = None,
-    stream: Callable[[str, bytes], None] | None = None,
-) -> Run:
-    """Compiles, pushes and runs a ``.c``, ``.py`` or ready binary, for ``seconds`` at most;
-    kernels that check themselves get more.
-
-    Raises UsageError without such a file, and BuildError where it does not compile.
-    """
-    if not source.is_file():
-        raise UsageError(f"no program {source}")
-    if source.suffix == ".c":  # compiled before the guest's clock runs
-        compile_program(programs, [source], PROBE_FLAGS)
-    slow = guest.template.slowness
-    command = " ".join([_command(source), *map(shlex.quote, arguments)])
-    return run_program(
-        guest,
-        # For the time that a case may take, guest/include/ktap.h.
-        f"KTAP_SLOW={slow} {command}" if slow > 1 else command,
-        seconds=seconds * slow,
-        speaks_ktap=speaks_ktap,
-        allowed_skips=allowed_skips,
-        stream=stream,
-        setup=lambda: _push(guest, source, programs),
-    )

@@ -5,14 +5,15 @@ The head comment follows the SPDX line (and a ``#!`` line, in Python)::
 
     /*
      * probe: swap_disk
-     * area: swap
      * needs: CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
      * timeout: 60
+     * smoke: yes
      *
      * Tags and data survive a round trip through a swap disk ...
      */
 
-``needs`` may be omitted. In Python the same lines are ``#`` comments.
+``needs`` and ``smoke`` may be omitted. In Python the same lines are ``#`` comments. The
+area of a probe is the name of its directory: ``guest/probes/swap/swap_disk.c``.
 """
 
 from __future__ import annotations
@@ -27,9 +28,8 @@ from harness.core.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-AREAS = ("faults", "zero", "swap", "copy", "thp", "migrate", "tools", "pressure", "reuse")
 LANGUAGES = {".c": "c", ".py": "python"}
-_KEYS = ("probe", "area", "needs", "timeout")
+_KEYS = ("probe", "needs", "timeout", "smoke")
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SECONDS = re.compile(r"[1-9]\d{0,3}")
@@ -42,31 +42,43 @@ class Probe:
     """One probe program: what it is called, needs and proves.
 
     ``needs`` are kernel config symbols (``CONFIG_SWAP``); ``timeout`` is in
-    seconds, for the whole program; ``prose`` is the text of the head comment.
+    seconds, for the whole program; ``smoke`` probes make up a short run, in which each
+    way of a tagged page through the kernel is exercised once; ``prose`` is the text of
+    the head comment.
     """
 
     name: str
     area: str
     needs: tuple[str, ...]
     timeout: int
+    smoke: bool
     prose: str
     path: Path
     language: str
 
 
 def discover(directory: Path) -> tuple[Probe, ...]:
-    """All probes of a directory (not below it), ordered by name.
+    """Return the probes in ``directory`` and in the directories right below it, by name.
 
     Raises UsageError where a head comment is malformed, where there is no probe,
-    or where a C and a Python probe share a name.
+    or where two probes share a name.
     """
-    paths = [path for path in sorted(directory.glob("*")) if path.suffix in LANGUAGES]
+    paths = [
+        path
+        for pattern in ("*", "*/*")
+        for path in directory.glob(pattern)
+        if path.suffix in LANGUAGES
+    ]
     if not paths:
         raise UsageError(f"no probes in {directory}", "name a directory with .c or .py probes")
     probes = tuple(sorted((read(path) for path in paths), key=lambda probe: probe.name))
     for one, two in itertools.pairwise(probes):
         if one.name == two.name:
-            raise UsageError(f"{one.path.name} and {two.path.name} are one name", "rename one")
+            raise UsageError(
+                f"{one.path.relative_to(directory)} and {two.path.relative_to(directory)} "
+                "are one name",
+                "rename one",
+            )
     return probes
 
 
@@ -86,8 +98,8 @@ def read(path: Path) -> Probe:
     for wrong, why in (
         (keys["probe"] != path.stem, f"'probe: {keys['probe']}' in a file named {path.name}"),
         (not _NAME.fullmatch(keys["probe"]), f"{keys['probe']!r} is not lower_snake_case"),
-        (keys["area"] not in AREAS, f"area {keys['area']!r} is none of {', '.join(AREAS)}"),
         (not _SECONDS.fullmatch(keys["timeout"]), f"timeout {keys['timeout']!r} is no seconds"),
+        (keys.get("smoke", "yes") != "yes", f"smoke {keys.get('smoke')!r} is not yes"),
         (not all(map(_SYMBOL.fullmatch, needs)), f"needs {' '.join(needs)}: no config symbols"),
         (not prose, "no prose that says what must hold"),
     ):
@@ -95,9 +107,10 @@ def read(path: Path) -> Probe:
             raise _malformed(path, why)
     return Probe(
         name=keys["probe"],
-        area=keys["area"],
+        area=path.parent.name,
         needs=needs,
         timeout=int(keys["timeout"]),
+        smoke="smoke" in keys,
         prose=prose,
         path=path,
         language=LANGUAGES[path.suffix],
@@ -114,7 +127,7 @@ def _keys(path: Path, lines: list[str]) -> dict[str, str]:
         if match["key"] in keys:
             raise _malformed(path, f"{match['key']!r} is given twice")
         keys[match["key"]] = match["value"].strip()
-    for key in ("probe", "area", "timeout"):
+    for key in ("probe", "timeout"):
         if not keys.get(key):
             raise _malformed(path, f"no {key!r}")
     return keys

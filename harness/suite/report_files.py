@@ -12,40 +12,63 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-from _pytest.junitxml import xml_key
-
 from harness.core.errors import HarnessError
-from harness.report import html, json_file, junit, terminal
-from harness.report.model import Run
-from harness.suite import collect as recording
+from harness.report import html, json_file, junit
+from harness.report.model import Report
 from harness.vm.qemu import find_qemu
-from harness.vm.spec import find_machine
+from harness.vm.spec import MACHINES
 
 if TYPE_CHECKING:
-    from harness.vm.spec import MachineSpec
+    from harness.suite.collect import EntryCollector
 
-STARTED = pytest.StashKey[tuple[float, str]]()
-RECORD = pytest.StashKey[Run]()
-ITEMS = "items"
 REPORT = "report.json"
 PAGE = "report.html"
 JUNIT = "junit.xml"
 
 
-def open_report(config: pytest.Config) -> None:
-    """Makes the directory, before any worker starts. ``--report`` becomes absolute."""
-    directory = Path(config.getoption("--report")).resolve()
-    directory.mkdir(parents=True, exist_ok=True)
-    for stale in directory.glob("*.jsonl"):
-        stale.unlink()
-    config.option.report = directory
-    if not config.option.xmlpath:
-        config.option.xmlpath = str(directory / JUNIT)
-    config.stash[STARTED] = (
-        time.monotonic(),
-        datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+class ReportFiles:
+    """The report's directory. It is made at once, so that a bad path is found before any test."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.resolve()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._clock = time.monotonic()
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+
+    @property
+    def page(self) -> Path:
+        """Return the path of the HTML page."""
+        return self.directory / PAGE
+
+    def write(self, collected: EntryCollector, qemu_binary: str | None) -> Report:
+        """Make the report of what was collected, write its files, and return it."""
+        errors = list(collected.errors)
+        try:
+            qemu = find_qemu(qemu_binary).banner
+        except HarnessError as error:
+            qemu = ""
+            errors.append(str(error))
+        tests = collected.tests()
+        report = Report(
+            started=self._started,
+            seconds=time.monotonic() - self._clock,
+            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            host=_host(),
+            qemu=qemu,
+            machine=_machines({name for test in tests for name in test.machine.split(", ")}),
+            kernels=collected.kernels(),
+            tests=tests,
+            errors=tuple(errors),
+        )
+        write_all(report, self.directory)
+        return report
+
+
+def write_all(report: Report, directory: Path) -> None:
+    """Write the three files of ``report`` below ``directory``."""
+    json_file.write(report, directory / REPORT)
+    html.write(report, directory / PAGE)
+    junit.write(report, directory / JUNIT)
 
 
 def _host() -> dict[str, str]:
@@ -62,8 +85,9 @@ def _host() -> dict[str, str]:
     }
 
 
-def _machine(specs: list[MachineSpec]) -> dict[str, str]:
-    """Each machine's description by its name, and what they all have."""
+def _machines(names: set[str]) -> dict[str, str]:
+    """Return each machine's description by its name, and what they all have."""
+    specs = [MACHINES[name] for name in sorted(names) if name in MACHINES]
     facts = {spec.name: spec.description for spec in specs}
     for spec in specs[:1]:
         facts |= {
@@ -73,47 +97,3 @@ def _machine(specs: list[MachineSpec]) -> dict[str, str]:
             "qemu machine": spec.qemu_machine,
         }
     return facts
-
-
-def close_report(config: pytest.Config) -> None:
-    """Joins what the workers handed in, and writes the files."""
-    directory = config.getoption("--report")
-    if directory is None:
-        return
-    clock, started = config.stash[STARTED]
-    errors: tuple[str, ...] = ()
-    try:
-        qemu = find_qemu(config.getoption("--qemu-binary")).banner
-    except HarnessError as error:
-        qemu, errors = "", (str(error),)
-    items = json_file.merge_items(directory)
-    run = Run(
-        started=started,
-        seconds=time.monotonic() - clock,
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        host=_host(),
-        qemu=qemu,
-        machine=_machine(
-            [find_machine(name) for name in sorted({i.machine for i in items}) if name]
-        ),
-        kernels=recording.kernels(directory, items),
-        items=items,
-        errors=errors,
-    )
-    json_file.write(run, directory / REPORT)
-    html.write(run, directory / PAGE)
-    for used in directory.glob("*.jsonl"):
-        used.unlink()
-    config.stash[RECORD] = run
-    junit_file = config.stash.get(xml_key, None)
-    if junit_file is not None:
-        for name, value in junit.suite_properties(run):
-            junit_file.add_global_property(name, value)
-
-
-def summary(reporter: pytest.TerminalReporter) -> None:
-    """The short table, and where the page is."""
-    run = reporter.config.stash.get(RECORD, None)
-    if run is not None:
-        page = Path(reporter.config.getoption("--report")) / PAGE
-        reporter.write_line(terminal.render(run, page, color=reporter.hasmarkup))

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import ImageError, UsageError
 from harness.core.limits import Limits
-from harness.core.paths import repository_root
 from harness.core.store import Store
 from harness.guest.guest import Guest
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
-from harness.kernel import Kernel, resolve
+from harness.kernel import Kernel, KernelSource, obtain_kernel
 from harness.vm.emulator_check import check_emulator
 from harness.vm.qemu import Qemu, find_qemu, require_version
 from harness.vm.run_disk import RunKeys
@@ -39,31 +38,32 @@ class Session:
         limits: Limits = Limits(),
     ) -> None:
         self.cache = cache
-        self.limits = limits
         self.progress = progress
+        self.limits = limits
         self.programs = Store(cache, "programs", progress)
         self._qemu_binary = qemu_binary
         self._machines: dict[MachineSpec, VirtualMachine] = {}
         self._templates: dict[str, Template] = {}
+        self._prepared: dict[tuple[Target, str], Template] = {}
         self._keys = RunKeys.generate()
 
     @functools.cached_property
     def qemu(self) -> Qemu:
-        """The QEMU of this run. QemuMissingError when there is none."""
+        """Return the QEMU of this run. Raise QemuMissingError when there is none."""
         return find_qemu(self._qemu_binary)
 
-    def kernel(self, argument: str) -> Kernel:
-        """The kernel that ``argument`` names, built if need be."""
-        return resolve(argument, root=repository_root(), cache=self.cache, progress=self.progress)
+    def kernel(self, source: KernelSource) -> Kernel:
+        """Return the kernel of ``source``; it is built if the cache does not have it."""
+        return obtain_kernel(source, self.cache, self.progress)
 
     def check(self, spec: MachineSpec) -> None:
-        """The emulator check; raises QemuCheckError or QemuTooOldError."""
-        # First what is wrong with the tags: it is the better reason.
+        """Run the emulator check. Raise QemuCheckError or QemuTooOldError."""
+        # Tags before the version: a tag failure is the more specific error.
         check_emulator(self.machine(spec), self.programs)
         require_version(self.qemu)
 
     def machine(self, spec: MachineSpec) -> VirtualMachine:
-        """The machine, made ready. MachineError for one that cannot be."""
+        """Return the machine, ready to be launched. Raise MachineError for an invalid layout."""
         if spec not in self._machines:
             trees = Store(self.cache, "device-trees", self.progress)
             self._machines[spec] = prepare_machine(
@@ -73,33 +73,40 @@ class Session:
 
     @functools.cached_property
     def image(self) -> GuestImage:
-        """The guest image."""
+        """Return the guest's root image."""
         store = Store(self.cache, "images", self.progress)
         return obtain_image(store, self.programs, self.cache / "downloads", self.progress)
 
     def template(self, kernel: Kernel, spec: MachineSpec, append: str = "") -> Template:
-        """The booted and saved guest of ``kernel``. BootError when it does not come up."""
+        """Return the saved guest of ``kernel``. Raise BootError when the kernel does not boot."""
         if kernel.built_with("CONFIG_ARM64_MTE") is False:
             raise ImageError(
                 f"kernel {kernel.name} has no MTE", "set CONFIG_ARM64_MTE=y and build it again"
             )
         store = Store(self.cache, "templates", self.progress)
         template = obtain_template(store, self.machine(spec), kernel, self.image, append)
-        # One object for each saved guest: it keeps what was learned about the kernel.
+        # One object for each saved guest: it keeps what the auditor learned about the kernel.
         return self._templates.setdefault(template.key, template)
 
     def guest(self, template: Template) -> Guest:
-        """A fresh clone."""
+        """Return a fresh clone."""
         return Guest(template, self._keys)
 
-    def prepare(self, target: Target) -> Template:
-        """All steps up to the template."""
-        self.check(target.machine)
-        return self.template(self.kernel(target.kernel), target.machine)
+    def prepare(self, target: Target, append: str = "") -> Template:
+        """Return the template of a target after all steps, each done once in this run.
+
+        ``append``: more words for the kernel's command line.
+        """
+        key = (target, append)
+        if key not in self._prepared:
+            self.check(target.machine)
+            kernel = self.kernel(target.kernel)
+            self._prepared[key] = self.template(kernel, target.machine, append)
+        return self._prepared[key]
 
 
 def clean(cache: Path, what: str | None) -> tuple[Path, ...]:
-    """Removes the cache, or ``what`` of it (``templates``, ``builds/KEY``); returns what went."""
+    """Remove the cache, or ``what`` of it (``templates``, ``builds/KEY``); return what went."""
     if what is None:
         targets = sorted(cache.glob("*"))
     else:

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What is put to the test: a kernel on a machine, out of the words of a command."""
+"""What is put to the test: a kernel on a machine, as an argument KERNEL[@MACHINE] names them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.paths import repository_root
-from harness.kernel.recipe import load_recipe, recipe_path
+from harness.core.errors import RecipeError
+from harness.core.paths import resources
+from harness.kernel import KernelSource, RecipeKernel, locate_kernel
 from harness.vm.spec import find_machine, machine_names
 
 if TYPE_CHECKING:
+    from harness.kernel.recipe import Recipe
     from harness.vm.spec import MachineSpec
 
 DEFAULT_MACHINE = "emulator"
@@ -18,24 +20,37 @@ DEFAULT_MACHINE = "emulator"
 
 @dataclass(frozen=True)
 class Target:
-    """``kernel`` is a recipe name or a path, as the resolver takes it."""
+    """A kernel that was located (and not yet built), and the machine that it runs on."""
 
-    kernel: str
+    kernel: KernelSource
     machine: MachineSpec
 
 
 def parse_target(argument: str, chosen: str | None) -> Target:
-    """``KERNEL`` or ``KERNEL@MACHINE``.
+    """Return the target of ``KERNEL`` or ``KERNEL@MACHINE``.
 
-    Without the second half the machine is ``chosen``; without that, the one of the recipe.
-    UsageError for a machine that there is not, RecipeError for a recipe that is wrong.
+    Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. Raises UsageError
+    for a kernel or machine that does not exist, RecipeError for a recipe that is wrong.
     """
+    root = resources()
     kernel, at, name = argument.rpartition("@")
-    # A directory's name may have an @ in it.
+    # The name of a directory may have an @ in it.
     if at and name in machine_names():
-        return Target(kernel, find_machine(name))
-    if chosen is None:
-        root = repository_root()
-        path = recipe_path(argument, root)
-        chosen = load_recipe(path, root).machine if path else None
-    return Target(argument, find_machine(chosen or DEFAULT_MACHINE))
+        return Target(locate_kernel(kernel, root), find_machine(name))
+    source = locate_kernel(argument, root)
+    if chosen is None and isinstance(source, RecipeKernel):
+        chosen = recipe_machine(source.recipe)
+    return Target(source, find_machine(chosen or DEFAULT_MACHINE))
+
+
+def recipe_machine(recipe: Recipe) -> str | None:
+    """Return the name of the machine that a recipe asks for. Raises RecipeError for an unknown one.
+
+    The check is here and not in recipe.py because kernel/ lies below vm/.
+    """
+    if recipe.machine is not None and recipe.machine not in machine_names():
+        raise RecipeError(
+            f"{recipe.machine_place}: there is no machine {recipe.machine!r}",
+            f"one of: {', '.join(machine_names())}",
+        )
+    return recipe.machine

@@ -1,1 +1,9 @@
-"""What a test found: KTAP, splats, taint and counters, joined to one verdict."""
+# SPDX-License-Identifier: MIT
+"""From what was seen of a program and its guest to one result.
+
+* ``evidence``: all that was seen; ``judge``: the verdict on it; ``result``: what judge() returns;
+* ``splat`` (with ``patterns``): reports of the kernel on its console; ``decode``: their file and
+  line; ``taint``: the kernel's taint bits; ``counters``: the leak check;
+* ``audit`` (with ``vmcore`` and ``flag_bits``): struct pages against tag storage, read from DRAM;
+  ``finding``: what it finds.
+"""

@@ -106,7 +106,7 @@ RULES = (
 
 
 @dataclass(frozen=True)
-class Problem:
+class CounterProblem:
     """A counter that did not come back."""
 
     rule: Rule
@@ -143,7 +143,7 @@ def parse(meminfo: str, vmstat: str, zoneinfo: str = "") -> Counters:
     return Counters({**snapshot.meminfo, **derived}, snapshot.vmstat)
 
 
-def returned(before: Counters, after: Counters) -> tuple[Problem, ...]:
+def returned(before: Counters, after: Counters) -> tuple[CounterProblem, ...]:
     """The counters that did not come back. One that this kernel has not got is no problem."""
     problems = []
     for rule in RULES:
@@ -157,5 +157,5 @@ def returned(before: Counters, after: Counters) -> tuple[Problem, ...]:
             Direction.LOSS: was - now,
         }[rule.direction]
         if change > rule.slack:
-            problems.append(Problem(rule, was, now))
+            problems.append(CounterProblem(rule, was, now))
     return tuple(problems)

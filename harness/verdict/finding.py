@@ -25,7 +25,7 @@ class Finding:
 
     kind: FindingKind
     frames: tuple[int, ...]
-    details: tuple[str, ...]
+    details: tuple[str, ...] = ()
 
     def lines(self) -> tuple[str, ...]:
         """Return the finding as text for people: how many frames, then the details."""

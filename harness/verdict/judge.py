@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Joins all that is known about one program's run to one verdict.
+"""Joins all that is known about one test, or one program's run, to one result.
 
 A program that passed while the kernel printed a splat did not pass; a check
 that could not run is an error, never a pass.
@@ -7,130 +7,53 @@ that could not run is an error, never a pass.
 
 from __future__ import annotations
 
-import enum
+import dataclasses
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.core import errors
-from harness.core.ktap import Document, Outcome, Result
+from harness.core.ktap import Document, KtapResult, Outcome
 from harness.verdict import taint
+from harness.verdict.finding import FindingKind
+from harness.verdict.result import ProbeResult, Reason, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from harness.verdict.counters import Problem
-    from harness.verdict.splat import Splat
+    from harness.verdict.evidence import Evidence, ProgramEnd, TestEnd
 
 KSFT_SKIP = 4  # tools/testing/selftests/kselftest.h: exit status of a test that skipped itself
 
 
-class Status(enum.StrEnum):
-    """The verdict in one word, the worst first."""
-
-    LOST = "lost"
-    SPLAT = "splat"
-    FAIL = "fail"
-    ERROR = "error"
-    SKIP = "skip"
-    PASS = "pass"
-
-    @property
-    def exit_status(self) -> int:
-        """The exit status of harness/errors.py. What could not run is bad, not "untestable":
-        a kernel that hides a feature from a probe must not pass a bisection."""
-        return {
-            Status.LOST: errors.GUEST_LOST,
-            Status.SPLAT: errors.KERNEL_SPLAT,
-            Status.FAIL: errors.PROGRAM_FAILED,
-            Status.ERROR: errors.PROGRAM_FAILED,
-        }.get(self, errors.OK)
-
-    @property
-    def good(self) -> bool:
-        """Whether nothing speaks against the kernel."""
-        return self in {Status.PASS, Status.SKIP}
-
-
-@dataclass(frozen=True)
-class Lost:
-    """How the guest went: what a GuestLostError says."""
-
-    cause: str
-    details: str = ""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What was seen of one program's run.
-
-    ``exit_status`` is None when the program did not end in its ``seconds`` of time;
-    ``document`` is None for a program that does not speak KTAP; ``splats`` are the
-    new ones; ``taint_after`` is None when it could not be read; ``allowed_skips``
-    maps a config symbol that the kernel lacks to a pattern for the reasons of the
-    SKIPs that this explains (``""`` for any reason). ``audit`` is what the auditor found
-    wrong afterwards, in lines; ``unaudited`` is why it could not look, though it should.
-    """
-
-    exit_status: int | None
-    document: Document | None = None
-    seconds: float = 0
-    stderr: str = ""
-    splats: tuple[Splat, ...] = ()
-    taint_before: int = 0
-    taint_after: int | None = 0
-    counters: tuple[Problem, ...] = ()
-    audit: tuple[str, ...] = ()
-    unaudited: str = ""
-    lost: Lost | None = None
-    allowed_skips: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One thing that speaks against a pass; ``details`` are lines below it."""
-
-    status: Status
-    text: str
-    details: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The verdict and every reason for it, the worst first. No reasons is a pass."""
-
-    status: Status
-    reasons: tuple[Reason, ...]
-    evidence: Evidence
-
-    @property
-    def title(self) -> str:
-        """One line: the first reason."""
-        return self.reasons[0].text if self.reasons else "passed"
-
-    def text(self) -> str:
-        """All reasons with their details, for a terminal."""
-        lines = []
-        for reason in self.reasons:
-            lines.append(f"{reason.status.value}: {reason.text}")
-            lines.extend(f"    {line}" for line in reason.details)
-        return "\n".join(lines)
-
-
-def judge(evidence: Evidence) -> Verdict:
-    """The verdict on one run. Pure: looks at nothing but the evidence."""
-    reasons = [
-        *_lost(evidence),
-        *_kernel(evidence),
-        *_results(evidence),
-        *_program(evidence),
-        *_counters(evidence),
-        *_audit(evidence),
-    ]
-    order = list(Status)
-    reasons.sort(key=lambda reason: order.index(reason.status))
-    status = reasons[0].status if reasons else Status.PASS
-    return Verdict(status, tuple(reasons), evidence)
+def judge(evidence: Evidence) -> ProbeResult:
+    """Return the result of one test or run. Pure: it looks at nothing but the evidence."""
+    reasons = [*_lost(evidence), *_splats(evidence)]
+    program = evidence.program
+    if program:
+        reasons += [
+            *_taint(program, lost=evidence.lost is not None),
+            *_results(program, lost=evidence.lost is not None),
+            *_program(program, lost=evidence.lost is not None),
+            *_counters(program),
+            *_audit(program),
+        ]
+        if program.known_bug:
+            reasons = _excused(program, reasons)
+    if evidence.test and not _repeats_known_bug(evidence.test, program, reasons):
+        first, *details = evidence.test.text.splitlines() or [str(evidence.test.status)]
+        reasons.append(Reason(evidence.test.status, first, tuple(details)))
+    reasons.sort(key=lambda reason: reason.status.rank)
+    return ProbeResult(
+        status=reasons[0].status if reasons else Status.PASS,
+        reasons=tuple(reasons),
+        cases=program.document.results if program and program.document else (),
+        splats=evidence.splats,
+        samples=program.samples if program else (),
+        findings=program.findings if program else (),
+        phases=evidence.phases,
+        stdout=program.stdout if program else "",
+        stderr=program.stderr if program else "",
+        console=evidence.console,
+    )
 
 
 def _lost(evidence: Evidence) -> Iterator[Reason]:
@@ -139,56 +62,61 @@ def _lost(evidence: Evidence) -> Iterator[Reason]:
         yield Reason(Status.LOST, evidence.lost.cause, details)
 
 
-def _kernel(evidence: Evidence) -> Iterator[Reason]:
+def _splats(evidence: Evidence) -> Iterator[Reason]:
     for splat in evidence.splats:
         yield Reason(Status.SPLAT, f"{splat.title} [{splat.fingerprint}]", splat.lines)
-    if evidence.taint_after is None:
-        if not evidence.lost:
+
+
+def _taint(program: ProgramEnd, *, lost: bool) -> Iterator[Reason]:
+    if program.taint_after is None:
+        if not lost:
             yield Reason(Status.ERROR, "the kernel's taint could not be read after the test")
-    elif new := taint.added(evidence.taint_before, evidence.taint_after):
-        words = "; ".join(f"{flag.letter} ({flag.meaning})" for flag in new)
-        yield Reason(Status.SPLAT, f"the kernel became tainted: {words}")
+    elif new := taint.added(program.taint_before, program.taint_after):
+        flags = "; ".join(f"{flag.letter} ({flag.meaning})" for flag in new)
+        yield Reason(Status.SPLAT, f"the kernel became tainted: {flags}")
 
 
-def _results(evidence: Evidence) -> Iterator[Reason]:
-    document = evidence.document
+def _results(program: ProgramEnd, *, lost: bool) -> Iterator[Reason]:
+    document = program.document
     if document is None:
         return
     for result in document.results:
-        yield from _result(result, evidence)
+        yield from _result(result, program)
     if document.skipped is not None:
-        yield _skip("the program", document.skipped, evidence)
-    if evidence.exit_status is not None and not evidence.lost:
+        yield _skip("the program", document.skipped, program)
+    if program.exit_status is not None and not lost:
         # A program that was cut short by a lost guest or its time limit has one reason, not two.
         for problem in document.problems:
             yield Reason(Status.ERROR, f"the program's output is no proof: {problem}")
 
 
-def _result(result: Result, evidence: Evidence) -> Iterator[Reason]:
+def _result(result: KtapResult, program: ProgramEnd) -> Iterator[Reason]:
     name = result.name or f"result {result.number}"
-    said = f"{name}: {result.reason}" if result.reason else name
+    text = f"{name}: {result.reason}" if result.reason else name
     if result.outcome is Outcome.SKIP:
-        yield _skip(name, result.reason, evidence)
+        yield _skip(name, result.reason, program)
     elif result.outcome is Outcome.XPASS:
-        yield Reason(Status.FAIL, f"{said}: passed, but was expected to fail", result.diagnostics)
+        yield Reason(Status.FAIL, f"{text}: passed, but was expected to fail", result.diagnostics)
     elif result.outcome not in {Outcome.PASS, Outcome.XFAIL}:
-        yield Reason(Status.FAIL, said, result.diagnostics)
+        yield Reason(Status.FAIL, text, result.diagnostics)
 
 
-def _skip(name: str, why: str, evidence: Evidence) -> Reason:
-    for symbol, pattern in evidence.allowed_skips.items():
+def _skip(name: str, why: str, program: ProgramEnd) -> Reason:
+    for symbol, pattern in program.allowed_skips.items():
         if re.search(pattern, why):
             return Reason(Status.SKIP, f"{name}: skipped, {symbol} is not set: {why}")
-    return Reason(Status.ERROR, f"{name}: skipped itself, and nothing in .config says why: {why}")
+    return Reason(
+        Status.ERROR, f"{name}: skipped itself, and nothing in .config explains it: {why}"
+    )
 
 
-def _program(evidence: Evidence) -> Iterator[Reason]:
-    if evidence.lost:
+def _program(program: ProgramEnd, *, lost: bool) -> Iterator[Reason]:
+    if lost:
         return
-    status, document = evidence.exit_status, evidence.document
-    stderr = tuple(evidence.stderr.rstrip().split("\n")[-20:]) if evidence.stderr.strip() else ()
+    status, document = program.exit_status, program.document
+    stderr = tuple(program.stderr.rstrip().split("\n")[-20:]) if program.stderr.strip() else ()
     if status is None:
-        yield Reason(Status.FAIL, f"did not end within {evidence.seconds:.0f} s", stderr)
+        yield Reason(Status.FAIL, f"did not end within {program.seconds:.0f} s", stderr)
     elif status == 0 or (status == KSFT_SKIP and document and document.skipped is not None):
         return
     elif document is None or not _explains_failure(document):
@@ -196,7 +124,7 @@ def _program(evidence: Evidence) -> Iterator[Reason]:
 
 
 def _explains_failure(document: Document) -> bool:
-    """Whether the results alone are reason enough for an exit status that is not 0."""
+    """Return whether the results alone are reason enough for an exit status that is not 0."""
     return any(
         result.outcome not in {Outcome.PASS, Outcome.SKIP, Outcome.XFAIL}
         for result in document.results
@@ -204,17 +132,38 @@ def _explains_failure(document: Document) -> bool:
 
 
 def _signal(status: int) -> str:
-    """A shell's status for a program that a signal killed is 128 and the signal."""
+    """Return the signal in a shell's exit status, which is 128 and the signal's number."""
     return f" (killed by signal {status - 128})" if 128 < status < 128 + 65 else ""
 
 
-def _counters(evidence: Evidence) -> Iterator[Reason]:
-    for problem in evidence.counters:
+def _counters(program: ProgramEnd) -> Iterator[Reason]:
+    for problem in program.problems:
         yield Reason(Status.FAIL, f"not given back: {problem}")
 
 
-def _audit(evidence: Evidence) -> Iterator[Reason]:
-    if evidence.audit:
-        yield Reason(Status.FAIL, "the auditor finds pages and tag storage at odds", evidence.audit)
-    if evidence.unaudited:
-        yield Reason(Status.ERROR, f"the guest could not be audited: {evidence.unaudited}")
+def _audit(program: ProgramEnd) -> Iterator[Reason]:
+    wrong = [finding for finding in program.findings if finding.kind is not FindingKind.UNKNOWN]
+    if wrong:
+        lines = [line for finding in program.findings for line in finding.lines()]
+        text = "the auditor finds pages and tag storage at odds"
+        yield Reason(Status.FAIL, text, tuple(lines))
+    if program.unaudited:
+        yield Reason(Status.ERROR, f"the guest could not be audited: {program.unaudited}")
+
+
+def _excused(program: ProgramEnd, reasons: list[Reason]) -> list[Reason]:
+    """Return ``reasons`` as those of a known bug, if a case of the program shows that bug."""
+    document = program.document
+    shown = document and any(result.outcome is Outcome.FAIL for result in document.results)
+    if not shown:
+        return reasons
+    known = f"known bug ({program.known_bug}): "
+    return [
+        dataclasses.replace(reason, status=Status.SKIP, text=known + reason.text)
+        for reason in reasons
+    ]
+
+
+def _repeats_known_bug(test: TestEnd, program: ProgramEnd | None, reasons: list[Reason]) -> bool:
+    """Return whether a test skipped itself (pytest.xfail()) over what ``reasons`` already tell."""
+    return bool(program and program.known_bug and reasons) and test.status is Status.SKIP

@@ -11,7 +11,7 @@ import enum
 import re
 
 
-class Kind(enum.StrEnum):
+class SplatKind(enum.StrEnum):
     """What a splat is, as a part of its fingerprint."""
 
     PANIC = "panic"
@@ -35,49 +35,50 @@ class Kind(enum.StrEnum):
     TRACE = "trace"
 
 
-def _table(*rows: tuple[Kind, str]) -> tuple[tuple[Kind, re.Pattern[str]], ...]:
+def _table(*rows: tuple[SplatKind, str]) -> tuple[tuple[SplatKind, re.Pattern[str]], ...]:
     return tuple((kind, re.compile(pattern)) for kind, pattern in rows)
 
 
 # The first row that matches wins, so the general ones come last.
 TRIGGERS = _table(
-    (Kind.PANIC, r"Kernel panic - not syncing: "),  # kernel/panic.c
-    (Kind.SERROR, r"SError Interrupt on CPU"),  # arch/arm64/kernel/traps.c
-    (Kind.OOPS, r"Unable to handle kernel "),  # arch/arm64/mm/fault.c
-    (Kind.BUG, r"Internal error: Oops - BUG"),  # arch/arm64/kernel/traps.c, bug_handler()
-    (Kind.OOPS, r"Internal error: "),  # __die()
-    (Kind.OOPS, r"Unhandled .* exception on CPU|Bad mode in "),  # entry-common.c
-    (Kind.OOPS, r"Insufficient stack space to handle exception"),  # traps.c
-    (Kind.BUG, r"[kK]ernel BUG at "),  # lib/bug.c
-    (Kind.KASAN, r"(?:BUG: )?KASAN: "),  # mm/kasan/report.c
-    (Kind.KFENCE, r"BUG: KFENCE: "),  # mm/kfence/report.c
-    (Kind.UBSAN, r"UBSAN: "),  # lib/ubsan.c
-    (Kind.LOCKUP, r"(?:watchdog: )?BUG: (?:soft|workqueue) lockup"),  # kernel/watchdog.c
-    (Kind.LOCKUP, r"(?:watchdog: )?Watchdog detected hard LOCKUP"),
-    (Kind.PAGE, r"BUG: Bad page (?:state|map|cache) "),  # mm/page_alloc.c, memory.c, filemap.c
-    (Kind.PAGE, r"BUG: (?:Bad rss-counter|non-zero pgtables_bytes)"),  # kernel/fork.c
-    (Kind.PAGE, r"pagealloc: (?:memory corruption|single bit error)"),  # mm/page_poison.c
-    (Kind.PAGE, r"\S+\.[ch]:\d+: bad (?:pgd|p4d|pud|pmd) "),  # mm/pgtable-generic.c
-    (Kind.SLAB, r"BUG \S+ \(.*\): "),  # mm/slub.c, __slab_bug()
-    (Kind.LIST, r"list_(?:add|del) (?:corruption|double add)"),  # lib/list_debug.c
-    (Kind.REFCOUNT, r"refcount_t: "),  # lib/refcount.c
-    (Kind.SWAP, r"(?:\w+: )?(?:Bad|Unused) swap (?:file|offset) entry "),  # mm/swapfile.c
-    (Kind.SWAP, r"(?:Read|Write)-error on swap-device"),  # mm/page_io.c
-    (Kind.LEAK, r"kmemleak: \d+ new suspected memory leaks"),  # mm/kmemleak.c
+    (SplatKind.PANIC, r"Kernel panic - not syncing: "),  # kernel/panic.c
+    (SplatKind.SERROR, r"SError Interrupt on CPU"),  # arch/arm64/kernel/traps.c
+    (SplatKind.OOPS, r"Unable to handle kernel "),  # arch/arm64/mm/fault.c
+    (SplatKind.BUG, r"Internal error: Oops - BUG"),  # arch/arm64/kernel/traps.c, bug_handler()
+    (SplatKind.OOPS, r"Internal error: "),  # __die()
+    (SplatKind.OOPS, r"Unhandled .* exception on CPU|Bad mode in "),  # entry-common.c
+    (SplatKind.OOPS, r"Insufficient stack space to handle exception"),  # traps.c
+    (SplatKind.BUG, r"[kK]ernel BUG at "),  # lib/bug.c
+    (SplatKind.KASAN, r"(?:BUG: )?KASAN: "),  # mm/kasan/report.c
+    (SplatKind.KFENCE, r"BUG: KFENCE: "),  # mm/kfence/report.c
+    (SplatKind.UBSAN, r"UBSAN: "),  # lib/ubsan.c
+    (SplatKind.LOCKUP, r"(?:watchdog: )?BUG: (?:soft|workqueue) lockup"),  # kernel/watchdog.c
+    (SplatKind.LOCKUP, r"(?:watchdog: )?Watchdog detected hard LOCKUP"),
+    (SplatKind.PAGE, r"BUG: Bad page (?:state|map|cache) "),  # mm/page_alloc.c, memory.c, filemap.c
+    (SplatKind.PAGE, r"BUG: (?:Bad rss-counter|non-zero pgtables_bytes)"),  # kernel/fork.c
+    (SplatKind.PAGE, r"pagealloc: (?:memory corruption|single bit error)"),  # mm/page_poison.c
+    (SplatKind.PAGE, r"\S+\.[ch]:\d+: bad (?:pgd|p4d|pud|pmd) "),  # mm/pgtable-generic.c
+    (SplatKind.SLAB, r"BUG \S+ \(.*\): "),  # mm/slub.c, __slab_bug()
+    (SplatKind.LIST, r"list_(?:add|del) (?:corruption|double add)"),  # lib/list_debug.c
+    (SplatKind.REFCOUNT, r"refcount_t: "),  # lib/refcount.c
+    (SplatKind.SWAP, r"(?:\w+: )?(?:Bad|Unused) swap (?:file|offset) entry "),  # mm/swapfile.c
+    (SplatKind.SWAP, r"(?:Read|Write)-error on swap-device"),  # mm/page_io.c
+    (SplatKind.LEAK, r"kmemleak: \d+ new suspected memory leaks"),  # mm/kmemleak.c
     (
-        Kind.LOCKDEP,  # kernel/locking/lockdep.c
+        SplatKind.LOCKDEP,  # kernel/locking/lockdep.c
         (
             r"WARNING: (?:possible |inconsistent lock state|suspicious RCU usage|bad contention"
             r"|bad unlock balance|Nested lock was not taken|held lock freed|chain_key collision"
             r"|lock held when returning|\S+/\d+ still has locks held|\S+-safe -> \S+-unsafe lock)"
         ),
     ),
-    (Kind.LOCKDEP, r"INFO: trying to register non-static key"),
-    (Kind.LOCKDEP, r"\[ BUG: "),  # kernel/locking/lockdep.c, rtmutex
-    (Kind.RCU, r"(?:rcu: )?INFO: \w+ (?:self-)?detected (?:expedited )?stall"),  # rcu/tree_stall.h
-    (Kind.HUNG, r"INFO: task .* blocked for more than \d+ seconds"),  # kernel/hung_task.c
-    (Kind.WARNING, r"WARNING: CPU: \d+ PID: \d+ at "),  # kernel/panic.c, __warn()
-    (Kind.BUG, r"(?:\w+: )?BUG: "),  # sleeping function, scheduling while atomic, spinlock ...
+    (SplatKind.LOCKDEP, r"INFO: trying to register non-static key"),
+    (SplatKind.LOCKDEP, r"\[ BUG: "),  # kernel/locking/lockdep.c, rtmutex
+    # kernel/rcu/tree_stall.h
+    (SplatKind.RCU, r"(?:rcu: )?INFO: \w+ (?:self-)?detected (?:expedited )?stall"),
+    (SplatKind.HUNG, r"INFO: task .* blocked for more than \d+ seconds"),  # kernel/hung_task.c
+    (SplatKind.WARNING, r"WARNING: CPU: \d+ PID: \d+ at "),  # kernel/panic.c, __warn()
+    (SplatKind.BUG, r"(?:\w+: )?BUG: "),  # sleeping function, scheduling while atomic, spinlock ...
 )
 
 # Not the kernel's fault: memory ran out, as some tests make it.

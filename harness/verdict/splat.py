@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 
 from harness.verdict import patterns
-from harness.verdict.patterns import Kind
+from harness.verdict.patterns import SplatKind
 
 _STAMP = re.compile(r"(?:<\d+>)?\[\s*(?P<seconds>\d+\.\d{6})\](?:\[\s*[TC]\d+\])? ?")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -46,7 +46,7 @@ class Splat:
     report shows them; ``registers`` are names and hexadecimal values as printed.
     """
 
-    kind: Kind
+    kind: SplatKind
     title: str
     lines: tuple[str, ...]
     frames: tuple[Frame, ...]
@@ -55,11 +55,6 @@ class Splat:
     cpu: int | None = None
     task: str = ""
     registers: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def fatal(self) -> bool:
-        """Whether the kernel stopped over it."""
-        return any(line.startswith("Kernel panic - ") for line in self.lines)
 
     @property
     def culprits(self) -> tuple[Frame, ...]:
@@ -80,26 +75,13 @@ class Splat:
         return f"{self.kind.value}-{digest}"
 
 
-@dataclass(frozen=True)
-class Log:
-    """What a console log says: ``events`` are lines about memory that ran out."""
-
-    splats: tuple[Splat, ...]
-    events: tuple[str, ...]
-
-
 def find_splats(console: str) -> tuple[Splat, ...]:
-    """The splats of a console log, in the order in which they began."""
-    return scan(console).splats
-
-
-def scan(console: str) -> Log:
-    """Reads a console log, or the part of one that a test produced."""
+    """Return the splats of a console log, or of a part of one, in the order in which they began."""
     scanner = _Scanner()
     for seconds, text in _kernel_lines(console):
         scanner.line(seconds, text)
     scanner.close()
-    return Log(tuple(draft.splat() for draft in scanner.done), tuple(scanner.events))
+    return tuple(draft.splat() for draft in scanner.done)
 
 
 def _kernel_lines(console: str) -> list[tuple[float | None, str]]:
@@ -135,7 +117,7 @@ def _words(title: str) -> str:
 class _Draft:
     """A splat being read."""
 
-    kind: Kind | None  # None until a telling line came
+    kind: SplatKind | None  # None until a telling line came
     title: str
     seconds: float | None
     lines: list[str] = field(default_factory=list)
@@ -189,7 +171,7 @@ class _Draft:
         )
 
 
-def _trigger(text: str) -> Kind | None:
+def _trigger(text: str) -> SplatKind | None:
     return next((kind for kind, pattern in patterns.TRIGGERS if pattern.match(text)), None)
 
 
@@ -198,7 +180,6 @@ class _Scanner:
 
     def __init__(self) -> None:
         self.done: list[_Draft] = []
-        self.events: list[str] = []
         self.draft: _Draft | None = None
         self.prelude: list[tuple[float | None, str]] = []
         self.asked_for = False  # a trace that comes now was asked for
@@ -219,12 +200,10 @@ class _Scanner:
             self.done.append(self.draft)
         self.draft = None
 
-    def _outside(self, seconds: float | None, text: str, kind: Kind | None) -> None:
+    def _outside(self, seconds: float | None, text: str, kind: SplatKind | None) -> None:
         if kind is None and patterns.PRELUDE.match(text):
             self.prelude.append((seconds, text))
             return
-        if kind is None and patterns.EVENTS.match(text):
-            self.events.append(text)
         if kind is not None and self._consequence(seconds, text):
             self.draft = self.done.pop()
             self.draft.add(seconds, text)
@@ -232,7 +211,7 @@ class _Scanner:
             self._open(kind, text if kind else "", seconds, text)
         elif patterns.CALL_TRACE.match(text) and not self.asked_for:
             self.prelude.insert(0, (seconds, self.previous))
-            self._open(Kind.TRACE, f"call trace after: {self.previous}", seconds, text)
+            self._open(SplatKind.TRACE, f"call trace after: {self.previous}", seconds, text)
         elif patterns.ASKED_FOR.match(text):
             self.asked_for = True
         elif not patterns.ANATOMY.match(text):
@@ -247,7 +226,7 @@ class _Scanner:
         last = self.done[-1].last
         return last is None or seconds is None or seconds - last < 1
 
-    def _open(self, kind: Kind | None, title: str, seconds: float | None, text: str) -> None:
+    def _open(self, kind: SplatKind | None, title: str, seconds: float | None, text: str) -> None:
         self.draft = _Draft(kind, title.strip(), seconds, cut=text == patterns.CUT_HERE)
         for at, line in self.prelude:
             self.draft.bordered |= bool(patterns.BORDER.match(line))
@@ -257,15 +236,17 @@ class _Scanner:
         if patterns.ONE_LINE.match(text):
             self.close()
 
-    def _belongs(self, draft: _Draft, seconds: float | None, text: str, kind: Kind | None) -> bool:
+    def _belongs(
+        self, draft: _Draft, seconds: float | None, text: str, kind: SplatKind | None
+    ) -> bool:
         """Whether a line is a part of the splat that is open."""
         gap = seconds - draft.last if seconds is not None and draft.last is not None else 0
         if not 0 <= gap <= _MAX_GAP or len(draft.lines) >= _MAX_LINES:
             return False  # it booted again, or goes about its own business
         if text == patterns.CUT_HERE:
             return not (draft.cut or draft.traces)
-        if kind is Kind.PANIC:
-            return draft.kind is not Kind.PANIC
+        if kind is SplatKind.PANIC:
+            return draft.kind is not SplatKind.PANIC
         if kind is not None and draft.kind is not None:
             # "Unable to handle kernel" and "Internal error"; "kernel BUG at" and "Internal
             # error"; a slab, list or refcount message and the "WARNING" or "kernel BUG".
@@ -274,7 +255,9 @@ class _Scanner:
         until_marker = draft.cut or not draft.traces or self._up_to_border(draft)
         return until_marker or bool(patterns.ANATOMY.match(text))
 
-    def _inside(self, draft: _Draft, seconds: float | None, text: str, kind: Kind | None) -> None:
+    def _inside(
+        self, draft: _Draft, seconds: float | None, text: str, kind: SplatKind | None
+    ) -> None:
         message = " ".join(line.strip() for line in draft.lines if line != patterns.CUT_HERE)
         if kind is not None and draft.kind is None:
             # What WARN() was given comes above its line (kernel/panic.c, __warn_printk()).
@@ -291,4 +274,4 @@ class _Scanner:
     @staticmethod
     def _up_to_border(draft: _Draft) -> bool:
         """KASAN and KFENCE print several traces and prose, up to a line of '='."""
-        return draft.bordered and draft.kind in {Kind.KASAN, Kind.KFENCE}
+        return draft.bordered and draft.kind in {SplatKind.KASAN, SplatKind.KFENCE}

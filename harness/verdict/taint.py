@@ -55,8 +55,3 @@ def decode(mask: int) -> tuple[Flag, ...]:
 def added(before: int, after: int) -> tuple[Flag, ...]:
     """The flags that are in ``after`` and were not in ``before``."""
     return decode(after & ~before)
-
-
-def letters(mask: int) -> str:
-    """``"BW"`` for bits 5 and 9; empty where the kernel is not tainted."""
-    return "".join(flag.letter for flag in decode(mask))

@@ -217,7 +217,7 @@ def _truncated(path: Path) -> ArtifactError:
     entry = path.parent
     return ArtifactError(
         f"the saved guest {path} is truncated",
-        f"remove it, the next run makes it again: mte-harness clean {entry.parent.name}/{entry.name}",
+        f"the next run makes it again: mte-harness clean {entry.parent.name}/{entry.name}",
     )
 
 

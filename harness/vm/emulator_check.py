@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from harness.core import ktap
 from harness.core.cross import BARE_FLAGS, compile_program
 from harness.core.errors import QemuCheckError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.vm import tags_in_dram
 from harness.vm.dram import Dram
 from harness.vm.geometry import PAGE, TAGS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.core.store import Store
     from harness.vm.virtual_machine import VirtualMachine
 
-SOURCE = repository_root() / "guest" / "emulator-check"
+SOURCE = resources() / "guest" / "emulator-check"
 # left[] and found[] of check.c: the page frames whose tags the program sets and leaves for
 # the host to compare, and those whose tags the host sets and the program prints.
 LEFT = tuple(address // PAGE for address in (0x4C000000, 0x55000000, 0x7E000000))

@@ -23,7 +23,9 @@
 
 #define REGIONS 8
 
-static struct { unsigned long offset, length; } regions[REGIONS];
+static struct {
+	unsigned long offset, length;
+} regions[REGIONS];
 static unsigned long total;
 static int count, dram = -1, taken;
 

@@ -10,26 +10,26 @@ failure then says which one caught it, or that none did.
 
 from __future__ import annotations
 
-import functools
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.core.paths import repository_root
-from harness.suite.gather import run_probe
+from harness.core.paths import resources
+from harness.suite.gather import run_program
 from harness.suite.head_comment import Probe, discover
-from harness.suite.target import parse_target
-from harness.verdict.judge import Status, Verdict
+from harness.suite.program import probe_program
+from harness.verdict.result import ProbeResult, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.guest.template import Template
+    from harness.core.store import Store
+    from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
 
-ROOT = repository_root()
+ROOT = resources()
 PROBES = {probe.name: probe for probe in discover(ROOT / "guest" / "probes")}
 # The recipe with each table, and the parameter that chooses.
 PARAMETERS = {"mutants": "mte_mutant", "reuse-mutants": "metadata_mutant"}
@@ -45,18 +45,6 @@ def table(recipe: str) -> list[dict[str, Any]]:
 TABLE = [mutant for recipe in PARAMETERS for mutant in table(recipe)]
 
 
-@pytest.fixture(scope="session")
-def mutants(request: pytest.FixtureRequest, harness_session: Session) -> Callable[[str], Template]:
-    """The saved guest of the kernel that holds all of a table."""
-    machine = request.config.getoption("--machine")
-
-    @functools.cache
-    def template(recipe: str) -> Template:
-        return harness_session.prepare(parse_target(recipe, machine))
-
-    return template
-
-
 # Of some mutants it is chance what one run sees: which CPU a thread wakes on, say.
 TRIES = 3
 # A probe that could not run, or ran out of time on a busy host, has not caught anything.
@@ -64,37 +52,31 @@ CAUGHT = {Status.FAIL, Status.SPLAT, Status.LOST}
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """One kernel with mutants, and how to run a probe on it."""
+class Mutants:
+    """The kernel that holds all mutants of a table, and how to run a probe on one of them."""
 
-    session: Session
-    template: Template
-    parameter: str
+    launch: Launcher
+    programs: Store
+    recipe: str
 
-    def verdict(self, number: int, probe: Probe) -> Verdict:
-        """The verdict of ``probe`` on a clone with mutant ``number``; 0 is none."""
-        path = f"/sys/module/kernel/parameters/{self.parameter}"
-        with self.session.guest(self.template) as guest:
+    def result(self, number: int, probe: Probe) -> ProbeResult:
+        """Return the result of ``probe`` on a clone with mutant ``number``; 0 is none."""
+        path = f"/sys/module/kernel/parameters/{PARAMETERS[self.recipe]}"
+        with self.launch(self.recipe, excused=True) as guest:
             done = guest.exec(f"echo {number} > {path} && cat {path}")
             assert done.stdout.strip() == str(number), done
-            return run_probe(guest, probe, self.session.programs).verdict
+            return run_program(guest, probe_program(probe, self.programs))
 
     def reason(self, number: int, probe: Probe) -> str | None:
-        """Why ``probe`` fails on mutant ``number``, in one line; None when it does not."""
-        found = self.verdict(number, probe)
+        """Return why ``probe`` fails on mutant ``number``, in one line; None if it passes."""
+        found = self.result(number, probe)
         return found.title if found.status in CAUGHT else None
 
 
 @pytest.fixture
-def kernel_of(
-    harness_session: Session, mutants: Callable[[str], Template]
-) -> Callable[[str], Kernel]:
-    """The kernel of a table."""
-
-    def kernel(recipe: str) -> Kernel:
-        return Kernel(harness_session, mutants(recipe), PARAMETERS[recipe])
-
-    return kernel
+def mutants_of(launch: Launcher, harness_session: Session) -> Callable[[str], Mutants]:
+    """Return the mutants of a table."""
+    return lambda recipe: Mutants(launch, harness_session.programs, recipe)
 
 
 def others(area: str, tried: str | None) -> list[Probe]:
@@ -108,21 +90,21 @@ NAMED = sorted({(m["recipe"], m["caught_by"]) for m in TABLE if "caught_by" in m
 
 @pytest.mark.parametrize(("recipe", "probe"), NAMED)
 def test_passes_without_a_mutant(
-    recipe: str, probe: str, kernel_of: Callable[[str], Kernel]
+    recipe: str, probe: str, mutants_of: Callable[[str], Mutants]
 ) -> None:
-    found = kernel_of(recipe).verdict(0, PROBES[probe])
+    found = mutants_of(recipe).result(0, PROBES[probe])
     assert found.status is Status.PASS, found.text()
 
 
 @pytest.mark.parametrize("mutant", TABLE, ids=lambda m: f"{m['recipe']}-{m['number']}-{m['name']}")
-def test_caught(mutant: dict[str, Any], kernel_of: Callable[[str], Kernel]) -> None:
+def test_caught(mutant: dict[str, Any], mutants_of: Callable[[str], Mutants]) -> None:
     number, named = mutant["number"], mutant.get("caught_by")
-    kernel = kernel_of(mutant["recipe"])
+    mutants = mutants_of(mutant["recipe"])
     for _ in range(TRIES if named else 0):
-        if kernel.reason(number, PROBES[str(named)]):
+        if mutants.reason(number, PROBES[str(named)]):
             return
     for probe in others(mutant["area"], named):
-        why = kernel.reason(number, probe)
+        why = mutants.reason(number, probe)
         if why:
             pytest.fail(f"mutant {number}: the table names {named}; {probe.name} caught it: {why}")
     pytest.fail(f"mutant {number} survives every probe: {mutant['wrong']}")

@@ -5,26 +5,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.core.paths import repository_root
-from harness.suite.gather import run_probe
+from harness.core.paths import resources
+from harness.suite.gather import run_program
 from harness.suite.head_comment import discover
-from harness.suite.target import parse_target
-from harness.verdict.judge import Status
+from harness.suite.program import probe_program
+from harness.verdict.result import Status
 
 if TYPE_CHECKING:
+    from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
 
 LEAK = 5  # kernel-configs/reuse-mutants: the blocks of a large folio are not given back
 
 
-def test_a_leaked_block_fails_any_probe(harness_session: Session) -> None:
-    probes = {probe.name: probe for probe in discover(repository_root() / "guest" / "probes")}
-    probe = probes["thp_fresh"]
-    target = parse_target("reuse-mutants", None)
-    kernel = harness_session.kernel(target.kernel)
+def test_a_leaked_block_fails_any_probe(launch: Launcher, harness_session: Session) -> None:
+    probes = {probe.name: probe for probe in discover(resources() / "guest" / "probes")}
+    program = probe_program(probes["thp_fresh"], harness_session.programs)
     for number, status in ((0, Status.PASS), (LEAK, Status.FAIL)):
-        template = harness_session.template(kernel, target.machine, f"metadata_mutant={number}")
-        with harness_session.guest(template) as guest:
-            found = run_probe(guest, probe, harness_session.programs).verdict
+        append = f"metadata_mutant={number}"
+        with launch("reuse-mutants", append=append, excused=True) as guest:
+            found = run_program(guest, program)
         assert found.status is status, found.text()
         assert ("reserved for no page" in found.text()) == (number == LEAK)

@@ -18,6 +18,7 @@ import pytest
 from harness.core.paths import cache_root
 from harness.core.store import Store
 from harness.guest.template import obtain_template
+from harness.suite.target import parse_target
 from harness.verdict.splat import find_splats
 from harness.vm.device_tree import compile_source, decompile
 from harness.vm.spec import find_machine
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.guest.guest import Guest
+    from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
 
 KERNEL = "tag-storage"
@@ -150,7 +152,9 @@ TREES = [
 ]
 
 
-def boot(session: Session, directory: Path, name: str, source: str) -> Guest:
+def boot(
+    launch: Launcher, session: Session, directory: Path, name: str, source: str
+) -> Guest:
     """Return a guest with a changed device tree; its template goes into ``directory``."""
     correct = session.machine(find_machine(MACHINE))
     assert correct.device_tree
@@ -161,7 +165,8 @@ def boot(session: Session, directory: Path, name: str, source: str) -> Guest:
     spec = dataclasses.replace(correct.spec, name=f"{MACHINE} ({name})")
     machine = dataclasses.replace(correct, spec=spec, device_tree=blob)
     store = Store(directory, "templates", session.progress)
-    return session.guest(obtain_template(store, machine, session.kernel(KERNEL), session.image))
+    kernel = session.kernel(parse_target(KERNEL, None).kernel)
+    return launch(obtain_template(store, machine, kernel, session.image))
 
 
 def counters(guest: Guest) -> dict[str, int]:
@@ -181,9 +186,11 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.name)
-def test_malformed_tree(tree: Malformed, harness_session: Session, place: Path) -> None:
+def test_malformed_tree(
+    tree: Malformed, launch: Launcher, harness_session: Session, place: Path
+) -> None:
     """The kernel boots without a splat, logs what is wrong, and reuses none of the storage."""
-    with boot(harness_session, place, tree.name, tree.source) as guest:
+    with boot(launch, harness_session, place, tree.name, tree.source) as guest:
         log = guest.exec("dmesg").stdout
         about_storage = [line for line in log.splitlines() if "tag storage" in line]
         assert any(tree.reason in line for line in about_storage), about_storage
@@ -193,6 +200,8 @@ def test_malformed_tree(tree: Malformed, harness_session: Session, place: Path) 
         assert guest.exec("cat /proc/sys/kernel/tainted").stdout.split() == ["0"]
 
 
-def test_the_unchanged_tree_is_accepted(harness_session: Session, place: Path) -> None:
-    with boot(harness_session, place, "none", "") as guest:
+def test_the_unchanged_tree_is_accepted(
+    launch: Launcher, harness_session: Session, place: Path
+) -> None:
+    with boot(launch, harness_session, place, "none", "") as guest:
         assert counters(guest)["MetadataTotal"] == 4 * STORAGE_PAGES

@@ -14,37 +14,35 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.deadline import Deadline
-from harness.core.paths import repository_root
-from harness.suite.gather import run_probe
+from harness.core.paths import resources
 from harness.suite.head_comment import discover
-from harness.verdict.judge import Status
 from harness.verdict.splat import find_splats
 from harness.vm.spec import find_machine
-from tests.nightly.held import hold_and_complain
+from tests.support.held_pressure import hold_and_complain
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
+    from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
 
 STORAGE_KB = 32 * 1024
 # What reading /proc/meminfo twice may differ by.
 SLACK_KB = 1024
-PROGRAMS = repository_root() / "tests" / "nightly" / "programs"
-PROBES = {probe.name: probe for probe in discover(repository_root() / "guest" / "probes")}
-# A way of each kind that a page with tags can go.
-ORDINARY = ["zero_anon", "cow_fork", "swap_roundtrip", "swap_shmem", "thp_split", "migrate_page"]
+PROGRAMS = resources() / "tests" / "nightly" / "programs"
+PROBES = {probe.name: probe for probe in discover(resources() / "guest" / "probes")}
 REUSE = sorted(probe.name for probe in PROBES.values() if probe.area == "reuse")
+SMOKE = sorted(probe.name for probe in PROBES.values() if probe.smoke and probe.area != "reuse")
 OTHER = "tag-storage-other"
 
 
-def start(session: Session, kernel: str, name: str, append: str = "", option: str = "") -> Guest:
+def start(launch: Launcher, kernel: str, name: str, append: str = "", option: str = "") -> Guest:
     """A guest of ``kernel`` on machine ``name``, which QEMU makes with one more ``option``."""
     spec = find_machine(name)
     if option:
         spec = dataclasses.replace(
             spec, name=f"{name} ({option})", qemu_machine=f"{spec.qemu_machine},{option}"
         )
-    return session.guest(session.template(session.kernel(kernel), spec, append))
+    return launch(kernel, spec, append)
 
 
 def meminfo(guest: Guest) -> dict[str, int]:
@@ -61,12 +59,6 @@ def said(guest: Guest) -> str:
     return "\n".join(line for line in log.splitlines() if "mte: tag storage:" in line)
 
 
-def passes(session: Session, guest: Guest, name: str) -> None:
-    """A probe passes, kernel and counters included."""
-    found = run_probe(guest, PROBES[name], session.programs).verdict
-    assert found.status is Status.PASS, found.text()
-
-
 def run_python(guest: Guest, name: str) -> str:
     """What a program of programs/ prints."""
     guest.push(PROGRAMS / name, name)
@@ -75,18 +67,16 @@ def run_python(guest: Guest, name: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def carved_out(harness_session: Session) -> dict[str, int]:
+@pytest.fixture
+def carved_out(launch: Launcher) -> dict[str, int]:
     """Stock's memory, where tag storage is not its."""
-    with start(harness_session, "stock", "dram/carveout") as guest:
+    with start(launch, "stock", "dram/carveout") as guest:
         return meminfo(guest)
 
 
-def test_without_mte_storage_is_memory(
-    harness_session: Session, carved_out: dict[str, int]
-) -> None:
+def test_without_mte_storage_is_memory(launch: Launcher, carved_out: dict[str, int]) -> None:
     """There is as much more of it as there is storage, and a program can fill it."""
-    with start(harness_session, "tag-storage", "dram/tag-storage", "arm64.nomte") as guest:
+    with start(launch, "tag-storage", "dram/tag-storage", "arm64.nomte") as guest:
         assert f"{STORAGE_KB}K used as ordinary memory" in said(guest)
         now = meminfo(guest)
         assert now["MetadataTotal"] == 0
@@ -97,21 +87,21 @@ def test_without_mte_storage_is_memory(
 
 
 @pytest.mark.parametrize("name", ["emulator", "dram/carveout"])
-def test_none_is_described(name: str, harness_session: Session) -> None:
-    with start(harness_session, "tag-storage", name) as guest:
+def test_none_is_described(name: str, launch: Launcher) -> None:
+    with start(launch, "tag-storage", name) as guest:
         assert "none is described" in said(guest)
         assert meminfo(guest)["MetadataTotal"] == 0
 
 
-@pytest.mark.parametrize("probe", ORDINARY)
-def test_none_is_described_and_tags_work(probe: str, harness_session: Session) -> None:
-    with start(harness_session, "tag-storage", "dram/carveout") as guest:
-        passes(harness_session, guest, probe)
+@pytest.mark.parametrize("probe", SMOKE)
+def test_none_is_described_and_tags_work(probe: str, launch: Launcher) -> None:
+    with start(launch, "tag-storage", "dram/carveout") as guest:
+        launch.runner(guest)(PROBES[probe])
 
 
-def test_option_off(harness_session: Session, carved_out: dict[str, int]) -> None:
+def test_option_off(launch: Launcher, carved_out: dict[str, int]) -> None:
     """Storage remains reserved, and nothing tells of reuse."""
-    with start(harness_session, "tag-storage-off", "dram/tag-storage") as guest:
+    with start(launch, "tag-storage-off", "dram/tag-storage") as guest:
         now = meminfo(guest)
         assert not [name for name in now if name.startswith("Metadata")]
         assert abs(now["MemTotal"] - carved_out["MemTotal"]) < SLACK_KB, (now, carved_out)
@@ -121,30 +111,30 @@ def test_option_off(harness_session: Session, carved_out: dict[str, int]) -> Non
         assert "metadata" not in told.lower()
 
 
-@pytest.mark.parametrize("probe", ORDINARY)
-def test_option_off_and_tags_work(probe: str, harness_session: Session) -> None:
-    with start(harness_session, "tag-storage-off", "dram/tag-storage") as guest:
-        passes(harness_session, guest, probe)
+@pytest.mark.parametrize("probe", SMOKE)
+def test_option_off_and_tags_work(probe: str, launch: Launcher) -> None:
+    with start(launch, "tag-storage-off", "dram/tag-storage") as guest:
+        launch.runner(guest)(PROBES[probe])
 
 
-def test_a_kernel_that_tags_its_own_memory(harness_session: Session) -> None:
+def test_a_kernel_that_tags_its_own_memory(launch: Launcher) -> None:
     """KASAN with hardware tags: the storage of all its memory is in use."""
-    with start(harness_session, OTHER, "dram/tag-storage") as guest:
+    with start(launch, OTHER, "dram/tag-storage") as guest:
         assert "not reused: the kernel tags its own memory" in said(guest)
         assert meminfo(guest)["MetadataTotal"] == 0
         run_python(guest, "fill.py")
         said(guest)
 
 
-@pytest.mark.parametrize("probe", [*ORDINARY, *REUSE])
-def test_reuse_without_numa(probe: str, harness_session: Session) -> None:
-    with start(harness_session, OTHER, "dram/tag-storage", "kasan=off") as guest:
+@pytest.mark.parametrize("probe", [*SMOKE, *REUSE])
+def test_reuse_without_numa(probe: str, launch: Launcher) -> None:
+    with start(launch, OTHER, "dram/tag-storage", "kasan=off") as guest:
         assert meminfo(guest)["MetadataTotal"] == STORAGE_KB
-        passes(harness_session, guest, probe)
+        launch.runner(guest)(PROBES[probe])
 
 
-def test_pressure_without_numa(harness_session: Session) -> None:
-    with start(harness_session, OTHER, "dram/tag-storage", "kasan=off") as guest:
+def test_pressure_without_numa(launch: Launcher, harness_session: Session) -> None:
+    with start(launch, OTHER, "dram/tag-storage", "kasan=off") as guest:
         assert hold_and_complain(guest, harness_session.programs, seed=1, seconds=10) == []
 
 
@@ -157,39 +147,39 @@ def sleeps_to_disk(guest: Guest) -> bool:
     return "disk" in states
 
 
-def test_no_hibernation_where_storage_is_reused(harness_session: Session) -> None:
-    with start(harness_session, OTHER, "dram/carveout", "kasan=off") as guest:
+def test_no_hibernation_where_storage_is_reused(launch: Launcher) -> None:
+    with start(launch, OTHER, "dram/carveout", "kasan=off") as guest:
         assert sleeps_to_disk(guest)
-    with start(harness_session, OTHER, "dram/tag-storage", "kasan=off") as guest:
+    with start(launch, OTHER, "dram/tag-storage", "kasan=off") as guest:
         assert not sleeps_to_disk(guest)
         done = guest.exec("echo disk > /sys/power/state")
         assert done.status != 0, done
 
 
-def test_no_tags_for_kvm_guests_where_storage_is_reused(harness_session: Session) -> None:
+def test_no_tags_for_kvm_guests_where_storage_is_reused(launch: Launcher) -> None:
     """KVM_CAP_ARM_MTE, asked of a host that boots at EL2."""
     for name, offered in (("dram/carveout", "1"), ("dram/tag-storage", "0")):
-        with start(harness_session, OTHER, name, "kasan=off", "virtualization=on") as guest:
+        with start(launch, OTHER, name, "kasan=off", "virtualization=on") as guest:
             assert run_python(guest, "kvm_mte.py").split() == [offered], name
 
 
-def test_tracepoints_tell_of_each_block(harness_session: Session) -> None:
+def test_tracepoints_tell_of_each_block(launch: Launcher) -> None:
     """As many pages as the counters of /proc/vmstat say, reserved and given back."""
-    with start(harness_session, OTHER, "dram/tag-storage", "kasan=off") as guest:
+    with start(launch, OTHER, "dram/tag-storage", "kasan=off") as guest:
         words = dict(line.split(" ", 1) for line in run_python(guest, "trace.py").splitlines())
         assert int(words["reserved"]) > 0
         assert words["reserved"] == words["metadata_reserve_success"]
         assert words["freed"] == words["metadata_reserve_free"]
 
 
-def test_kexec_into_the_same_kernel(harness_session: Session) -> None:
+def test_kexec_into_the_same_kernel(launch: Launcher) -> None:
     """While memory is tagged; it comes up, finds the storage, and has nothing to complain of.
 
     Without an ITS: its tables outlive a kernel only where EFI says so
     (drivers/irqchip/irq-gic-v3-its.c, gic_reserve_range()), and the next one hangs.
     """
-    with start(harness_session, OTHER, "dram/tag-storage", "kasan=off", "its=off") as guest:
-        image = harness_session.kernel(OTHER).image
+    with start(launch, OTHER, "dram/tag-storage", "kasan=off", "its=off") as guest:
+        image = guest.template.kernel.image
         guest.push(image, "/root/Image", mode=0o644)
         run_python(guest, "kexec.py")
         guest.exec("frames samples > /dev/null 2>&1 &")  # has tagged pages, and stays

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import GuestLostError, HarnessError
-from harness.suite.target import parse_target
-from tests.nightly.held import hold_and_complain
+from tests.support.held_pressure import hold_and_complain
 
 if TYPE_CHECKING:
+    from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
 
 SEEDS = range(1, 31)
@@ -22,22 +22,19 @@ MUTANTS = [7, 10, 13]
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kernel", ["tag-storage", "tag-storage-debug"])
-def test_a_minute_of_pressure(kernel: str, seed: int, harness_session: Session) -> None:
+def test_a_minute_of_pressure(
+    kernel: str, seed: int, launch: Launcher, harness_session: Session
+) -> None:
     """Nothing is wrong, nothing is said, and no block is reserved that nobody holds."""
-    template = harness_session.prepare(parse_target(kernel, None))
-    with harness_session.guest(template) as guest:
+    with launch(kernel) as guest:
         programs = harness_session.programs
         assert hold_and_complain(guest, programs, seed=seed, seconds=SECONDS) == []
 
 
 @pytest.mark.parametrize("number", MUTANTS)
-def test_pressure_can_fail(number: int, harness_session: Session) -> None:
+def test_pressure_can_fail(number: int, launch: Launcher, harness_session: Session) -> None:
     """A kernel with one mistake does not get through."""
-    target = parse_target("reuse-mutants", None)
-    template = harness_session.template(
-        harness_session.kernel(target.kernel), target.machine, f"metadata_mutant={number}"
-    )
-    with harness_session.guest(template) as guest:
+    with launch("reuse-mutants", append=f"metadata_mutant={number}", excused=True) as guest:
         try:
             complaints = hold_and_complain(guest, harness_session.programs, seed=1, seconds=4)
         except GuestLostError as lost:

@@ -11,37 +11,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.paths import repository_root
-from harness.suite.gather import run_probe
+from harness.core.paths import resources
 from harness.suite.head_comment import Probe, discover
-from harness.suite.target import parse_target
-from harness.verdict.judge import Status
 
 if TYPE_CHECKING:
-    from harness.suite.session import Session
+    from harness.suite.fixtures import Launcher
 
 DEBUG = "tag-storage-debug"
 PROBES = [
     probe
-    for probe in discover(repository_root() / "guest" / "probes")
+    for probe in discover(resources() / "guest" / "probes")
     if probe.area in {"swap", "thp", "migrate", "pressure", "reuse", "copy"}
 ]
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
-def test_no_complaint(probe: Probe, harness_session: Session) -> None:
+def test_no_complaint(probe: Probe, launch: Launcher) -> None:
     """The probe passes, and the kernel has nothing to say of itself."""
-    template = harness_session.prepare(parse_target(DEBUG, None))
-    with harness_session.guest(template) as guest:
-        found = run_probe(guest, probe, harness_session.programs).verdict
-    assert found.status is Status.PASS, found.text()
+    with launch(DEBUG) as guest:
+        launch.runner(guest)(probe)
 
 
-def test_kunit(harness_session: Session) -> None:
-    target = parse_target(DEBUG, None)
-    kernel = harness_session.kernel(target.kernel)
-    template = harness_session.template(kernel, target.machine, "kunit.enable=1")
-    with harness_session.guest(template) as guest:
+def test_kunit(launch: Launcher) -> None:
+    with launch(DEBUG, append="kunit.enable=1") as guest:
         done = guest.exec(
             "mount -t debugfs none /sys/kernel/debug 2>/dev/null; "
             "cat /sys/kernel/debug/kunit/mte_tag_storage/results"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.suite.target import parse_target
-from tests.nightly import stress
-from tests.nightly.held import hold_and_complain
+from tests.support import stress
+from tests.support.held_pressure import hold_and_complain
 
 if TYPE_CHECKING:
+    from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
 
 # On a kernel that checks itself, memory is full after minutes only; the stressors start
@@ -30,11 +30,12 @@ STRESSORS = {
 
 @pytest.mark.parametrize("kernel", SECONDS)
 @pytest.mark.parametrize("kind", STRESSORS)
-def test_stressors_beside_tags(kind: str, kernel: str, harness_session: Session) -> None:
+def test_stressors_beside_tags(
+    kind: str, kernel: str, launch: Launcher, harness_session: Session
+) -> None:
     """Nothing is wrong, nothing is said, and the stressors themselves do not fail."""
     seconds = SECONDS[kernel]
-    template = harness_session.prepare(parse_target(kernel, None))
-    with harness_session.guest(template) as guest:
+    with launch(kernel) as guest:
         stress.install(guest, harness_session)
         stress.start(guest, "--timeout", f"{seconds}s", "--oomable", *STRESSORS[kind])
         complaints = hold_and_complain(guest, harness_session.programs, seed=1, seconds=seconds)

@@ -8,7 +8,7 @@ and aborts. A test runs it in a guest, fetches the core and compares::
     with core_path.open("rb") as core:
         tags = tags_at(core, mappings)
     for mapping in mappings:
-        assert tags[mapping] == pattern_tags(mapping)
+        assert tags[mapping] == mapping_tags(mapping)
 
 Format: Documentation/arch/arm64/memory-tagging-extension.rst, "Core dump
 support"; the kernel writes it in arch/arm64/kernel/elfcore.c.
@@ -23,15 +23,14 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from harness.core.errors import KernelError
+from harness.core.pattern import GRANULE, pattern_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import BinaryIO
 
-GRANULE = 16
 PT_AARCH64_MEMTAG_MTE = 0x70000002  # PT_LOPROC + 2, include/uapi/linux/elf.h
 _FIELDS = ("p_vaddr", "p_paddr", "p_filesz", "p_memsz", "p_flags", "p_align")
-_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -52,20 +51,10 @@ def parse_mappings(stdout: str) -> list[Mapping]:
     return mappings
 
 
-def pattern_tag(seed: int, granule: int) -> int:
-    """Return the tag of a granule: pattern_tag() of guest/include/mte.h, never 0."""
-    x = (seed * 0x9E3779B97F4A7C15 + granule) & _MASK
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-    return 1 + (x ^ (x >> 31)) % 15
-
-
-def pattern_tags(mapping: Mapping) -> bytes:
-    """Return the tags that the mapping must have, one a byte; seed 0 is all zero."""
+def mapping_tags(mapping: Mapping) -> bytes:
+    """Return the tags that the mapping must have, one per byte; with seed 0 all are 0."""
     count = mapping.length // GRANULE
-    if not mapping.seed:
-        return bytes(count)
-    return bytes(pattern_tag(mapping.seed, granule) for granule in range(count))
+    return pattern_tags(mapping.seed, 0, count) if mapping.seed else bytes(count)
 
 
 def read_tag_segments(core: BinaryIO) -> dict[int, bytes]:

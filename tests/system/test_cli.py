@@ -14,9 +14,9 @@ import pexpect
 import pytest
 
 from harness.core import errors
-from harness.core.paths import repository_root
-from tests.conftest import COMMAND
-from tests.system.conftest import emulators
+from harness.core.paths import resources
+from tests.support.command import COMMAND
+from tests.support.emulators import emulators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ def test_truncated_image_in_the_cache(cli: Cli, kernel: Kernel, tmp_path: Path) 
 
 
 def test_shell_is_interactive() -> None:
-    child = pexpect.spawn(COMMAND, ["shell", "stock"], cwd=str(repository_root()), timeout=120)
+    child = pexpect.spawn(COMMAND, ["shell", "stock"], cwd=str(resources()), timeout=120)
     child.expect("# ")
     child.sendline("echo $((6 * 7)) $(uname -m)")
     child.expect("42 aarch64")
@@ -129,7 +129,7 @@ def test_shell_ends_with_its_input() -> None:
         text=True,
         timeout=120,
         check=False,
-        cwd=repository_root(),
+        cwd=resources(),
     )
     assert "42 aarch64" in done.stdout
     assert done.returncode == 0
@@ -140,7 +140,7 @@ def test_interrupted_in_mid_run(which: signal.Signals, status: int) -> None:
     before = emulators()
     child = subprocess.Popen(
         [COMMAND, "run", "stock", str(PROGRAMS / "sleep.py")],
-        cwd=repository_root(),
+        cwd=resources(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -158,7 +158,7 @@ def test_killed_in_mid_run() -> None:
     before = emulators()
     child = subprocess.Popen(
         [COMMAND, "run", "stock", str(PROGRAMS / "sleep.py")],
-        cwd=repository_root(),
+        cwd=resources(),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -178,7 +178,7 @@ def test_two_runs_at_once() -> None:
     children = [
         subprocess.Popen(
             [COMMAND, "run", "stock", str(PROGRAMS / "pass.c"), str(number)],
-            cwd=repository_root(),
+            cwd=resources(),
             stdout=subprocess.PIPE,
             text=True,
         )

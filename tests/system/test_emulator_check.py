@@ -12,11 +12,12 @@ from harness.core import errors
 from harness.core.errors import MachineError, QemuCheckError
 from harness.core.progress import plain_progress
 from harness.core.store import Store
-from harness.host.debian import qemu_7_2
+from harness.suite.target import parse_target
 from harness.vm import tags_in_dram
 from harness.vm.emulator_check import check_emulator
 from harness.vm.qemu import find_qemu
 from harness.vm.spec import find_machine
+from tests.support.old_qemu import qemu_7_2
 
 if TYPE_CHECKING:
     import subprocess
@@ -77,7 +78,7 @@ def test_tags_elsewhere_are_seen(
 ) -> None:
     """QEMU is made to keep its tags outside DRAM, or a page further on in DRAM."""
     machine = harness_session.machine(find_machine("dram"))
-    template = harness_session.template(harness_session.kernel("stock"), machine.spec)
+    template = harness_session.prepare(parse_target("stock", "dram"))
     right = tags_in_dram.environment
 
     def wrong(library: Path, spec: MachineSpec, dram: Dram) -> dict[str, str]:

@@ -14,10 +14,12 @@ import pytest
 
 from harness.core.errors import BootError, GuestLostError, QemuDiedError
 from harness.core.limits import Limits
-from harness.suite import collect as recording
+from harness.kernel import ImageKernel
+from harness.suite.collect import state
 from harness.suite.gather import run_program
+from harness.suite.program import Program
 from harness.suite.session import Session
-from harness.verdict.judge import Status
+from harness.verdict.result import Status
 from tests.system.fake_kernels import PSCI_SYSTEM_RESET, WFI_LOOP, write_image
 
 if TYPE_CHECKING:
@@ -47,23 +49,23 @@ def test_silent_hang(tmp_path: Path, machine: MachineSpec, harness_session: Sess
     session = impatient(harness_session, boot=3.0)
     image = write_image(tmp_path / "Image", WFI_LOOP)
     with pytest.raises(BootError, match=r"silent for 3 s.*no output from the kernel") as caught:
-        session.template(session.kernel(str(image)), machine)
+        session.template(session.kernel(ImageKernel(image)), machine)
     assert "PC=" in caught.value.details
 
 
 def test_reboot_loop(tmp_path: Path, machine: MachineSpec, harness_session: Session) -> None:
     image = write_image(tmp_path / "Image", PSCI_SYSTEM_RESET)
     with pytest.raises(BootError, match="it reset the machine"):
-        harness_session.template(harness_session.kernel(str(image)), machine)
+        harness_session.template(harness_session.kernel(ImageKernel(image)), machine)
 
 
 def test_panic_in_mid_test(guest: Guest, request: pytest.FixtureRequest) -> None:
-    recording.excuse(request.node)
-    run = run_program(guest, "echo c > /proc/sysrq-trigger", seconds=30, speaks_ktap=False)
-    assert run.verdict.status is Status.LOST
-    assert "running: echo c" in run.verdict.title
-    assert "Kernel panic - not syncing: sysrq triggered crash" in run.verdict.text()
-    assert "CPU#0" in run.verdict.text()
+    state(request.node).excused = True
+    result = run_program(guest, Program("echo c > /proc/sysrq-trigger", 30, speaks_ktap=False))
+    assert result.status is Status.LOST
+    assert "running: echo c" in result.title
+    assert "Kernel panic - not syncing: sysrq triggered crash" in result.text()
+    assert "CPU#0" in result.text()
 
 
 def test_network_cut_in_mid_command(
@@ -97,29 +99,29 @@ def test_qemu_killed_in_mid_test(guest: Guest) -> None:
 
 
 def test_program_that_never_ends(guest: Guest) -> None:
-    run = run_program(guest, "sleep 1000", seconds=2, speaks_ktap=True)
-    assert run.verdict.status is Status.FAIL
-    assert "did not end within 2 s" in run.verdict.text()
+    result = run_program(guest, Program("sleep 1000", 2, speaks_ktap=True))
+    assert result.status is Status.FAIL
+    assert "did not end within 2 s" in result.text()
 
 
 def test_program_that_prints_without_end(guest: Guest) -> None:
-    run = run_program(guest, "yes 'ok 1 everything'", seconds=60, speaks_ktap=True)
-    assert run.verdict.status is Status.FAIL
-    assert "more than the harness keeps" in run.verdict.text()
-    assert len(run.stdout) < 32 * 1024 * 1024
+    result = run_program(guest, Program("yes 'ok 1 everything'", 60, speaks_ktap=True))
+    assert result.status is Status.FAIL
+    assert "more than the harness keeps" in result.text()
+    assert len(result.stdout) < 32 * 1024 * 1024
 
 
 def test_program_that_forks_without_end(guest: Guest) -> None:
     started = time.monotonic()
-    run = run_program(
-        guest, "bomb() { bomb | bomb & }; bomb; sleep 1000", seconds=5, speaks_ktap=True
+    result = run_program(
+        guest, Program("bomb() { bomb | bomb & }; bomb; sleep 1000", 5, speaks_ktap=True)
     )
-    assert run.verdict.status in (Status.FAIL, Status.LOST)
+    assert result.status in (Status.FAIL, Status.LOST)
     assert time.monotonic() - started < 120
 
 
 def test_guest_out_of_memory(guest: Guest) -> None:
-    run = run_program(guest, "tail /dev/zero", seconds=120, speaks_ktap=False)
-    assert run.verdict.status is Status.FAIL
-    assert "exit status 137 (killed by signal 9)" in run.verdict.text()
-    assert "Out of memory" in run.console
+    result = run_program(guest, Program("tail /dev/zero", 120, speaks_ktap=False))
+    assert result.status is Status.FAIL
+    assert "exit status 137 (killed by signal 9)" in result.text()
+    assert "Out of memory" in result.console

@@ -1,32 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""What is said of the cost of reuse, out of what the two kernels counted."""
+"""The figures of the costs of reuse, computed from the counts of two kernels."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import pytest
 
-from harness.core.paths import repository_root
-from harness.jobs import costs
+from harness.core.errors import HarnessError
+from harness.jobs.costs import FILLED, OPERATIONS, compare, parse_counts
 
-if TYPE_CHECKING:
-    import pytest
+STOCK = dict.fromkeys(OPERATIONS, 1000.0) | {FILLED: 900 * 1024.0}
+REUSE = dict.fromkeys(OPERATIONS, 1010.0) | {FILLED: 931 * 1024.0}
 
 
-def test_ratios_and_the_storage_gained(monkeypatch: pytest.MonkeyPatch) -> None:
-    counted: dict[str, dict[str, float]] = {
-        "stock": dict.fromkeys(costs.OPERATIONS, 1000.0) | {"filled_kib": 900 * 1024.0},
-        "tag-storage": dict.fromkeys(costs.OPERATIONS, 1010.0) | {"filled_kib": 931 * 1024.0},
-    }
-    del counted["stock"]["fault_tagged_evict"], counted["stock"]["fault_tagged_evict_worst"]
-    monkeypatch.setattr(costs, "_measure", lambda _session, kernel, *_: counted[kernel])
-    session: Any = None
-    gained, first, *_, last = costs.costs(session)
-    assert gained.result == "96.9 %"  # 31 of the 32 MiB of the machine's tag storage
+def test_ratio_of_each_operation_and_the_storage_gained() -> None:
+    gained, first, *rest = compare(STOCK, REUSE, 32 * 1024)
+    assert (gained.stock, gained.reuse, gained.result) == ("900.0 MiB", "931.0 MiB", "96.9 %")
+    assert (first.what, first.reach) == OPERATIONS["fault_plain"]
     assert (first.stock, first.reuse, first.result) == ("1000", "1010", "1.010")
+    assert len(rest) == len(OPERATIONS) - 1
+
+
+def test_an_operation_that_only_reuse_has_gets_no_ratio() -> None:
+    stock = {name: count for name, count in STOCK.items() if "evict" not in name}
+    *_, last = compare(stock, REUSE, 32 * 1024)
     assert (last.stock, last.reuse, last.result) == ("", "1010", "")
 
 
-def test_each_operation_is_one_that_the_program_counts() -> None:
-    text = (repository_root() / costs.PROGRAM).read_text()
-    missing = [name for name in costs.OPERATIONS if f'"{name}' not in text]
-    assert missing == []
+def test_an_operation_that_was_not_counted_is_an_error() -> None:
+    reuse = {name: count for name, count in REUSE.items() if name != "free_tagged"}
+    with pytest.raises(HarnessError, match="did not count free_tagged"):
+        compare(STOCK, reuse, 32 * 1024)
+
+
+def test_counts_are_read_from_the_output() -> None:
+    output = f"fault_plain 1234.5\n{FILLED} 900\n"
+    assert parse_counts(output) == {"fault_plain": 1234.5, FILLED: 900}
+
+
+def test_a_count_that_has_no_row_is_an_error() -> None:
+    with pytest.raises(HarnessError, match="fault_odd"):
+        parse_counts("fault_odd 1\n")

@@ -173,9 +173,10 @@ print(venv.stamp(Path(sys.argv[1])), end="")
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [
+        ("scripts/mte-harness", "a b|--x|"),
         ("scripts/validate", "validate|a b|--x|"),
-        ("scripts/test", "-m|harness.host.own_tests|a b|--x|"),
-        (".ci/run", "-m|harness.host.own_tests|a b|--x|"),
+        ("scripts/test", "test|a b|--x|"),
+        (".ci/run", "test|a b|--x|"),
     ],
 )
 def test_script_from_anywhere_through_a_link(

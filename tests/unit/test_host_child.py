@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.host.child import Lines, Result, run
+from harness.host.child import Finished, Lines, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,11 +43,11 @@ def parent(script: str, kind: str) -> subprocess.Popen[str]:
 
 def test_output_and_status() -> None:
     result = run(["sh", "-c", "echo out; echo err >&2; echo $X; exit 3"], {"X": "set"})
-    assert result == Result(3, "out\nerr\nset\n")
+    assert result == Finished(3, "out\nerr\nset\n")
 
 
 def test_no_standard_input() -> None:
-    assert run(["cat"]) == Result(0, "")
+    assert run(["cat"]) == Finished(0, "")
 
 
 def test_lines_that_are_taken_are_not_kept() -> None:
@@ -62,7 +62,7 @@ def test_lines_that_are_taken_are_not_kept() -> None:
 
 
 def test_tail() -> None:
-    assert Result(1, "a\n\nb\nc\n\n").tail(2) == "b\nc"
+    assert Finished(1, "a\n\nb\nc\n\n").tail(2) == "b\nc"
 
 
 def test_sigterm_ends_the_child(tmp_path: Path) -> None:

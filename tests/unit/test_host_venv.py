@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
 from harness.host import venv
-from harness.host.child import Lines, Result
+from harness.host.child import Finished, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +24,9 @@ class FakePip:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.ran: list[list[str]] = []
-        self.answers: dict[str, Result | BaseException] = {}
+        self.answers: dict[str, Finished | BaseException] = {}
 
-    def __call__(self, argv: Sequence[str], _env: Any = None) -> Result:
+    def __call__(self, argv: Sequence[str], _env: Any = None) -> Finished:
         self.ran.append(list(argv))
         if "venv" in argv:
             (self.root / ".venv/bin").mkdir(parents=True)
@@ -35,7 +35,7 @@ class FakePip:
                 if isinstance(answer, BaseException):
                     raise answer
                 return answer
-        return Result(0, "")
+        return Finished(0, "")
 
 
 @pytest.fixture
@@ -110,16 +110,18 @@ def test_without_a_stamp_it_is_not_trusted(root: Path, pip: FakePip) -> None:
 
 
 def test_failure_leaves_nothing(root: Path, pip: FakePip) -> None:
-    pip.answers["--requirement"] = Result(1, "words\nERROR: THESE PACKAGES DO NOT MATCH\n")
+    pip.answers["--requirement"] = Finished(1, "words\nERROR: THESE PACKAGES DO NOT MATCH\n")
     error = fails_with(SetupError, root)
     assert "DO NOT MATCH" in error.cause
     assert "words" in error.details
     assert [path.name for path in root.iterdir() if path.name.startswith(".venv")] == []
 
 
-@pytest.mark.parametrize("answer", [Result(1, "ERROR: x\n"), KeyboardInterrupt(), SystemExit(143)])
+@pytest.mark.parametrize(
+    "answer", [Finished(1, "ERROR: x\n"), KeyboardInterrupt(), SystemExit(143)]
+)
 def test_failure_gives_the_old_one_back(
-    root: Path, pip: FakePip, answer: Result | BaseException
+    root: Path, pip: FakePip, answer: Finished | BaseException
 ) -> None:
     ensure(root)
     before = (root / ".venv" / venv.STAMP).read_text()
@@ -135,13 +137,13 @@ def test_one_that_a_killed_run_had_put_aside_comes_back(root: Path, pip: FakePip
     ensure(root)
     (root / ".venv").rename(root / ".venv.old")
     (root / ".venv/bin").mkdir(parents=True)  # half made
-    pip.answers["--requirement"] = Result(1, "ERROR: x\n")
+    pip.answers["--requirement"] = Finished(1, "ERROR: x\n")
     fails_with(SetupError, root)
     assert venv.is_current(root)
 
 
 def test_no_network(root: Path, pip: FakePip) -> None:
-    pip.answers["--requirement"] = Result(
+    pip.answers["--requirement"] = Finished(
         1,
         "WARNING: Retrying after connection broken by 'NewConnectionError('...')'\n"
         "ERROR: Could not find a version that satisfies the requirement click==8\n",
@@ -152,7 +154,7 @@ def test_no_network(root: Path, pip: FakePip) -> None:
 
 
 def test_disk_full(root: Path, pip: FakePip) -> None:
-    pip.answers["--requirement"] = Result(1, "ERROR: [Errno 28] No space left on device\n")
+    pip.answers["--requirement"] = Finished(1, "ERROR: [Errno 28] No space left on device\n")
     assert fails_with(DiskFullError, root).status == 169
 
 
@@ -162,7 +164,7 @@ def test_two_runs_at_once_make_it_once(
     begun, go_on = threading.Event(), threading.Event()
     entered: list[str] = []
 
-    def slow(argv: Sequence[str], env: Any = None) -> Result:
+    def slow(argv: Sequence[str], env: Any = None) -> Finished:
         entered.append(threading.current_thread().name)
         begun.set()
         assert go_on.wait(20)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.kernel.locate import sweep_build
+from harness.kernel.workspace import sweep_build
 
 FAKE = Path(__file__).parent / "fakelinux"
 ROOT = Path(__file__).parents[2]
@@ -21,11 +21,12 @@ DEADLINE_S = 60.0
 PROGRAM = """
 import signal, sys
 from pathlib import Path
-from harness.kernel import resolve
+from harness.kernel import locate_kernel, obtain_kernel
 from harness.core.progress import PlainProgress
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 linux, cache, root = sys.argv[1:]
-print(resolve(linux, root=Path(root), cache=Path(cache), progress=PlainProgress(sys.stderr)).key)
+source = locate_kernel(linux, Path(root))
+print(obtain_kernel(source, Path(cache), PlainProgress(sys.stderr)).key)
 """
 
 # A compiler that tells its process id, and then waits for the file "go".

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import RecipeError
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.kernel.recipe import (
     DebianBase,
     DirectoryBase,
@@ -148,7 +148,7 @@ def test_a_name_that_is_no_recipe(root: Path) -> None:
 
 
 def test_every_recipe_of_the_repository_loads() -> None:
-    root = repository_root()
+    root = resources()
     names = recipe_names(root)
     assert {"stock", "debug"} <= set(names)
     probes = {probe.name for probe in discover(root / "guest" / "probes")}

@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.errors import PatchError, UsageError
 from harness.core.progress import Silent
-from harness.jobs.series_edit import make_tree, refresh
+from harness.jobs.series_edit import make_tree, write_back
 from harness.kernel import base as source
 from harness.kernel.patches import read_patches
 from harness.kernel.recipe import Recipe, load_recipe
@@ -59,7 +59,7 @@ def series_of_two(root: Path) -> dict[str, bytes]:
     make_tree(recipe(root, "odd"), tree, root / "cache", Silent())
     commit(tree, "mm/memory.c", "int page = entry", "int page = -entry", "mm: one")
     commit(tree, "mm/swap.c", "-entry", "+entry", "mm: two")
-    refresh(recipe(root, "odd"), tree)
+    write_back(recipe(root, "odd"), tree)
     return patches(root, "odd")
 
 
@@ -75,7 +75,7 @@ def test_there_and_back_changes_nothing(root: Path) -> None:
     before = series_of_two(root)
     again = root / "again"
     make_tree(recipe(root, "odd"), again, root / "cache", Silent())
-    refresh(recipe(root, "odd"), again)
+    write_back(recipe(root, "odd"), again)
     assert patches(root, "odd") == before
 
 
@@ -83,7 +83,7 @@ def test_dropped_patch_leaves_no_file(root: Path) -> None:
     series_of_two(root)
     tree = root / "tree"
     subprocess.run(["git", "-C", tree, "reset", "-q", "--hard", "HEAD~1"], check=True)
-    refresh(recipe(root, "odd"), tree)
+    write_back(recipe(root, "odd"), tree)
     assert sorted(patches(root, "odd")) == ["0001-mm-one.patch", "series"]
 
 
@@ -94,7 +94,7 @@ def test_only_own_patches_are_written_back(root: Path) -> None:
     make_tree(recipe(root, "heir"), tree, root / "cache", Silent())
     assert "+entry" in (tree / "mm/swap.c").read_text()
     commit(tree, "mm/swap.c", "+entry", "0", "mm: three")
-    refresh(recipe(root, "heir"), tree)
+    write_back(recipe(root, "heir"), tree)
     assert sorted(patches(root, "heir")) == ["0001-mm-three.patch", "series"]
 
 
@@ -103,7 +103,7 @@ def test_uncommitted_change_is_not_lost(root: Path) -> None:
     tree = root / "tree"
     (tree / "mm/swap.c").write_text("")
     with pytest.raises(UsageError, match="not committed"):
-        refresh(recipe(root, "odd"), tree)
+        write_back(recipe(root, "odd"), tree)
 
 
 def test_patch_that_does_not_apply_says_how_to_go_on(root: Path) -> None:
@@ -116,6 +116,6 @@ def test_patch_that_does_not_apply_says_how_to_go_on(root: Path) -> None:
 
 def test_recipe_without_patches_and_directory_in_use(root: Path) -> None:
     with pytest.raises(UsageError, match="names no patches of its own"):
-        refresh(recipe(root, "stock"), root)
+        write_back(recipe(root, "stock"), root)
     with pytest.raises(UsageError, match="is not empty"):
         make_tree(recipe(root, "odd"), root, root / "cache", Silent())

@@ -17,7 +17,6 @@ C_HEAD = """\
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: swap_disk
- * area: swap
  * needs: CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
@@ -32,7 +31,6 @@ PY_HEAD = """\
 # SPDX-License-Identifier: MIT
 #
 # probe: smaps
-# area: tools
 # timeout: 5
 #
 # /proc/PID/smaps shows `mt`:
@@ -43,17 +41,19 @@ import os
 
 def write(directory: Path, name: str, text: str) -> Path:
     path = directory / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
 
 
 def test_c(tmp_path: Path) -> None:
-    path = write(tmp_path, "swap_disk.c", C_HEAD)
+    path = write(tmp_path, "swap/swap_disk.c", C_HEAD)
     assert read(path) == Probe(
         name="swap_disk",
         area="swap",
         needs=("CONFIG_SWAP", "CONFIG_PROC_PAGE_MONITOR"),
         timeout=60,
+        smoke=False,
         prose="Tags and data survive a round trip through a swap disk.\n\nSee mte_save_tags().",
         path=path,
         language="c",
@@ -71,13 +71,14 @@ def test_python(tmp_path: Path) -> None:
     [
         ("probe: swap_disk", "probe: swapdisk", "in a file named swap_disk.c"),
         (" * probe: swap_disk\n", "", "no 'probe'"),
-        ("area: swap", "area: swamp", "area 'swamp' is none of"),
+        ("timeout: 60", "timeout: 60\n * smoke: no", "smoke 'no' is not yes"),
         (" * timeout: 60\n", "", "no 'timeout'"),
         ("timeout: 60", "timeout: 1m", "is no seconds"),
         ("timeout: 60", "timeout: 0", "is no seconds"),
         ("CONFIG_SWAP ", "SWAP ", "no config symbols"),
         ("needs:", "wants:", "is none of the keys"),
-        (" * timeout", " * area: zero\n * timeout", "'area' is given twice"),
+        (" * timeout", " * timeout: 5\n * timeout", "'timeout' is given twice"),
+        (" * timeout", " * area: zero\n * timeout", "is none of the keys"),
         (" *\n * Tags", " * Tags", "is none of the keys"),
         ("/*\n * probe", "int x; /*\n * probe", "no 'probe'"),
         ("*/\n#include", "\n#include", "no 'probe'"),
@@ -104,6 +105,11 @@ def test_not_lower_snake_case(tmp_path: Path) -> None:
         read(path)
 
 
+def test_smoke(tmp_path: Path) -> None:
+    text = C_HEAD.replace("timeout: 60", "timeout: 60\n * smoke: yes")
+    assert read(write(tmp_path, "swap_disk.c", text)).smoke
+
+
 def test_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "swap_disk.c"
     path.write_bytes(b"\xff\xfe/*")
@@ -112,10 +118,20 @@ def test_not_utf8(tmp_path: Path) -> None:
 
 
 def test_discover_orders_by_name_and_ignores_other_files(tmp_path: Path) -> None:
-    write(tmp_path, "swap_disk.c", C_HEAD)
-    write(tmp_path, "smaps.py", PY_HEAD)
+    write(tmp_path, "swap/swap_disk.c", C_HEAD)
+    write(tmp_path, "tools/smaps.py", PY_HEAD)
     write(tmp_path, "README", "no probe")
-    assert [probe.name for probe in discover(tmp_path)] == ["smaps", "swap_disk"]
+    write(tmp_path, "swap/swap_disk/part.c", "int part;")
+    found = discover(tmp_path)
+    assert [(probe.area, probe.name) for probe in found] == [
+        ("tools", "smaps"),
+        ("swap", "swap_disk"),
+    ]
+
+
+def test_discover_takes_a_directory_without_areas(tmp_path: Path) -> None:
+    write(tmp_path, "swap_disk.c", C_HEAD)
+    assert [probe.area for probe in discover(tmp_path)] == [tmp_path.name]
 
 
 def test_discover_refuses_an_empty_directory(tmp_path: Path) -> None:
@@ -123,8 +139,9 @@ def test_discover_refuses_an_empty_directory(tmp_path: Path) -> None:
         discover(tmp_path)
 
 
-def test_discover_refuses_one_name_in_two_languages(tmp_path: Path) -> None:
-    write(tmp_path, "smaps.py", PY_HEAD)
-    write(tmp_path, "smaps.c", C_HEAD.replace("swap_disk", "smaps"))
+@pytest.mark.parametrize("second", ["tools/smaps.c", "swap/smaps.c"])
+def test_discover_refuses_one_name_twice(second: str, tmp_path: Path) -> None:
+    write(tmp_path, "tools/smaps.py", PY_HEAD)
+    write(tmp_path, second, C_HEAD.replace("swap_disk", "smaps"))
     with pytest.raises(UsageError, match="are one name"):
         discover(tmp_path)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import RecipeError, SourceError, UsageError
-from harness.core.paths import repository_root
-from harness.jobs.series_check import RELEVANT
+from harness.core.paths import resources
+from harness.jobs.series_check import smoke_expression
 from harness.jobs.series_prefix import BUILD_LOG, series_files, warnings, write_prefix
 from harness.jobs.series_style import Exceptions, check_style, read_exceptions
 from harness.kernel.artifact import Kernel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from harness.kernel.recipe import Recipe
 
-ROOT = repository_root()
+ROOT = resources()
 
 
 def recipe(name: str) -> Recipe:
@@ -96,13 +96,15 @@ def test_a_warning_is_known_whatever_its_line(tmp_path: Path) -> None:
         directory = tmp_path / name
         directory.mkdir()
         (directory / BUILD_LOG).write_text(log)
-        return Kernel(name, "0", directory, directory, None, None, None, "6.12", None, "for a test")
+        return Kernel(name, "0", directory, directory, None, None, "6.12", None, "for a test")
 
     old = kernel("old", "  CC mm/a.o\n../mm/a.c:10:5: warning: unused\n")
     new = kernel("new", "../mm/a.c:12:5: warning: unused\n../mm/b.c:1:2: warning: unused\n")
     assert warnings(new) - warnings(old) == {"../mm/b.c: warning: unused"}
 
 
-def test_the_relevant_probes_are_probes() -> None:
-    names = {path.stem for path in (ROOT / "guest/probes").iterdir()}
-    assert set(RELEVANT) <= names
+def test_the_smoke_probes_cover_each_area_with_tagged_pages() -> None:
+    areas = {path.stem: path.parent.name for path in (ROOT / "guest/probes").glob("*/*.c")}
+    chosen = smoke_expression().split(" or ")
+    assert 10 <= len(chosen) <= 15
+    assert {areas[name] for name in chosen} >= {"zero", "copy", "swap", "migrate", "thp", "reuse"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""KERNEL@MACHINE, and what decides when nobody says."""
+"""KERNEL@MACHINE, and which machine is taken when the argument names none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import RecipeError, UsageError
-from harness.suite.target import parse_target
+from harness.core.paths import resources
+from harness.kernel import RecipeKernel, TreeKernel, locate_kernel
+from harness.kernel.recipe import recipe_names
+from harness.suite.target import parse_target, recipe_machine
+from harness.vm.spec import machine_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 RECIPE = 'description = "x"\nmachine = "%s"\n[base]\ndirectory = "."\n'
 
 
-def test_who_decides(tmp_path: Path) -> None:
+def test_which_machine_is_taken(tmp_path: Path) -> None:
     (tmp_path / "kernel.toml").write_text(RECIPE % "dram/unaware")
     recipe = str(tmp_path)
     assert parse_target("stock", None).machine.name == "emulator"
@@ -24,11 +28,16 @@ def test_who_decides(tmp_path: Path) -> None:
     assert parse_target(recipe, None).machine.name == "dram/unaware"
     assert parse_target(recipe, "emulator").machine.name == "emulator"
     target = parse_target(f"{recipe}@dram", "emulator")
-    assert (target.kernel, target.machine.name) == (recipe, "dram/carveout")
+    assert target.machine.name == "dram/carveout"
+    assert target.kernel == locate_kernel(recipe, resources())
 
 
-def test_an_at_in_a_path() -> None:
-    assert parse_target("/src/linux@work", None).kernel == "/src/linux@work"
+def test_an_at_in_a_path(tmp_path: Path) -> None:
+    tree = tmp_path / "linux@work"
+    tree.mkdir()
+    source = parse_target(str(tree), None).kernel
+    assert isinstance(source, TreeKernel)
+    assert source.path == tree
 
 
 def test_unknown_machines(tmp_path: Path) -> None:
@@ -37,3 +46,28 @@ def test_unknown_machines(tmp_path: Path) -> None:
     (tmp_path / "kernel.toml").write_text(RECIPE % "toaster")
     with pytest.raises(RecipeError, match=r"kernel.toml:2: there is no machine 'toaster'"):
         parse_target(str(tmp_path), None)
+
+
+def test_unknown_machine_of_an_inherited_recipe_names_the_file_that_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, heir = tmp_path / "kernel-configs/parent", tmp_path / "kernel-configs/heir"
+    for directory, text in (
+        (parent, RECIPE % "toaster"),
+        (heir, 'description = "h"\ninherits = "parent"\n'),
+    ):
+        directory.mkdir(parents=True)
+        (directory / "kernel.toml").write_text(text)
+    monkeypatch.setattr("harness.suite.target.resources", lambda: tmp_path)
+    with pytest.raises(RecipeError, match=r"parent/kernel.toml:2: there is no machine"):
+        parse_target("heir", None)
+
+
+def test_every_recipe_of_the_repository_asks_for_a_machine_that_exists() -> None:
+    root = resources()
+    names = recipe_names(root)
+    assert "tag-storage" in names
+    for name in names:
+        source = locate_kernel(name, root)
+        assert isinstance(source, RecipeKernel)
+        assert recipe_machine(source.recipe) in {None, *machine_names()}

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.core.errors import ArtifactError
+from harness.core.errors import ArtifactError, CompilerMissingError
 from harness.verdict.decode import MismatchError, Place, Symbolizer
 from harness.verdict.splat import Frame, find_splats
 
@@ -104,7 +104,6 @@ def test_dwarf_versions_agree(symbolizer: Symbolizer, tmp_path: Path, version: s
         for offset in instructions(symbolizer, symbol):
             at = frame(symbolizer, symbol, offset)
             assert other.places(at, exact=True) == symbolizer.places(at, exact=True)
-    other.close()
 
 
 def test_assembler_has_no_line_but_a_size(symbolizer: Symbolizer) -> None:
@@ -126,7 +125,6 @@ def test_without_dwarf_only_the_match_is_known(tmp_path: Path) -> None:
     assert bare.places(frame(bare, "copy", 4)) == ()
     with pytest.raises(MismatchError):
         bare.places(Frame("copy", 4, 0x4000))
-    bare.close()
 
 
 @pytest.mark.parametrize(
@@ -178,3 +176,34 @@ def test_annotate_says_when_the_vmlinux_is_another_s(symbolizer: Symbolizer) -> 
     decoded = symbolizer.annotate(splat)
     assert decoded.lines[4] == splat.lines[4]
     assert decoded.lines[-1].startswith("[not decoded: vmlinux does not match the kernel: start_k")
+
+
+def test_one_process_decodes_a_splat(
+    symbolizer: Symbolizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = Symbolizer(symbolizer.path)
+    started: list[list[str]] = []
+    run = subprocess.run
+
+    def count(argv: list[str], **options: Any) -> Any:
+        started.append(argv)
+        return run(argv, **options)
+
+    monkeypatch.setattr(subprocess, "run", count)
+    (splat,) = find_splats(splat_text(symbolizer))
+    started.clear()
+    decoded = fresh.annotate(splat)
+    assert len(started) == 2  # where the source is, and the splat
+    assert fresh.annotate(splat) == decoded
+    assert len(started) == 2
+
+
+def test_no_addr2line(
+    symbolizer: Symbolizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fresh = Symbolizer(symbolizer.path)
+    at = frame(symbolizer, "copy", 4)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CompilerMissingError, match="addr2line") as caught:
+        fresh.places(at)
+    assert "apt-get install binutils-aarch64-linux-gnu" in caught.value.cure

@@ -7,14 +7,14 @@ import io
 from typing import TYPE_CHECKING
 
 from harness.core.cross import PROBE_FLAGS, compile_program
-from harness.core.paths import repository_root
-from tests.support.coredump import parse_mappings, pattern_tags, tags_at
+from harness.core.paths import resources
+from tests.support.coredump import mapping_tags, parse_mappings, tags_at
 
 if TYPE_CHECKING:
     from harness.guest.guest import Guest
     from harness.suite.session import Session
 
-SOURCE = repository_root() / "guest" / "programs" / "tagged_abort.c"
+SOURCE = resources() / "guest" / "programs" / "tagged_abort.c"
 
 
 def test_core_has_the_tags(guest: Guest, harness_session: Session) -> None:
@@ -27,4 +27,4 @@ def test_core_has_the_tags(guest: Guest, harness_session: Session) -> None:
     assert mappings
     found = tags_at(io.BytesIO(guest.pull("core")), mappings)
     for mapping in mappings:
-        assert found[mapping] == pattern_tags(mapping), f"tags of {mapping}"
+        assert found[mapping] == mapping_tags(mapping), f"tags of {mapping}"

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.paths import repository_root
+from harness.core.paths import resources
 from harness.suite.head_comment import Probe, discover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from harness.suite.gather import Run
+    from harness.suite.fixtures import Runner
 
 # The longest first: with -n 2 the short ones fill the gaps at the end.
-PROBES = sorted(discover(repository_root() / "guest" / "probes"), key=lambda p: -p.timeout)
+PROBES = sorted(discover(resources() / "guest" / "probes"), key=lambda p: -p.timeout)
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
-def test_probe(probe: Probe, run: Callable[..., Run]) -> None:
+def test_probe(probe: Probe, run: Runner) -> None:
     run(probe)

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.kernel import Kernel
-    from harness.suite.gather import Run
+    from harness.suite.fixtures import Runner
 
 # The slow one first (31 s of the 45 that all take, facts/bugs.md 6).
 PROGRAMS = (
@@ -36,7 +34,7 @@ NO_SOURCE = "the kernel is an Image: the source of its selftests is not there"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_selftest(program: str, kernel: Kernel, run: Callable[..., Run]) -> None:
+def test_selftest(program: str, kernel: Kernel, run: Runner) -> None:
     if kernel.selftests is None:
         pytest.skip(NO_SOURCE)
     path = kernel.selftests / program

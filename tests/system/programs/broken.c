@@ -1,2 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-int main(void) { return nothing; }
+int main(void)
+{
+	return nothing;
+}

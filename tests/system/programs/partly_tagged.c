@@ -3,10 +3,11 @@
  * A huge page of which one page is tagged, and not the first: prints process, the
  * address of the huge page and the number of the tagged page, and keeps it.
  */
+#include "fault.h"
 #include "thp.h"
 
-#define HUGE	(2UL << 20)
-#define WHICH	5
+#define HUGE  (2UL << 20)
+#define WHICH 5
 
 int main(void)
 {

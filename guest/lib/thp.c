@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "thp.h"
+
+void *aligned_map(size_t len, int prot, int flags, int fd)
+{
+	char *room = mmap(NULL, len + 3 * HUGE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *at;
+
+	MUST(room != MAP_FAILED, "mmap(%zu)", len + 3 * HUGE);
+	at = (char *)(((uintptr_t)room + 2 * HUGE - 1) & ~(HUGE - 1));
+	MUST(mmap(at, len, prot, flags | MAP_FIXED, fd, 0) == at, "mmap(%p, %zu)", at, len);
+	return at;
+}
+
+void thp_sizes(const char *small, const char *shmem)
+{
+	write_file(THP_SYSFS "enabled", "madvise");
+	write_file(THP_SYSFS "hugepages-64kB/enabled", small);
+	write_file(THP_SYSFS "shmem_enabled", shmem);
+}
+
+void *thp_map(size_t count, int prot)
+{
+	void *p = aligned_map(count * HUGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	MUST(madvise(p, count * HUGE, MADV_HUGEPAGE) == 0, "MADV_HUGEPAGE");
+	return p;
+}
+
+void must_be_huge(const void *p, size_t len, size_t count)
+{
+	long kb = smaps_kb(p, len, "AnonHugePages") + smaps_kb(p, len, "ShmemPmdMapped");
+
+	MUST(kb == (long)(count * HUGE / 1024), "%p is not mapped huge: %ld kB of %zu kB", p, kb,
+	     count * HUGE / 1024);
+}
+
+void *thp_alloc(size_t count, int prot)
+{
+	char *p = thp_map(count, prot);
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		*(volatile char *)(p + i * HUGE) = 0;
+	must_be_huge(p, count * HUGE, count);
+	return p;
+}
+
+bool in_large_folio(const void *p)
+{
+	uint64_t pfn = pfn_of(p);
+
+	return kpageflag(pfn, KPF_COMPOUND_HEAD) || kpageflag(pfn, KPF_COMPOUND_TAIL);
+}
+
+void thp_split(const void *p, size_t len, int order)
+{
+	char text[100];
+	int tries = 0;
+
+	snprintf(text, sizeof(text), "%d,%p,%p,%d", getpid(), untagged(p),
+		 (char *)untagged(p) + len, order);
+	do {
+		write_file("/sys/kernel/debug/split_huge_pages", text);
+		(void)*(volatile char *)untagged(p); /* a split unmaps shared memory */
+	} while (order == 0 && in_large_folio(p) && ++tries < 100 && usleep(10000) == 0);
+	MUST(order || !in_large_folio(p), "%p is still part of a large folio", p);
+}
+
+void move_page(void *p)
+{
+	uint64_t before = pfn_of(p);
+	int tries, err = -1;
+
+	for (tries = 0; tries < 100; tries++) {
+		err = madvise(untagged(p), PAGE, MADV_SOFT_OFFLINE);
+		if (err == 0 || errno != EBUSY)
+			break;
+		usleep(10000);
+	}
+	MUST(err == 0, "madvise(%p, MADV_SOFT_OFFLINE) after %d tries", p, tries);
+	MUST(pfn_of(p) != before, "page %p did not move: still frame %#llx", p,
+	     (unsigned long long)before);
+}
+
+size_t other_bytes(const void *p, unsigned char value, size_t len)
+{
+	const volatile uint64_t *word = untagged(p);
+	uint64_t want = value * 0x0101010101010101ULL;
+	size_t i, n = 0;
+
+	for (i = 0; i < len / 8; i++)
+		n += word[i] != want ? 8 : 0;
+	return n;
+}
+
+void check_made_tagged(char *p, size_t len, unsigned char byte, const char *when)
+{
+	MUST(mprotect(p, len, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
+	tags_zero_check(p, len, when);
+	CHECK_EQ(other_bytes(p, byte, len), 0, "%s: bytes that changed", when);
+}
+
+void page_zero_check(const void *p, const char *when)
+{
+	tags_zero_check(untagged(p), PAGE, when);
+	CHECK_EQ(other_bytes(p, 0, PAGE), 0, "%s: bytes of page %p that are not zero", when, p);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe: reuse_oom
+ * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * timeout: 240
+ *
+ * Where there is no memory left and no swap, a program that wants ever more tagged
+ * memory is killed as on any kernel, it alone, and its tag storage comes back: in
+ * all of memory, and in a memory cgroup with a limit.
+ */
+#include "fault.h"
+#include "reuse.h"
+
+#define STEP (1UL << 20)
+
+/* Becomes the OOM killer's first choice. */
+static char *first_choice(size_t room, int prot)
+{
+	char *p = mmap(NULL, room, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	MUST(p != MAP_FAILED, "mmap");
+	madvise(p, room, MADV_NOHUGEPAGE);
+	write_file("/proc/self/oom_score_adj", "1000");
+	return p;
+}
+
+/* Takes memory without end. */
+static void take_all(int prot)
+{
+	size_t at, room = 4UL << 30;
+	char *p = first_choice(room, prot);
+
+	for (at = 0; at < room; at += PAGE)
+		*(volatile char *)(p + at) = 1;
+}
+
+/* The same with page tables, which cannot be moved: one for each 2 MiB of the zero page. */
+static void take_tables(void)
+{
+	size_t at, room = 4UL << 40;
+	char *p = first_choice(room, PROT_READ);
+
+	for (at = 0; at < room; at += 512 * PAGE)
+		(void)*(volatile char *)(p + at);
+}
+
+static void check_killed(int status, const char *what)
+{
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+	      "%s: the program that took all memory ended with status %#x", what, status);
+}
+
+static void killed(int prot, const char *limit, const char *what)
+{
+	struct reuse before;
+	int status;
+	pid_t pid;
+	char *t;
+
+	swap_none();
+	before = reuse_check("before");
+	t = mte_map(STEP);
+	pattern_set(t, STEP, 1);
+	pid = child_fork();
+	MUST(pid >= 0, "fork");
+	if (pid == 0) {
+		if (limit) {
+			memcg_enter();
+			memcg_write("memory.max", limit);
+			memcg_write("memory.swap.max", "0");
+		}
+		take_all(prot);
+		_exit(3);
+	}
+	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
+	check_killed(status, what);
+	pattern_check(t, STEP, 1, what);
+	munmap(t, STEP);
+	reuse_back(&before, what);
+}
+
+static void tagged_memory(void)
+{
+	reuse_need();
+	killed(PROT_READ | PROT_WRITE | PROT_MTE, NULL, "tagged");
+}
+
+static void plain_data(void)
+{
+	reuse_need();
+	killed(PROT_READ | PROT_WRITE, NULL, "plain");
+}
+
+static void tagged_in_a_cgroup(void)
+{
+	reuse_need();
+	killed(PROT_READ | PROT_WRITE | PROT_MTE, "64M", "tagged, in a cgroup");
+}
+
+/* Storage is free, and no use for this: it is not what the OOM killer waits for. */
+static void page_tables(void)
+{
+	struct reuse before;
+	long least, now;
+	int status;
+	pid_t pid;
+
+	reuse_need();
+	swap_none();
+	before = reuse_check("before");
+	least = meminfo_kb("MetadataFree");
+	pid = child_fork();
+	MUST(pid >= 0, "fork");
+	if (pid == 0) {
+		take_tables();
+		_exit(3);
+	}
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		now = meminfo_kb("MetadataFree");
+		least = now < least ? now : least;
+		usleep(10000);
+	}
+	check_killed(status, "page tables");
+	/* What others have in memory may move there. */
+	CHECK(least > (long)(before.free * (PAGE / 1024)) * 9 / 10,
+	      "%ld kB of storage free at the least, %ld before", least,
+	      before.free * (long)(PAGE / 1024));
+	reuse_back(&before, "page tables");
+}
+
+PROBE(CASE_SECONDS(tagged_memory, 90), CASE_SECONDS(plain_data, 90),
+      CASE_SECONDS(tagged_in_a_cgroup, 60), CASE_SECONDS(page_tables, 90));

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe: reuse_pin
+ * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
+ * timeout: 300
+ *
+ * Data that nobody can move for now, because a pipe has them (vmsplice(2) pins
+ * without FOLL_LONGTERM), do not stop other pages from becoming tagged: another frame
+ * is taken. Nobody is killed, and no data are lost. mm/memory_metadata.c
+ * alloc_stored_folio(), mm/memory.c folio_prealloc_copy(). Where no other frame will
+ * do: reuse_pin_waits.
+ */
+#include <sys/uio.h>
+
+#include "pin.h"
+#include "reuse_data.h"
+
+#define PIPE_PAGES 256
+#define PIPES	   8
+#define TAGGED	   2048
+
+static int pipes[PIPES][2];
+static size_t pinned;
+
+/* Pins every fourth page that it is called with, as long as there is room in the pipes. */
+static bool pin_fourth(char *page)
+{
+	int *fds = pipes[pinned / PIPE_PAGES];
+	static unsigned int count;
+
+	if (count++ % 4)
+		return true;
+
+	if (pinned % PIPE_PAGES == 0)
+		MUST(pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0 &&
+			     fcntl(fds[1], F_SETPIPE_SZ, PIPE_PAGES * PAGE) >= 0,
+		     "pipe");
+	pin_page(fds[1], page);
+	return ++pinned < PIPES * PIPE_PAGES;
+}
+
+/* Pins those pages of [p, p + len) that lie in tag storage. */
+static void pin_storage(char *p, size_t len)
+{
+	reuse_each(p, len, pin_fourth);
+	ktap_note("%zu pages of tag storage pinned", pinned);
+	MUST(pinned > 256, "too little data in storage: nothing is tested");
+}
+
+static void let_go(void)
+{
+	size_t i;
+
+	for (i = 0; i * PIPE_PAGES < pinned; i++) {
+		close(pipes[i][0]);
+		close(pipes[i][1]);
+	}
+	pinned = 0;
+}
+
+static void tagged_beside_pins(void)
+{
+	struct reuse before;
+	size_t len;
+	char *p, *t;
+
+	p = reuse_fill(&before, &len);
+	pin_storage(p, len);
+	t = mte_map(TAGGED * PAGE);
+	pattern_set(t, TAGGED * PAGE, 1);
+	reuse_check_tagged(t, TAGGED * PAGE, "beside pinned storage");
+	pattern_check(t, TAGGED * PAGE, 1, "beside pinned storage");
+	let_go();
+	plain_end(p, len, "let go");
+	munmap(t, TAGGED * PAGE);
+	reuse_back_from_swap(&before);
+}
+
+static void mprotect_beside_pins(void)
+{
+	struct reuse before;
+	size_t len, i, part;
+	char *p;
+
+	p = reuse_fill(&before, &len);
+	pin_storage(p, len);
+	/* The first that were filled, so none of them is storage, and pinned itself. */
+	part = 32UL << 20;
+	MUST(reuse_in_storage(p, part) == 0, "pages in storage that were filled first");
+	MUST(mprotect(p, part, PROT_READ | PROT_WRITE | PROT_MTE) == 0, "mprotect");
+	for (i = 0; i < part; i += 16 * PAGE) {
+		CHECK_EQ(*(uint64_t *)(p + i), (uintptr_t)p + i, "data of page %zu", i / PAGE);
+		reuse_check_tagged(p + i, PAGE, "mprotect beside pinned storage");
+	}
+	let_go();
+	plain_end(p, len, "let go");
+	reuse_back_from_swap(&before);
+}
+
+static void fork_beside_pins(void)
+{
+	struct reuse before;
+	size_t len;
+	char *p, *t;
+	pid_t pid;
+
+	reuse_need();
+	swap_disk();
+	before = reuse_check("before");
+	t = mte_map(TAGGED * PAGE);
+	pattern_set(t, TAGGED * PAGE, 2);
+	p = plain_memory(&len);
+	pin_storage(p, len);
+	pid = child_fork();
+	MUST(pid >= 0, "fork");
+	if (pid == 0) {
+		touch_write(t, TAGGED * PAGE);
+		pattern_check(t, TAGGED * PAGE, 2, "the child's copy");
+		_exit(0);
+	}
+	wait_child(pid);
+	pattern_check(t, TAGGED * PAGE, 2, "the parent's");
+	let_go();
+	plain_end(p, len, "let go");
+	munmap(t, TAGGED * PAGE);
+	reuse_back_from_swap(&before);
+}
+
+PROBE(CASE_SECONDS(tagged_beside_pins, 90), CASE_SECONDS(mprotect_beside_pins, 90),
+      CASE_SECONDS(fork_beside_pins, 90));

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe: thp_mprotect
+ * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR
+ * timeout: 60
+ *
+ * mprotect(PROT_MTE) of a populated, untagged huge page clears the tags of all 512 subpages and
+ * keeps their data: change_huge_pmd() with pmd_modify(), whose mask must let the memory type
+ * change, and set_pmd_at() with mte_sync_tags(). Losing and regaining access keeps the tags.
+ */
+#include "child.h"
+#include "fault.h"
+#include "stale.h"
+
+static void data_set(char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i += 8)
+		*(uint64_t *)(p + i) = pattern_hash(99, i);
+}
+
+static void data_check(const char *p, size_t len, const char *when)
+{
+	size_t i, bad = 0;
+
+	for (i = 0; i < len; i += 8)
+		bad += *(volatile uint64_t *)(p + i) != pattern_hash(99, i);
+	CHECK_EQ(bad, 0, "%s: wrong words", when);
+}
+
+/* A huge page with data and without PROT_MTE, in stale frames. */
+static char *untagged_thp(void)
+{
+	char *p;
+
+	mte_need();
+	pin_cpu(0);
+	stale_fill(4 * HUGE, true);
+	p = thp_alloc(1, PROT_RW);
+	must_be_stale(p, HUGE, "huge page");
+	data_set(p, HUGE);
+	stg(p + 3 * PAGE, 6); /* no effect: the memory type is Normal, not Tagged */
+	CHECK_EQ(ldg(p + 3 * PAGE), 0, "tag read without PROT_MTE");
+	return p;
+}
+
+static void whole(void)
+{
+	char *p = untagged_thp();
+
+	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
+	must_be_huge(p, HUGE, 1);
+	tags_zero_check(p, HUGE, "after mprotect(PROT_MTE)");
+	data_check(p, HUGE, "after mprotect(PROT_MTE)");
+	pattern_set(p, HUGE, 1);
+	pattern_check(p, HUGE, 1, "tagged");
+}
+
+/* The tags of a read-only mapping can be read too. */
+static void whole_read_only(void)
+{
+	char *p = untagged_thp();
+
+	MUST(mprotect(p, HUGE, PROT_READ | PROT_MTE) == 0, "mprotect(PROT_READ | PROT_MTE)");
+	must_be_huge(p, HUGE, 1);
+	tags_zero_check(p, HUGE, "read-only");
+	data_check(p, HUGE, "read-only");
+}
+
+/* Tags need not be cleared while the page is PROT_NONE, but must be once it is readable. */
+static void through_prot_none(void)
+{
+	char *p = untagged_thp();
+
+	MUST(mprotect(p, HUGE, PROT_NONE | PROT_MTE) == 0, "mprotect(PROT_NONE | PROT_MTE)");
+	MUST(mprotect(p, HUGE, PROT_RW) == 0, "mprotect(RW)");
+	must_be_huge(p, HUGE, 1);
+	tags_zero_check(p, HUGE, "after PROT_NONE");
+	data_check(p, HUGE, "after PROT_NONE");
+	pattern_set(p, HUGE, 2);
+	pattern_check(p, HUGE, 2, "tagged: PROT_MTE stays set");
+}
+
+static void there_and_back(void)
+{
+	char *p = untagged_thp();
+
+	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
+	pattern_set(p, HUGE, 3);
+	MUST(mprotect(p, HUGE, PROT_NONE) == 0, "mprotect(NONE)");
+	MUST(mprotect(p, HUGE, PROT_READ) == 0, "mprotect(READ)");
+	pattern_check(p, HUGE, 3, "read-only again");
+	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(RW | MTE)");
+	pattern_check(p, HUGE, 3, "read-write again");
+	must_be_huge(p, HUGE, 1);
+}
+
+/* mprotect() of a part splits the PMD, and only the pages of the part become tagged. */
+static void part(void)
+{
+	char *p = untagged_thp(), *at = p + 300 * PAGE;
+
+	MUST(mprotect(at, 100 * PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) of a part");
+	must_be_huge(p, HUGE, 0);
+	tags_zero_check(at, 100 * PAGE, "the part");
+	data_check(p, HUGE, "after mprotect of a part");
+	stg(at - GRANULE, 7);
+	stg(at + 100 * PAGE, 7);
+	CHECK_EQ(ldg(at - GRANULE), 0, "tag before the part, without PROT_MTE");
+	CHECK_EQ(ldg(at + 100 * PAGE), 0, "tag after the part, without PROT_MTE");
+	pattern_set(at, 100 * PAGE, 4);
+	pattern_check(at, 100 * PAGE, 4, "the part, tagged");
+	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) of the rest");
+	pattern_check(at, 100 * PAGE, 4, "the part, after the rest became tagged");
+	tags_zero_check(p, 300 * PAGE, "the rest before");
+	tags_zero_check(at + 100 * PAGE, 112 * PAGE, "the rest after");
+	data_check(p, 300 * PAGE, "the rest before");
+}
+
+static void make_tagged_in_child(char *p)
+{
+	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) in the child");
+	tags_zero_check(p, HUGE, "child");
+	data_check(p, HUGE, "child");
+	pattern_set(p, HUGE, 5);
+	pattern_check(p, HUGE, 5, "child");
+}
+
+/* The huge page is shared with a child, which makes it PROT_MTE first. */
+static void shared_by_fork(void)
+{
+	char *p = untagged_thp();
+
+	run_child(make_tagged_in_child, p);
+	data_check(p, HUGE, "parent");
+	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
+	tags_zero_check(p, HUGE, "parent");
+	data_check(p, HUGE, "parent, after mprotect");
+}
+
+/* The huge zero page is mapped before the memory becomes PROT_MTE. */
+static void huge_zero_page(void)
+{
+	char *p;
+
+	mte_need();
+	pin_cpu(0);
+	stale_fill(8 * HUGE, false);
+	p = thp_map(1, PROT_RW);
+	MUST(*(volatile char *)p == 0 && page_flag(p, KPF_ZERO_PAGE), "not the huge zero page");
+	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
+	tags_zero_check(p, HUGE, "huge zero page");
+	stg(p + 9 * PAGE, 4);
+	must_be_stale(p + 9 * PAGE, PAGE, "copy of the huge zero page");
+	CHECK_EQ(ldg(p + 9 * PAGE), 4, "tag after STG");
+	stg(p + 9 * PAGE, 0);
+	tags_zero_check(p, HUGE, "after the first STG");
+}
+
+PROBE(CASE_SECONDS(whole, 20), CASE_SECONDS(whole_read_only, 20),
+      CASE_SECONDS(through_prot_none, 20), CASE_SECONDS(there_and_back, 20), CASE_SECONDS(part, 20),
+      CASE_SECONDS(shared_by_fork, 20), CASE_SECONDS(huge_zero_page, 20));

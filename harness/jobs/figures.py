@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: MIT
+"""``mte-harness figures``: make docs/figures.md from the records of docs/records/.
+
+Nobody types a figure: a measurement leaves a record (:mod:`harness.jobs.records`), and the same
+records give the same page. ``mte-harness record code`` measures the source code itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.core.errors import ArtifactError
+from harness.core.paths import resources
+from harness.jobs import records
+from harness.jobs.costs import OPERATIONS
+from harness.jobs.records import FIGURES, KINDS, Record, Sum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_README = "README of 983d87e"
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the figure ``name`` of a kind and subject is to reach, and where that is written."""
+
+    kind: str
+    subject: str
+    name: str
+    aim: str
+    source: str
+
+
+AIMS = (
+    Aim("figures-of-code", "", "import cycles between rooms", "0", "issue 17"),
+    Aim("figures-of-code", "", "lines of README.md", "at most 130", "issue 17"),
+    Aim("figures-of-code", "", "unit tests", "20 s", "issue 19"),
+    Aim("bootstrap", "", "fresh Debian 12 to the verdict on stock", "15 min", _README),
+    Aim("bootstrap", "", "scripts/test on a fresh Debian 12", "20 min", _README),
+    Aim("suite", "stock", "scripts/validate stock, cached", "3 min", _README),
+    Aim("suite", "stock", "all tests, dram / emulator", "1.15", _README),
+    Aim("clone", "emulator", "clone running", "0.15 s", _README),
+    Aim("clone", "emulator", "clone to first exec answered", "0.5 s", _README),
+    Aim("clone", "emulator", "clone / cold boot, to first exec", "0.25", _README),
+    Aim("clone", "dram", "clone running", "0.3 s", _README),
+    Aim("clone", "dram", "guest paused by an audit, 400 MiB tagged", "2 s", _README),
+    Aim("kernel-build", "stock", "kernel build from nothing", "7 min", _README),
+    Aim("kernel-build", "stock", "source directory, nothing changed", "2 s", _README),
+    Aim("kernel-build", "stock", "source directory, one mm/*.c changed", "40 s", _README),
+    Aim("pressure", "stock on dram/carveout", "wrong", "0 in 10 seeds", _README),
+    Aim("pressure", "stock on dram/unaware", "caught", "10 of 10", _README),
+    Aim("pressure", "tag-storage", "wrong", "0 in 30 seeds", _README),
+    Aim("pressure", "tag-storage-debug", "wrong", "0 in 30 seeds", _README),
+    Aim("mutants", "", "caught", "43 of 45", _README),
+    Aim(
+        "costs",
+        "tag-storage",
+        "untagged memory that a program can fill; of tag storage gained",
+        "97 %",
+        _README,
+    ),
+    *[Aim("costs", "tag-storage", what, aim, _README) for what, aim in OPERATIONS.values() if aim],
+)
+
+
+def write_figures(root: Path) -> Path:
+    """Write docs/figures.md from the records below ``root`` and return its path."""
+    path = root / FIGURES
+    path.write_text(render(records.load_all(root)), "utf-8")
+    return path
+
+
+def check_figures(root: Path) -> bool:
+    """Return whether docs/figures.md is what the records give."""
+    path = root / FIGURES
+    return path.is_file() and path.read_text("utf-8") == render(records.load_all(root))
+
+
+HEAD = """\
+# Figures
+
+`mte-harness figures` writes this page from the records in `docs/records/`, one file a
+measurement; nobody types a figure here. Records add up if they measure the same and nothing that
+can change the figure differs between them: the repository paths that `KINDS` in
+`harness/jobs/records.py` lists, the kernels, the machine, QEMU, and for wall times the host
+(`harness/jobs/records.py` has the rules). Added up, counts are sums; a value is the mean of the
+medians, weighted by n, with the lowest and the highest of all samples. The newest records that
+have a figure give it; "before" is what the records before them gave.
+"""
+
+
+def render(found: Mapping[str, Record]) -> str:
+    """Return the page that the records give."""
+    sums, left_out = records.add_up(found)
+    parts = [HEAD]
+    for kind in KINDS:
+        of_kind = [total for total in sums if total.newest.kind == kind]
+        subjects = sorted({total.newest.subject for total in of_kind})
+        by_subject = [[t for t in of_kind if t.newest.subject == s] for s in subjects]
+        rows = [row for group in by_subject for row in _rows(group)]
+        remarks = [line for group in by_subject for line in _remarks(group)]
+        have = {(total.newest.subject, name) for total in of_kind for name in _names(total)}
+        rows += [
+            [_title(aim.subject, aim.name), _aim(aim), "not measured", "", "", "", "", ""]
+            for aim in AIMS
+            if aim.kind == kind and (aim.subject, aim.name) not in have
+        ]
+        remarks += [
+            f"Left out: `{name}` ({reason})."
+            for name, reason in left_out.items()
+            if found[name].kind == kind
+        ]
+        if rows or remarks:
+            parts.append(_section(kind, rows, remarks))
+    return "\n".join(parts)
+
+
+_COLUMNS = ("what", "aim", "measured", "n", "date", "host", "commit", "before")
+
+
+def _section(kind: str, rows: list[list[str]], remarks: list[str]) -> str:
+    table = [list(_COLUMNS), ["---"] * len(_COLUMNS), *rows]
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in table]
+    title = kind.replace("-", " ").capitalize()
+    below = ["", *[f"* {line}" for line in remarks]] if remarks else []
+    return "\n".join([f"## {title}", "", *lines, *below, ""])
+
+
+def _rows(sums: list[Sum]) -> list[list[str]]:
+    """Return the rows of one kind and subject; ``sums`` are the newest first."""
+    rows = []
+    for name in dict.fromkeys(name for total in sums for name in _names(total)):
+        total, *older = [part for part in (total.having(name) for total in sums) if part.pieces]
+        new = total.newest
+        where = (new.kind, new.subject, name)
+        aim = "".join(_aim(aim) for aim in AIMS if (aim.kind, aim.subject, aim.name) == where)
+        hosts = "; ".join(dict.fromkeys(p.host.host_class for p in total.pieces.values()))
+        before = ""
+        if older:
+            before = f"{', n = '.join(_measured(older[0], name))} ({_commits(older[0])})"
+        row = [_title(new.subject, name), aim, *_measured(total, name)]
+        rows.append([*row, new.date[:10], hosts, _commits(total), before])
+    return rows
+
+
+def _remarks(sums: list[Sum]) -> list[str]:
+    """Return the records of one kind and subject by name, with their notes."""
+    lines = []
+    for total in sums:
+        names = ", ".join(f"`{name}`" for name in total.pieces)
+        changed = records.difference(sums[0].newest, total.newest)
+        lines.append(f"From {names}." if total is sums[0] else f"Not added: {names} ({changed}).")
+        for name, piece in total.pieces.items():
+            lines += [f"`{name}`: {note}" for note in piece.notes]
+    return lines
+
+
+def _names(total: Sum) -> tuple[str, ...]:
+    return (*total.counts, *total.values)
+
+
+def _title(subject: str, name: str) -> str:
+    return f"{subject}: {name}" if subject else name
+
+
+def _aim(aim: Aim) -> str:
+    return f"{aim.aim} ({aim.source})"
+
+
+def _commits(total: Sum) -> str:
+    return ", ".join(dict.fromkeys(piece.commit[:7] for piece in total.pieces.values()))
+
+
+def _measured(total: Sum, name: str) -> tuple[str, str]:
+    """Return a figure and its n as a person reads them."""
+    if name in total.counts:
+        seeds, runs = len(total.seeds), len(total.pieces)
+        n = f"{seeds} seed{'s' if seeds > 1 else ''}" if seeds else str(runs)
+        return str(total.counts[name]), n
+    value = total.values[name]
+    text = f"{_number(value.value)} {value.unit}".strip()
+    if value.low < value.high:
+        text += f" ({_number(value.low)} to {_number(value.high)})"
+    return text, str(value.n)
+
+
+def _number(value: float) -> str:
+    return str(round(value)) if float(value).is_integer() or value >= 1000 else f"{value:.3g}"
+
+
+def import_cycles(package: Path) -> set[frozenset[str]]:
+    """Return the groups of rooms of a Python package that import each other.
+
+    A room is a package or a module at the top of ``package``. Each group is a strongly connected
+    component of more than one room. Imports inside functions and under TYPE_CHECKING count.
+    """
+    imports: dict[str, set[str]] = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        seen = imports.setdefault(parts[0], set())
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                above = [package.name, *parts][: -node.level] if node.level else []
+                base = ".".join([*above, *([node.module] if node.module else [])])
+                names = [f"{base}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            seen.update(n.split(".")[1] for n in names if n.startswith(f"{package.name}."))
+    for between, beyond in imports.items():  # Warshall: then each room has all that it reaches
+        for reached in imports.values():
+            reached.update(beyond if between in reached else ())
+    groups = {
+        frozenset(other for other in reached if room in imports.get(other, ()))
+        for room, reached in imports.items()
+    }
+    return {group for group in groups if len(group) > 1}
+
+
+def duplicate_pairs(root: Path) -> int | None:
+    """Return how many pairs of places share six or more lines; None where that is not known.
+
+    The first line of ``duplicates`` counts them; "incomplete:" is its word for a tree that it
+    did not read to the end.
+    """
+    command = shutil.which("duplicates")
+    if command is None:
+        return None
+    words = [command, "--repo", str(root), "--seconds", "120"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    pairs = re.match(r"(\d+) pairs? of places|no duplicates", done.stdout)
+    if pairs is None or "incomplete:" in done.stdout:
+        return None
+    return int(pairs[1] or 0)
+
+
+def code_record(
+    root: Path, *, unit_seconds: float, files_passed: int, command: str, notes: tuple[str, ...] = ()
+) -> Record:
+    """Measure the source code in the checkout ``root``.
+
+    ``unit_seconds``: wall time of the unit tests; ``files_passed``: the files that a probe's
+    result passes through, counted by a reader.
+    """
+    start = records.begin(root)
+    readme = (root / "README.md").read_text("utf-8")
+    cycles = import_cycles(root / "harness")
+    figures = {
+        "lines of harness, Python": (_lines(root, "harness/*.py"), "lines"),
+        "lines of guest, C and Python": (_lines(root, "guest/*.[chS]", "guest/*.py"), "lines"),
+        "lines of tests, Python": (_lines(root, "tests/*.py"), "lines"),
+        "import cycles between rooms": (len(cycles), ""),
+        "rooms in import cycles": (sum(map(len, cycles)), ""),
+        "files that a probe's result passes through": (files_passed, ""),
+        "lines of README.md": (len(readme.splitlines()), "lines"),
+        "words of README.md": (len(readme.split()), "words"),
+        "unit tests": (unit_seconds, "s"),
+    }
+    pairs = duplicate_pairs(root)
+    if pairs is not None:
+        figures["pairs of places that share six or more lines"] = (pairs, "")
+    values = {name: records.value_of([value], unit) for name, (value, unit) in figures.items()}
+    return records.new_record(
+        "figures-of-code", "", start=start, root=root, command=command, values=values, notes=notes
+    )
+
+
+def _lines(root: Path, *patterns: str) -> int:
+    """Return the lines of the tracked files that match; git's ``*`` also matches ``/``."""
+    names = records.git(root, "ls-files", "-z", "--", *patterns).split("\0")[:-1]
+    return sum(len((root / name).read_text("utf-8").splitlines()) for name in names)
+
+
+@click.command("figures")
+@click.option("--check", is_flag=True, help="Write nothing; fail unless the page is up to date.")
+def figures_command(*, check: bool) -> None:
+    """Make docs/figures.md from the records in docs/records/."""
+    root = resources()
+    if not check:
+        click.echo(write_figures(root))
+    elif not check_figures(root):
+        raise ArtifactError(f"{FIGURES} is not what the records give", "run `mte-harness figures`")
+
+
+@click.group("record")
+def record_group() -> None:
+    """Measure, and leave a record in docs/records/."""
+
+
+@record_group.command("code")
+@click.option("--unit-seconds", type=float, required=True, help="Wall time of the unit tests.")
+@click.option(
+    "--files-passed", type=int, required=True, help="Files that a probe's result passes through."
+)
+def record_code_command(unit_seconds: float, files_passed: int) -> None:
+    """Record lines, import cycles, duplicates and README size of this checkout."""
+    root = resources()
+    record = code_record(
+        root,
+        unit_seconds=unit_seconds,
+        files_passed=files_passed,
+        command=shlex.join(["mte-harness", *sys.argv[1:]]),
+    )
+    if record.dirty:
+        click.echo("the working tree is not the commit's: figures will leave this out", err=True)
+    click.echo(records.save(record, root))

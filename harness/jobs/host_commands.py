@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""``mte-harness doctor``, ``build`` and ``clean``: the host, and what the cache holds."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console as RichConsole
+from rich.table import Table
+
+from harness.core import errors
+from harness.core.paths import cache_root, resources
+from harness.host import doctor
+from harness.jobs.options import shown_progress
+from harness.kernel import locate_kernel
+from harness.suite.session import Session, clean
+
+
+@click.command("doctor")
+def doctor_command() -> int:
+    """Report what is missing on this host, and the command that cures it."""
+    findings = doctor.diagnose()
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for finding in findings:
+        cure = f"cure: {finding.cure}" if finding.cure else ""
+        table.add_row(finding.level.value, finding.subject, f"{finding.found}\n{cure}".strip())
+    RichConsole(highlight=False, markup=False).print(table)
+    missing = any(finding.level is doctor.Level.MISSING for finding in findings)
+    return errors.SetupError.status if missing else errors.OK
+
+
+@click.command("build")
+@click.argument("kernel")
+def build_command(kernel: str) -> int:
+    """Build KERNEL and print where it is."""
+    with shown_progress() as progress:
+        built = Session(cache_root(), progress).kernel(locate_kernel(kernel, resources()))
+    click.echo(f"{built.name} {built.release} {built.key}\n{built.image}")
+    return errors.OK
+
+
+@click.command("clean")
+@click.argument("part", required=False)
+def clean_command(part: str | None) -> int:
+    """Remove the cache, or PART of it: templates, images, builds/KEY, …"""
+    for path in clean(cache_root(), part):
+        click.echo(f"removed {path}")
+    return errors.OK

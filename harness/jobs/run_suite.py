@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""The validation suite on some kernels: their guests prepared, then pytest in a child process.
+
+The progress of builds and boots is shown on the terminal before pytest starts its workers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.core import errors
+from harness.core.paths import resources
+from harness.report import json_file
+from harness.suite.plugin import VALIDATION
+from harness.suite.report_files import REPORT
+from harness.suite.target import parse_target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.report.model import Report
+    from harness.suite.session import Session
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Kernel arguments whose templates are in the cache, and the machine of ``--machine``."""
+
+    kernels: tuple[str, ...]
+    machine_name: str | None
+
+
+def prepare(session: Session, kernels: Sequence[str], machine_name: str | None) -> Plan:
+    """Build and boot the ``kernels`` whose templates the cache does not have."""
+    for kernel in kernels:
+        session.prepare(parse_target(kernel, machine_name))
+    return Plan(tuple(kernels), machine_name)
+
+
+def run_suite(
+    plan: Plan,
+    *,
+    report: Path,
+    expression: str | None,
+    workers: int,
+    qemu_binary: str | None,
+    quiet: bool = False,
+) -> int:
+    """Run the suite and write the report; return the exit status of the worst verdict.
+
+    ``expression`` is pytest's ``-k``. ``quiet`` keeps pytest's output from the terminal.
+    """
+    directory = report.resolve()
+    root = resources()
+    settings = root / "pyproject.toml"
+    # -P: pytest is not to import modules of the user's directory. -c: nor to take its settings
+    # from a project that the environment with the wheel lies in.
+    command = [sys.executable, "-P", "-m", "pytest", "--rootdir", str(root)]
+    command += ["-c", str(settings) if settings.is_file() else os.devnull]
+    command += ["--qemu", "--report", str(directory), "-p", "no:cacheprovider", "-q", "--no-header"]
+    if plan.machine_name:
+        command += ["--machine", plan.machine_name]
+    for kernel in plan.kernels:
+        command += ["--kernel", kernel]
+    if qemu_binary:
+        command += ["--qemu-binary", qemu_binary]
+    if expression:
+        command += ["-k", expression]
+    if workers > 1:
+        command += ["-n", str(workers), "--dist", "worksteal"]
+    command.append(str(VALIDATION))
+    status = _wait_for(command, quiet=quiet)
+    if status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return worst_status(json_file.read(directory / REPORT))
+    return errors.INTERRUPTED if status == pytest.ExitCode.INTERRUPTED else errors.INTERNAL
+
+
+def _wait_for(command: list[str], *, quiet: bool) -> int:
+    """Run pytest in a process group of its own; return its exit status.
+
+    An interruption is passed on once, whether it came from the terminal or from kill(1): a
+    second SIGINT would keep pytest from ending its guests.
+    """
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", "--", *command],
+        stdout=subprocess.DEVNULL if quiet else None,
+        process_group=0,
+    ) as child:
+        try:
+            return child.wait()
+        except BaseException:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
+
+
+def worst_status(report: Report) -> int:
+    """Return the exit status of a report: that of its worst test."""
+    if report.good:
+        return errors.OK
+    if report.failures:
+        return report.failures[0].status.exit_status
+    return errors.INTERNAL

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""The pytest fixtures: ``kernel``, ``machine``, ``template``, ``guest``, ``launch``, ``run``.
+
+A test file anywhere can write::
+
+    def test_swap(guest, run):
+        run("my_probe.c")                   # judged: KTAP, splats, taint, counters
+        assert guest.exec("uname -m").stdout == "aarch64\\n"
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.suite.collect import VerdictError, state
+from harness.suite.gather import decoded_splats, gather, missing_needs
+from harness.suite.head_comment import Probe
+from harness.suite.plugin import STATE
+from harness.suite.program import Program, file_program, probe_program
+from harness.suite.target import Target, parse_target
+from harness.verdict.judge import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from harness.guest.guest import Guest
+    from harness.guest.template import Template
+    from harness.kernel import Kernel
+    from harness.suite.session import Session
+    from harness.verdict.result import ProbeResult
+    from harness.vm.spec import MachineSpec
+
+DEFAULT_SECONDS = 60.0
+
+
+@pytest.fixture(scope="session")
+def harness_session(request: pytest.FixtureRequest) -> Session:
+    """Return the cache and the QEMU of this run."""
+    return request.config.stash[STATE].session
+
+
+@pytest.fixture(scope="session")
+def mte_target(
+    request: pytest.FixtureRequest,
+    harness_session: Session,  # noqa: ARG001 - what depends on it is left out without --qemu
+) -> Target:
+    """Return one of ``--kernel``, with its machine."""
+    return parse_target(request.param, request.config.getoption("--machine"))
+
+
+@pytest.fixture(scope="session")
+def machine(mte_target: Target) -> MachineSpec:
+    """Return the machine that the kernel runs on."""
+    return mte_target.machine
+
+
+@pytest.fixture(scope="session")
+def kernel(mte_target: Target, harness_session: Session) -> Kernel:
+    """Return a kernel of ``--kernel``, built."""
+    return harness_session.kernel(mte_target.kernel)
+
+
+@pytest.fixture(scope="session")
+def template(mte_target: Target, harness_session: Session) -> Template:
+    """Return the kernel's saved guest. A kernel that fails to boot fails each of its tests."""
+    return harness_session.prepare(mte_target)
+
+
+@contextlib.contextmanager
+def _clone(request: pytest.FixtureRequest, template: Template) -> Iterator[Guest]:
+    """Hold a clone; at its end, fail the test for a splat that nothing has judged."""
+    config, own = request.config, state(request.node)
+    own.templates.append(template)
+    guest = config.stash[STATE].session.guest(template)
+    try:
+        yield guest
+        if not own.judged and guest.process.running():
+            for splat in decoded_splats(guest.console.text(), template.kernel.vmlinux):
+                pytest.fail(f"{splat.title}\n" + "\n".join(splat.lines), pytrace=False)
+    finally:
+        if config.getoption("--keep-guest") and own.failed:
+            config.stash[STATE].kept.append(guest)
+        else:
+            guest.close()
+
+
+@pytest.fixture
+def guest(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
+    """Return a fresh clone for this test."""
+    with _clone(request, template) as clone:
+        yield clone
+
+
+@pytest.fixture(scope="module")
+def guest_module(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
+    """Return one clone for a module."""
+    with _clone(request, template) as clone:
+        yield clone
+
+
+@pytest.fixture(scope="session")
+def guest_session(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
+    """Return one clone for the whole run."""
+    with _clone(request, template) as clone:
+        yield clone
+
+
+class Runner:
+    """Runs programs in the test's guest, and fails the test for a verdict that is not good."""
+
+    def __init__(self, request: pytest.FixtureRequest, guest: Guest, session: Session) -> None:
+        self._request = request
+        self._guest = guest
+        self._session = session
+
+    def __call__(
+        self,
+        program: Probe | Program | Path | str,
+        *arguments: str,
+        seconds: float = DEFAULT_SECONDS,
+        ktap: bool = True,
+        allowed_skips: Mapping[str, str] | None = None,
+        known_bug: str = "",
+    ) -> ProbeResult:
+        """Run a probe, a Program, or a file (relative to the test's own); return its result.
+
+        A probe whose ``needs`` the kernel's .config does not meet is skipped with that reason.
+        ``known_bug``: a page of docs/findings; where a case fails, it is reported as that bug.
+        """
+        if isinstance(program, Probe):
+            kernel = self._guest.template.kernel
+            if missing := missing_needs(program, kernel):
+                pytest.skip(f"kernel {kernel.name} has no {' '.join(missing)}")
+            program = probe_program(program, self._session.programs)
+        elif not isinstance(program, Program):
+            program = file_program(
+                Path(self._request.path).parent / program,
+                self._session.programs,
+                arguments,
+                seconds=seconds,
+                speaks_ktap=ktap,
+                allowed_skips=allowed_skips,
+            )
+        program = dataclasses.replace(program, known_bug=known_bug)
+        evidence = gather(self._guest, program)
+        state(self._request.node).evidence = evidence
+        result = judge(evidence)
+        if not result.status.good:
+            raise VerdictError(result)
+        return result
+
+
+class Launcher:
+    """Launches guests of any kernel on any machine for one test; they end with the test."""
+
+    def __init__(self, request: pytest.FixtureRequest, session: Session) -> None:
+        self._request = request
+        self._session = session
+        self._stack = contextlib.ExitStack()
+
+    def template(
+        self, kernel: str, machine: str | MachineSpec | None = None, append: str = ""
+    ) -> Template:
+        """Return the saved guest, built and booted if need be.
+
+        ``kernel`` is a KERNEL[@MACHINE] argument, ``machine`` a name or a machine's data (default:
+        ``--machine``, then the recipe's), ``append`` more words for the kernel's command line.
+        """
+        if isinstance(machine, str) or machine is None:
+            name = machine or self._request.config.getoption("--machine")
+            target = parse_target(kernel, name)
+        else:
+            target = dataclasses.replace(parse_target(kernel, None), machine=machine)
+        return self._session.prepare(target, append)
+
+    def __call__(
+        self,
+        kernel: str | Template,
+        machine: str | MachineSpec | None = None,
+        append: str = "",
+        *,
+        excused: bool = False,
+    ) -> Guest:
+        """Return a fresh clone of template(…); it also ends with a ``with`` block of its own.
+
+        A splat on its console fails the test, unless the clone is ``excused``: then the test
+        judges the console itself.
+        """
+        if isinstance(kernel, str):
+            kernel = self.template(kernel, machine, append)
+        if excused:
+            state(self._request.node).excused = True
+        return self._stack.enter_context(_clone(self._request, kernel))
+
+    def runner(self, guest: Guest) -> Runner:
+        """Return what runs and judges programs in ``guest``, as the fixture ``run`` does."""
+        return Runner(self._request, guest, self._session)
+
+    def close(self) -> None:
+        """End all guests."""
+        self._stack.close()
+
+
+@pytest.fixture
+def launch(request: pytest.FixtureRequest, harness_session: Session) -> Generator[Launcher]:
+    """Return what launches guests: ``launch("tag-storage", "dram/tag-storage", "quiet")``."""
+    launcher = Launcher(request, harness_session)
+    yield launcher
+    launcher.close()
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, guest: Guest, harness_session: Session) -> Runner:
+    """Return ``run(probe_or_path, *arguments, seconds=60, ktap=True)``, which runs and judges."""
+    return Runner(request, guest, harness_session)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""All that is known about one program's run, or one test, before it is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.core.ktap import Document
+    from harness.verdict.counters import CounterProblem
+    from harness.verdict.finding import Finding
+    from harness.verdict.result import CounterSample, Status
+    from harness.verdict.splat import Splat
+
+
+@dataclass(frozen=True)
+class Lost:
+    """How the guest went: what a GuestLostError reports."""
+
+    cause: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class ProgramEnd:
+    """How a program in the guest ended.
+
+    ``exit_status`` is None when it did not end within ``seconds``; ``document`` is None for a
+    program that does not print KTAP. ``taint_after`` is None when it could not be read.
+    ``problems`` are counters that did not come back; ``findings`` are the auditor's;
+    ``unaudited`` is why the auditor could not look, though it should.
+    ``allowed_skips`` maps a config symbol that the kernel lacks to a pattern for the reasons
+    of the SKIPs that this explains (``""`` for any reason). ``known_bug`` names the page of
+    docs/findings that describes why a case fails on this kernel.
+    """
+
+    exit_status: int | None
+    document: Document | None = None
+    seconds: float = 0
+    taint_before: int = 0
+    taint_after: int | None = 0
+    problems: tuple[CounterProblem, ...] = ()
+    samples: tuple[CounterSample, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    unaudited: str = ""
+    allowed_skips: Mapping[str, str] = field(default_factory=dict)
+    known_bug: str = ""
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True)
+class TestEnd:
+    """How a test of pytest ended that did not pass: a word of Status, and pytest's text."""
+
+    __test__ = False  # pytest would take the class for a test by its name
+
+    status: Status
+    text: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen of one test: of its program, its guest, and of the test itself.
+
+    Each part is None (or empty) where the test had none. ``splats`` are those printed since
+    the clone; ``phases`` are wall seconds by name.
+    """
+
+    program: ProgramEnd | None = None
+    lost: Lost | None = None
+    test: TestEnd | None = None
+    splats: tuple[Splat, ...] = ()
+    phases: dict[str, float] = field(default_factory=dict)
+    console: str = ""

@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: MIT
+"""From the word to the published kernel, with a fake tree that builds in milliseconds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.core import toolchain
+from harness.core.errors import (
+    ArtifactError,
+    BuildError,
+    CompilerMissingError,
+    ConfigError,
+    DiskFullError,
+    ImageError,
+    NetworkError,
+    PatchError,
+    SourceError,
+)
+from harness.core.progress import Silent
+from harness.core.toolchain import build_environment
+from harness.kernel import Kernel, build, locate_kernel, obtain_kernel
+from harness.kernel import base as source
+
+FAKE = Path(__file__).parent / "fakelinux"
+PATCH = """\
+--- a/mm/memory.c
++++ b/mm/memory.c
+@@ -2,7 +2,7 @@
+
+ int do_swap_page(int entry)
+ {
+-\tint page = entry;
++\tint page = entry + 1;
+
+ \treturn page;
+ }
+"""
+
+
+class Steps(Silent):
+    """Remembers what was announced, and how far it came."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.counts: list[tuple[int, int]] = []
+
+    def step(self, text: str) -> None:
+        self.seen.append(text)
+
+    def count(self, done: int, total: int) -> None:
+        self.counts.append((done, total))
+
+
+@dataclass(frozen=True)
+class World:
+    """A repository with recipes, a user's tree, and a cache."""
+
+    root: Path
+    linux: Path
+    cache: Path
+
+    def recipe(self, name: str, text: str, patch: str = "") -> None:
+        directory = self.root / "kernel-configs" / name
+        (directory / "patches").mkdir(parents=True)
+        (directory / "kernel.toml").write_text(text)
+        (directory / "patches/series").write_text("0001.patch\n")
+        (directory / "patches/0001.patch").write_text(patch)
+
+    def fragment(self, text: str) -> None:
+        (self.root / "kernel-configs/fragments/base.config").write_text(text)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.linux / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def obtain(self, argument: str | Path, progress: Silent | None = None) -> Kernel:
+        source = locate_kernel(str(argument), self.root)
+        return obtain_kernel(source, self.cache, progress or Silent())
+
+    def leftovers(self) -> list[Path]:
+        """Return half-made things in the cache."""
+        return [*self.cache.glob("*/.*.new"), *self.cache.glob("work"), *self.builds()]
+
+    def builds(self) -> list[Path]:
+        return [path for path in self.cache.glob("builds/*") if path.is_dir()]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(tmp_path / "repository", tmp_path / "linux", tmp_path / "cache")
+    shutil.copytree(FAKE, world.linux)
+    (world.linux / "gitignore").rename(world.linux / ".gitignore")
+    (world.root / "kernel-configs/fragments").mkdir(parents=True)
+    world.fragment("CONFIG_ARM64_MTE=y\nCONFIG_SWAP=y\nCONFIG_NR_CPUS=8\n")
+    world.recipe("stock", 'description="d"\nfragments=["base"]\n[base]\ndebian="linux-source-1"\n')
+    world.recipe("odd", 'description="o"\ninherits="stock"\npatches="patches/series"\n', PATCH)
+    sources = tmp_path / "usr-src"
+    sources.mkdir()
+    subprocess.run(
+        ["tar", "-cJf", sources / "linux-source-1.tar.xz", "-C", tmp_path, "linux"], check=True
+    )
+    monkeypatch.setattr(source, "DEBIAN_SOURCES", sources)
+    return world
+
+
+def test_recipe_is_built_and_published_whole(world: World) -> None:
+    kernel = world.obtain("stock")
+    assert kernel.name == "stock"
+    assert kernel.release == "6.12.117"
+    assert kernel.directory == world.cache / "builds" / kernel.key
+    assert kernel.key.encode() in kernel.image.read_bytes()  # /proc/version will name it
+    assert kernel.vmlinux is not None
+    assert kernel.config is not None
+    assert "CONFIG_ARM64_MTE=y" in kernel.config.read_text()
+    assert kernel.selftests is not None
+    assert os.access(kernel.selftests / "check_fake", os.X_OK) is False
+    assert (kernel.directory / "build.log").read_text().count("CC ") == 2
+    assert not (world.cache / "work").exists()
+
+
+def test_second_time_nothing_is_done(world: World) -> None:
+    first = world.obtain("stock")
+    steps = Steps()
+    assert world.obtain("stock", steps) == first
+    assert steps.seen == []
+
+
+def test_everything_that_matters_changes_the_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [world.obtain("stock").key, world.obtain("odd").key]
+    world.fragment("CONFIG_ARM64_MTE=y\nCONFIG_SWAP=n\n")
+    keys.append(world.obtain("stock").key)
+    other = toolchain.Toolchain("gcc 99")
+    monkeypatch.setattr("harness.kernel.obtain.find_toolchain", lambda: other)
+    keys.append(world.obtain("stock").key)
+    assert len(set(keys)) == 4
+
+
+def test_patched_variant_leaves_the_shared_source_alone(world: World) -> None:
+    stock, odd = world.obtain("stock"), world.obtain("odd")
+    (pristine,) = [path for path in (world.cache / "sources").iterdir() if path.is_dir()]
+    assert (pristine / "mm/memory.c").read_text() == (world.linux / "mm/memory.c").read_text()
+    assert stock.vmlinux is not None
+    assert odd.vmlinux is not None
+    assert stock.vmlinux.read_bytes() != odd.vmlinux.read_bytes()
+
+
+def test_progress_knows_how_far_it_is(world: World) -> None:
+    world.obtain("stock")
+    steps = Steps()
+    world.obtain("odd", steps)
+    assert "building the kernel" in steps.seen
+    done, total = steps.counts[-1]
+    assert done == total == 4  # lines of the build of stock: 2 CC, LD, OBJCOPY
+
+
+def test_no_path_of_this_machine_in_the_objects(world: World) -> None:
+    kernel = world.obtain("stock")
+    assert kernel.vmlinux is not None
+    assert str(world.cache).encode() not in kernel.vmlinux.read_bytes()
+
+
+def test_directory_with_an_edit_that_is_not_committed(world: World) -> None:
+    first = world.obtain(world.linux)
+    assert first.name == "linux"
+    world.edit("mm/swap.c", "-entry", "+entry")
+    second = world.obtain(world.linux)
+    assert second.key != first.key
+    assert (second.directory / "build.log").read_text().count("CC ") == 1
+    world.edit("mm/swap.c", "+entry", "-entry")
+    assert world.obtain(world.linux) == first
+
+
+def test_directory_with_an_in_tree_build(world: World) -> None:
+    clean = world.obtain(world.linux)
+    (world.linux / "include/config").mkdir(parents=True)
+    (world.linux / ".config").write_text("")
+    (world.linux / "mm/memory.o").write_text("not an object")
+    assert world.obtain(world.linux) == clean
+
+
+def test_directory_may_lack_a_symbol(world: World) -> None:
+    world.fragment("CONFIG_ARM64_MTE=y\nCONFIG_ZBUD=y\n")
+    assert "this tree lacks CONFIG_ZBUD" in world.obtain(world.linux).description
+    with pytest.raises(ConfigError, match="CONFIG_ZBUD=y: this tree has no such symbol"):
+        world.obtain("stock")
+
+
+def test_recipe_of_a_directory_with_and_without_patches(world: World) -> None:
+    base = f'fragments=["base"]\n[base]\ndirectory="{world.linux}"\n'
+    world.recipe("plain", 'description="p"\n' + base)
+    world.recipe("patched", 'description="p"\npatches="patches/series"\n' + base, PATCH)
+    plain, patched = world.obtain("plain"), world.obtain("patched")
+    assert plain.key == world.obtain(world.linux).key
+    assert plain.key != patched.key
+    assert "entry + 1" not in (world.linux / "mm/memory.c").read_text()
+
+
+@pytest.fixture
+def repository(world: World) -> Path:
+    git = ["git", "-C", str(world.linux), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-qb", "main"], ["add", "-Af"], ["commit", "-qm", "1"], ["tag", "v1"]):
+        subprocess.run([*git, *words], check=True)
+    return world.linux
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_git_revision_whatever_is_checked_out(world: World, repository: Path, scheme: str) -> None:
+    world.edit("mm/swap.c", "-entry", "syntax error")
+    text = 'description="g"\nfragments=["base"]\n[base]\ngit="%s"\nrevision="v1"\n'
+    world.recipe("git", text % f"{scheme}{repository}")
+    kernel = world.obtain("git")
+    steps = Steps()
+    assert world.obtain("git", steps) == kernel
+    assert steps.seen == []
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_git_without_the_revision(world: World, repository: Path, scheme: str) -> None:
+    text = 'description="g"\nfragments=["base"]\n[base]\ngit="%s"\nrevision="v2"\n'
+    world.recipe("git", text % f"{scheme}{repository}")
+    with pytest.raises(SourceError, match="'v2'"):
+        world.obtain("git")
+
+
+def test_git_server_that_does_not_answer(world: World) -> None:
+    text = 'description="g"\nfragments=["base"]\n[base]\ngit="%s"\nrevision="v1"\n'
+    world.recipe("git", text % "http://127.0.0.1:9/linux.git")
+    with pytest.raises(NetworkError, match=r"cannot reach http://127\.0\.0\.1:9/"):
+        world.obtain("git")
+
+
+def test_package_that_is_not_installed(world: World) -> None:
+    (source.DEBIAN_SOURCES / "linux-source-1.tar.xz").unlink()
+    with pytest.raises(SourceError, match="apt-get install linux-source-1"):
+        world.obtain("stock")
+
+
+def test_truncated_package(world: World) -> None:
+    path = source.DEBIAN_SOURCES / "linux-source-1.tar.xz"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(SourceError, match="cannot unpack"):
+        world.obtain("stock")
+    assert world.leftovers() == []
+
+
+def test_compile_error_is_shown_with_its_log(world: World) -> None:
+    world.edit("mm/swap.c", "return -entry", "return -enrty")
+    with pytest.raises(BuildError) as caught:
+        world.obtain(world.linux)
+    assert caught.value.cause.startswith("mm/swap.c:5:")
+    assert "error: " in caught.value.cause
+    assert "enrty" in caught.value.cause
+    log = Path(caught.value.cure.removeprefix("log: "))
+    assert "enrty" in log.read_text()
+    assert world.leftovers() == []
+
+
+def test_objects_outlive_a_compile_error(world: World) -> None:
+    world.obtain(world.linux)
+    world.edit("mm/swap.c", "-entry", "-enrty")
+    with pytest.raises(BuildError):
+        world.obtain(world.linux)
+    world.edit("mm/swap.c", "-enrty", "0")
+    log = world.obtain(world.linux).directory / "build.log"
+    assert "CC      mm/memory.o" not in log.read_text()
+
+
+def test_objects_of_a_killed_build_are_not_trusted(world: World) -> None:
+    world.obtain(world.linux)
+    (objects,) = world.cache.glob(f"trees/*/src/{build.OBJECTS}*")
+    (objects / build.KILLED_MARK).touch()
+    world.edit("mm/swap.c", "-entry", "0")
+    log = world.obtain(world.linux).directory / "build.log"
+    assert "CC      mm/memory.o" in log.read_text()
+
+
+def test_refused_symbol(world: World) -> None:
+    world.fragment("CONFIG_ARM64_MTE=y\nCONFIG_REFUSED=y\n")
+    with pytest.raises(ConfigError, match=r"CONFIG_REFUSED=y: refused, got n \(depends on BROKEN"):
+        world.obtain("stock")
+    assert world.leftovers() == []
+
+
+def test_config_without_mte(world: World) -> None:
+    world.fragment("CONFIG_SWAP=y\n")
+    with pytest.raises(ImageError, match="no MTE"):
+        world.obtain("stock")
+
+
+def test_patch_that_does_not_apply(world: World) -> None:
+    text = 'description="o"\ninherits="stock"\npatches="patches/series"\n'
+    world.recipe("bad", text, PATCH.replace("do_swap_page", "do_swop_page"))
+    with pytest.raises(PatchError, match=r"0001\.patch .*mm/memory\.c, hunk @@ -2,7 \+2,7 @@"):
+        world.obtain("bad")
+    assert world.leftovers() == []
+
+
+def test_full_disk_during_make(world: World) -> None:
+    """What gcc says; a kept object directory goes too, since it is what filled the disk."""
+    world.edit("Makefile", "@echo '  CC ", "@echo 'x.s: No space left on device'; false '")
+    with pytest.raises(DiskFullError, match="the disk is full"):
+        world.obtain(world.linux)
+    assert world.leftovers() == []
+    assert list(world.cache.glob(f"trees/*/src/{build.OBJECTS}*")) == []
+
+
+def test_full_disk_at_publishing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.kernel.build.shutil.copyfile", full)
+    with pytest.raises(DiskFullError):
+        world.obtain("stock")
+    assert world.leftovers() == []
+
+
+def test_truncated_image_in_the_cache(world: World) -> None:
+    kernel = world.obtain("stock")
+    kernel.image.write_bytes(kernel.image.read_bytes()[:-1])
+    with pytest.raises(ArtifactError, match=r"Image in the cache has \d+ bytes, not") as caught:
+        world.obtain("stock")
+    assert str(kernel.directory) in caught.value.cure
+
+
+def test_no_compiler(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in toolchain.PROGRAMS:
+        if "aarch64" not in name:
+            (programs / name).symlink_to(shutil.which(name) or "missing")
+    monkeypatch.setenv("PATH", str(programs))
+    with pytest.raises(CompilerMissingError) as caught:
+        world.obtain("stock")
+    assert caught.value.cause == "not installed: aarch64-linux-gnu-gcc, aarch64-linux-gnu-ld"
+    assert "apt-get install gcc-aarch64-linux-gnu" in caught.value.cure
+
+
+def test_words_of_the_environment_do_not_reach_the_build(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = world.obtain("stock").image.read_bytes()
+    shutil.rmtree(world.cache)
+    for name, value in {"KCFLAGS": "-nonsense", "ARCH": "x86", "MAKEFLAGS": "-n"}.items():
+        monkeypatch.setenv(name, value)
+    assert world.obtain("stock").image.read_bytes() == key
+
+
+def test_ccache_sees_one_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hashes these (ccache(1)): a shell and a nightly job shall share their objects."""
+    for name in ("LANG", "LANGUAGE", "LC_CTYPE", "LC_ALL"):
+        monkeypatch.setenv(name, "de_DE.UTF-8")
+    seen = build_environment(tmp_path)
+    assert {n: v for n, v in seen.items() if n.startswith(("LANG", "LC_"))} == {"LC_ALL": "C"}

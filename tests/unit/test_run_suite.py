@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""The child pytest of `mte-harness validate`: its command line and its exit status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.core import errors
+from harness.jobs.run_suite import Plan, run_suite
+from harness.suite.plugin import VALIDATION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.unit.conftest import Shim
+
+    Calls = Callable[[], list[str]]
+
+
+def run(tmp_path: Path, plan: Plan, *, expression: str | None = None, workers: int = 1) -> int:
+    return run_suite(
+        plan, report=tmp_path / "report", expression=expression, workers=workers, qemu_binary=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("ended", "status"),
+    [(2, errors.INTERRUPTED), (3, errors.INTERNAL), (4, errors.INTERNAL), (5, errors.INTERNAL)],
+)
+def test_status_of_a_pytest_that_made_no_report(
+    tmp_path: Path, shim: Shim, ended: int, status: int
+) -> None:
+    shim("setpriv", f"exit {ended}")
+    assert run(tmp_path, Plan(("stock",), None)) == status
+
+
+def test_pytest_runs_in_the_user_s_directory(
+    tmp_path: Path, shim: Shim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A KERNEL may be a relative path."""
+    monkeypatch.chdir(tmp_path)
+    shim("setpriv", f"pwd > {tmp_path}/pwd; exit 3")
+    run(tmp_path, Plan(("./linux",), None))
+    assert (tmp_path / "pwd").read_text() == f"{tmp_path}\n"
+
+
+def test_command_line(tmp_path: Path, shim: Shim, calls: Calls) -> None:
+    shim("setpriv", "exit 3")
+    run(tmp_path, Plan(("stock", "./linux@dram"), "dram"), expression="cow_fork", workers=3)
+    (call,) = calls()
+    assert " --pdeathsig TERM -- " in call
+    assert f" --report {tmp_path}/report " in call
+    assert " --machine dram --kernel stock --kernel ./linux@dram -k cow_fork -n 3 " in call
+    assert call.split()[-1] == str(VALIDATION)
