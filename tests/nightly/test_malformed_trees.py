@@ -152,9 +152,7 @@ TREES = [
 ]
 
 
-def boot(
-    launch: Launcher, session: Session, directory: Path, name: str, source: str
-) -> Guest:
+def boot(launch: Launcher, session: Session, directory: Path, name: str, source: str) -> Guest:
     """Return a guest with a changed device tree; its template goes into ``directory``."""
     correct = session.machine(find_machine(MACHINE))
     assert correct.device_tree
