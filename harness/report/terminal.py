@@ -79,7 +79,8 @@ def _print(report: Report, page: Path, console: Console) -> None:
         console.print(f"\n{mark} on {escape(test.kernel)}")
         for reason in test.result.reasons[:3]:
             console.print(f"  {escape(reason.text)}", highlight=False)
-            for detail in reason.details[:1]:
+            # The first line of a splat is its title, which the reason already has.
+            for detail in reason.details[: reason.status is not Status.SPLAT]:
                 console.print(f"    {escape(detail)}", highlight=False)
         if test.repeat:
             console.print(f"  again: {escape(test.repeat)}", highlight=False, soft_wrap=True)
