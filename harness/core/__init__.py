@@ -9,6 +9,7 @@
 * ``progress``: the steps of a long run, as lines; ``terminal_progress``: as a live line;
 * ``ktap``: the parser of what a probe or selftest prints;
 * ``toolchain``: the compilers, and the environment of a kernel build; ``cross``: guest programs;
+* ``pattern``: the tags and data that probes derive from a seed, as the host computes them;
 * ``run_logged``: a command with its output in a log.
 
 host/ runs ``errors``, ``disk``, ``progress`` and ``keys`` with the standard library only, before

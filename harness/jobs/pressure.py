@@ -79,7 +79,7 @@ class Held:
 
 
 def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> Held:
-    """Runs the program for ``seconds`` and reads its table out of DRAM, once it holds.
+    """Run the program for ``seconds`` and read its table out of DRAM, once it holds its memory.
 
     Raises HarnessError when it ends instead, with what it said.
     """

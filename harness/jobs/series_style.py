@@ -39,7 +39,7 @@ class Exceptions:
     used: set[tuple[str, str]] = field(default_factory=set)
 
     def allow(self, file: str, kind: str) -> bool:
-        """Whether checkpatch.pl may say ``kind`` of ``file``."""
+        """Return whether checkpatch.pl may report ``kind`` for ``file``."""
         found = [
             item for item in self.allowed if item[1] == kind and fnmatch.fnmatch(file, item[0])
         ]

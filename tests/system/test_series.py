@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The quick part of scripts/check-series, on our own series."""
+"""The quick part of mte-harness series check, on our own series."""
 
 from __future__ import annotations
 

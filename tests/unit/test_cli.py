@@ -34,12 +34,6 @@ def test_statuses_are_distinct() -> None:
     assert len(set(own.values())) == len(own)
 
 
-def test_statuses_are_in_the_readme() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    for name, status in statuses().items():
-        assert str(status) in readme, f"{name} ({status}) is not documented"
-
-
 def test_git_bisect_stops_at_the_hosts_troubles() -> None:
     for name, status in statuses().items():
         if name not in ("BuildError", "BootError", "GuestLostError"):

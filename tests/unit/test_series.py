@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scripts/check-series: what it lets pass of checkpatch.pl, and the kernels between two patches."""
+"""``series check``: the exceptions to checkpatch.pl, and the kernels between two patches."""
 
 from __future__ import annotations
 
