@@ -48,8 +48,8 @@ def known_bad_command(
         word = "proved" if row.proved else "NOT PROVED"
         assert recipe.known_bad is not None
         click.echo(
-            f"{word:10}  {recipe.name}: {recipe.known_bad.breaks}  ({len(row.failed)} of {row.ran} probes failed, "
-            f"{row.seconds:.0f} s)  {row.difference}".rstrip()
+            f"{word:10}  {recipe.name}: {recipe.known_bad.breaks}  ({len(row.failed)} of "
+            f"{row.ran} probes failed, {row.seconds:.0f} s)  {row.difference}".rstrip()
         )
     proved = sum(row.proved for row in rows)
     click.echo(f"{proved} of {len(rows)} known-bad kernels proved")
