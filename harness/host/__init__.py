@@ -7,7 +7,8 @@
 * ``child``: child processes that never outlive this one;
 * ``doctor``: what ``mte-harness doctor`` reports;
 * ``debian``: arm64 packages for the guest image, fetched and unpacked without root;
-* ``own_tests``: the steps of scripts/test.
+* ``own_tests``: the steps of scripts/test;
+* ``lock``: makes requirements.lock.
 
 ``bootstrap``, ``needs``, ``apt``, ``venv`` and ``child`` use the standard library only, since they
 run before .venv exists. Imports only core/.

@@ -140,7 +140,7 @@ def _apply(patch: Patch, tree: Path) -> None:
         )
     raise PatchError(
         f"patch {patch.name} does not apply: {_reason(message, patch)}",
-        "rebase it: scripts/kernel-tree, then scripts/kernel-refresh",
+        "rebase it: mte-harness series tree, then mte-harness series refresh",
         message,
     )
 

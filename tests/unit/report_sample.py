@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from harness.core.ktap import Outcome, Result
+from harness.core.ktap import KtapResult, Outcome
 from harness.report import html
 from harness.report.model import NO_KERNEL, Figure, KernelRecord, Report, TestRecord
 from harness.verdict.finding import Finding, FindingKind
@@ -36,8 +36,8 @@ def samples(growth: int) -> tuple[CounterSample, ...]:
 
 def case(
     number: int, name: str, outcome: str = "pass", reason: str = "", *diagnostics: str
-) -> Result:
-    return Result(number, name, Outcome(outcome), reason, diagnostics)
+) -> KtapResult:
+    return KtapResult(number, name, Outcome(outcome), reason, diagnostics)
 
 
 def record(name: str, area: str, kernel: str, number: int) -> TestRecord:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness.core.ktap import Outcome, Result
+from harness.core.ktap import KtapResult, Outcome
 from harness.report import html, plot, terminal
 from harness.report.model import NO_KERNEL, Figure, KernelRecord, Report
-from harness.verdict.patterns import Kind
+from harness.verdict.patterns import SplatKind
 from harness.verdict.result import CounterSample, ProbeResult, Reason, Status
 from harness.verdict.splat import Frame, Splat
 from tests.unit.report_sample import (
@@ -135,12 +135,16 @@ def full_report(text: str) -> Report:
     """Return a report in which each string field of each class has ``text``."""
     frame = Frame(text, 1, 2)
     splat = Splat(
-        Kind.OOPS, text, (text,), (frame,), 1.0, frame, 0, text, registers=((text, text),)
+        SplatKind.OOPS, text, (text,), (frame,), 1.0, frame, 0, text, registers=((text, text),)
     )
     result = ProbeResult(
         Status.SPLAT,
         (Reason(Status.SPLAT, text, (text,)), Reason(Status.FAIL, text, (text,))),
-        (Result(1, text, Outcome.FAIL, text, (text,), (Result(1, text, Outcome.SKIP, text),)),),
+        (
+            KtapResult(
+                1, text, Outcome.FAIL, text, (text,), (KtapResult(1, text, Outcome.SKIP, text),)
+            ),
+        ),
         (splat,),
         (CounterSample(0, {"SUnreclaim": 1}), CounterSample(1, {"SUnreclaim": 9000})),
         phases={text: 1.0},

@@ -29,7 +29,7 @@ from harness.suite.report_files import write_all
 from harness.verdict.evidence import Evidence, ProgramEnd
 from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.judge import judge
-from harness.verdict.patterns import Kind
+from harness.verdict.patterns import SplatKind
 from harness.verdict.result import CounterSample, ProbeResult, Reason, Status
 from harness.verdict.splat import Frame, Splat, find_splats
 from tests.unit.report_sample import changed, good_report, record_without_kernel, sample_report
@@ -37,7 +37,7 @@ from tests.unit.report_sample import changed, good_report, record_without_kernel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.core.ktap import Result
+    from harness.core.ktap import KtapResult
 
 FRAME = Frame("mte_restore_tags", 0x44, 0x90)
 # Each field of each class differs from its default.
@@ -51,7 +51,7 @@ FULL = ProbeResult(
     ).results,
     splats=(
         Splat(
-            Kind.OOPS,
+            SplatKind.OOPS,
             "Internal error",
             ("Internal error", " x+0x1/0x2"),
             (FRAME,),
@@ -285,7 +285,7 @@ def test_what_judge_says_is_what_the_report_has() -> None:
     loaded = entry_from_json(data).record.result
     assert loaded.status == "splat"
 
-    def told(case: Result) -> tuple[str, str, tuple[str, ...]]:
+    def told(case: KtapResult) -> tuple[str, str, tuple[str, ...]]:
         return case.name, case.outcome, case.diagnostics
 
     assert [told(case) for case in loaded.cases] == [("a", "pass", ()), ("b", "fail", ("saw 2",))]
