@@ -14,9 +14,9 @@ from harness.core.errors import DiskFullError
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk_and_used_quota(number: int) -> None:
-    with pytest.raises(DiskFullError, match="the disk is full: /cache") as caught:
-        with disk_full_as_error(Path("/cache")):
-            raise OSError(number, "")
+    full = pytest.raises(DiskFullError, match="the disk is full: /cache")
+    with full as caught, disk_full_as_error(Path("/cache")):
+        raise OSError(number, "")
     assert "MTE_HARNESS_CACHE" in caught.value.cure
 
 
