@@ -59,7 +59,7 @@ def compile_program(
     """Return the program built from ``sources`` and their parts.
 
     The cache key covers the sources, every header beside them and in ``guest/include``,
-    and the library. Raises BuildError with the first compiler error.
+    and the library. Raise BuildError with the first compiler error.
     """
     sources = [*sources, *(part for source in sources for part in _parts(source))]
     library = [_library(store, compiler)] if tuple(flags) == PROBE_FLAGS else []

@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self, TextIO
 
 PERCENT_EVERY_S = 10.0
@@ -56,12 +55,7 @@ class PlainProgress:
         self._in_place = self._stream.isatty()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Erase the percentage."""
         if self._in_place:
             self._write(ERASE_LINE)

@@ -12,7 +12,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from harness.core.disk import disk_full_as_error
-from harness.core.lock import locked
+from harness.core.file_lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,6 @@ from rich.progress import Progress as RichProgress
 from harness.core.progress import percent
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self, TextIO
 
 
@@ -38,12 +37,7 @@ class TerminalProgress:
         self._rich.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Erase the line and give the terminal back."""
         self._rich.stop()
 

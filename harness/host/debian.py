@@ -18,8 +18,8 @@ from urllib.parse import unquote
 
 from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import ArtifactError, NetworkError
+from harness.core.file_lock import locked
 from harness.core.keys import file_digest
-from harness.core.lock import locked
 from harness.host.apt import failure, status_reader
 from harness.host.child import Finished, run
 

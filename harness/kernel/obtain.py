@@ -7,8 +7,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.core.file_lock import locked
 from harness.core.keys import content_key, key_of
-from harness.core.lock import locked
 from harness.core.store import Store
 from harness.core.toolchain import find_toolchain
 from harness.kernel.adopt import adopt_image

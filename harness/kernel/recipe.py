@@ -66,9 +66,8 @@ Base = DebianBase | GitBase | DirectoryBase
 
 @dataclass(frozen=True)
 class KnownBad:
-    """A bug made on purpose, the probes that must fail because of it, and those that may."""
+    """The probes that must fail because of a bug made on purpose, and those that may."""
 
-    breaks: str
     probes: tuple[str, ...]
     sometimes: tuple[str, ...] = ()
 
@@ -206,9 +205,8 @@ def _patches(toml: _Toml, top: dict[str, Any]) -> list[Path]:
 
 def _known_bad(toml: _Toml) -> KnownBad:
     table = toml.table(toml.values["known_bad"], KNOWN_BAD_KEYS, "known_bad")
-    return KnownBad(
-        toml.text(table, "breaks"), toml.texts(table, "probes"), toml.texts(table, "sometimes")
-    )
+    toml.text(table, "breaks")  # for readers of the recipe
+    return KnownBad(toml.texts(table, "probes"), toml.texts(table, "sometimes"))
 
 
 class _Toml:

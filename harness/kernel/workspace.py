@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from harness.core.disk import disk_full, disk_full_as_error, reports_disk_full
-from harness.core.lock import locked
+from harness.core.file_lock import locked
 from harness.core.run_logged import GRACE_S
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for each test, which is returned, and loopback as the only network."""
+    """Give each test a home of its own, which is returned, and loopback as the only network."""
     home = tmp_path_factory.mktemp("home")
     for name in tuple(os.environ):
         if name.startswith(FOREIGN) or name in FOREIGN_NAMES:
@@ -87,7 +87,7 @@ def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shim:
 
 @pytest.fixture
 def calls(tmp_path: Path) -> Callable[[], list[str]]:
-    """What the shims were called with, in order."""
+    """Return the calls of the shims with their arguments, in order."""
 
     def read() -> list[str]:
         log = tmp_path / "calls"

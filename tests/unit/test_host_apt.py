@@ -47,7 +47,7 @@ esac
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shim: Shim) -> Path:
-    """A host on which we are root, apt has lists, and an installation goes well."""
+    """Make a host with root, apt's lists, and an apt-get that succeeds."""
     directory = tmp_path / "state"
     directory.mkdir()
     (directory / "lists").touch()
@@ -72,7 +72,7 @@ def fails_with(kind: type[HarnessError]) -> HarnessError:
 
 
 def apt_calls(calls: Calls) -> list[str]:
-    """The calls that change something, cut to what matters."""
+    """Return the calls that change something, shortened."""
     return [
         call.split(" -qq")[0].split(" -o")[0]
         + (" --download-only" if call.endswith("--download-only") else "")

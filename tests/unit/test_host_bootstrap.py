@@ -46,7 +46,7 @@ class Steps:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
-    """A complete Debian 12."""
+    """Make a host: a Debian 12 that lacks nothing."""
     fake = Steps([COMPLETE])
     monkeypatch.setattr(bootstrap, "os_id", lambda: "debian-12")
     monkeypatch.setattr(bootstrap, "survey", fake.survey)
@@ -123,7 +123,7 @@ def test_exit_status(
 
 @pytest.fixture
 def clone(tmp_path: Path, shim: Shim) -> Path:
-    """A clone that is set up, on a host that is; its programs are shims.
+    """Make a clone that is set up, on a host that is set up; its programs are shims.
 
     Skips nothing: the distribution that the test runs on is in the table.
     """

@@ -28,7 +28,7 @@ class Usage(NamedTuple):
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """A healthy Debian 12."""
+    """Make a host: a Debian 12 that lacks nothing."""
     monkeypatch.setattr(needs, "os_id", lambda: "debian-12")
     see(monkeypatch, COMPLETE)
     monkeypatch.setattr(apt, "_is_configured", lambda _: True)

@@ -40,7 +40,7 @@ class FakePip:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A clone."""
+    """Make a clone."""
     clone = tmp_path / "clone"
     clone.mkdir()
     (clone / "requirements.lock").write_text("click==8 --hash=sha256:0\n")
@@ -50,7 +50,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pip(root: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
-    """What runs in place of pip."""
+    """Replace pip by a fake."""
     fake = FakePip(root)
     monkeypatch.setattr(venv, "run", fake)
     return fake
