@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scripts/check-series: what it lets pass of checkpatch.pl, and the kernels between two patches."""
+"""``mte-harness series check``: exceptions from checkpatch.pl, kernels of the first N patches."""
 
 from __future__ import annotations
 
