@@ -4,10 +4,9 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * An asynchronous tag fault is reported once, and not later than the next entry
- * to the kernel, by whatever way that comes: system call, page fault, breakpoint,
- * interrupt. Nothing is left over afterwards, and the kernel's own accesses
- * leave none. arch/arm64/kernel/entry.S check_mte_async_tcf and
+ * An asynchronous tag fault is reported once, and not later than the next kernel entry, whichever
+ * it is: system call, page fault, breakpoint, interrupt. Nothing stays pending afterwards, and
+ * the kernel's own accesses cause no signal. arch/arm64/kernel/entry.S check_mte_async_tcf and
  * clear_mte_async_tcf; entry-common.c do_notify_resume().
  */
 #include <sched.h>
@@ -49,7 +48,7 @@ static void before_system_call_returns(void)
 	}
 }
 
-/* The page that is touched is untagged and new: its fault is the kernel entry. */
+/* The kernel entry is a page fault, on new memory without PROT_MTE. */
 static void before_page_fault_returns(void)
 {
 	char *fresh =
@@ -72,7 +71,7 @@ static void before_page_fault_returns(void)
 	}
 }
 
-/* No kernel entry of the thread's own: the timer tick must report it. */
+/* The thread makes no kernel entry itself: the timer interrupt must report the fault. */
 static void at_an_interrupt(void)
 {
 	struct timespec start, now;
@@ -90,7 +89,7 @@ static void at_an_interrupt(void)
 	}
 }
 
-/* Many bad accesses before one kernel entry are one signal; later entries give none. */
+/* Many mismatches before one kernel entry are one signal; later entries report none. */
 static void once(unsigned long tcf)
 {
 	int i;
@@ -99,7 +98,7 @@ static void once(unsigned long tcf)
 	for (i = 0; i < 50; i++)
 		store_byte(with_tag(page + i, BAD));
 	kernel_entry();
-	/* An interrupt may have come between the stores. */
+	/* More than one signal is possible, as interrupts may come between the stores. */
 	CHECK(fault.count >= 1 && fault.count <= 25, "50 bad stores: expected few signals, saw %d",
 	      fault.count);
 	fault_reset();
@@ -122,13 +121,13 @@ static void once_async(void)
 	once(TCF_ASYNC);
 }
 
-/* Both modes asked for: asynchronous or asymmetric, stores are the same. */
+/* With both modes requested the mode is asynchronous or asymmetric: stores behave alike. */
 static void once_both(void)
 {
 	once(TCF_ASYNC | TCF_SYNC);
 }
 
-/* Loads too: in asynchronous mode the load gives its value, and a signal comes. */
+/* In asynchronous mode a mismatching load returns its value, and a signal follows. */
 static void loads(void)
 {
 	register int value;
@@ -170,7 +169,7 @@ static void in_its_own_handler(void)
 	CHECK_EQ(fault.code, SEGV_MTEAERR, "si_code of the second");
 }
 
-/* What the kernel does for the thread is not the thread's fault. */
+/* The kernel's accesses to mismatching memory cause no signal. */
 static void kernel_accesses_give_no_signal(unsigned long tcf)
 {
 	int fds[2], zero = open("/dev/zero", O_RDONLY), i;
@@ -200,7 +199,7 @@ static void kernel_accesses_none(void)
 	kernel_accesses_give_no_signal(TCF_NONE);
 }
 
-/* The fault and a system call that fails, or exits, or changes the mode at once. */
+/* The system call after the fault changes the mode. */
 static void store_then_mode_none(void)
 {
 	begin(TCF_ASYNC);
@@ -222,7 +221,7 @@ static void store_then_mode_none(void)
 /* Leaving at once does not hang, oops or report to the parent. */
 static void store_then_exit(void)
 {
-	int i, status;
+	int i;
 
 	begin(TCF_ASYNC);
 	for (i = 0; i < 10; i++) {
@@ -232,9 +231,7 @@ static void store_then_exit(void)
 			store_byte(with_tag(page, BAD));
 			SYS(exit_group, 7);
 		}
-		MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7,
-		      "bad store, then exit: wait status %#x", status);
+		wait_child_exit(pid, 7);
 	}
 	CHECK_EQ(fault.count, 0, "signals of the parent");
 }

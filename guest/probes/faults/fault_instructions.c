@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * Every class of load and store faults when, and only when, the tags differ:
- * in synchronous mode once, at the exact instruction and address, without the
- * access; in asynchronous mode once, with the access; in neither mode not at
- * all. (QEMU 10.0.2 does not check a store-exclusive, only the load before it:
- * there is no STXR here.) Exercises arch/arm64/mm/fault.c do_tag_check_fault(), do_bad_area(),
- * set_thread_esr() and entry.S check_mte_async_tcf.
+ * Every class of load and store faults if, and only if, the tags differ: in synchronous mode once,
+ * at the exact instruction and address, and without the access; in asynchronous mode once, and
+ * with the access; in mode none never. STXR is missing here, because QEMU 10.0.2 does not check
+ * a store-exclusive, only the load before it. Exercises arch/arm64/mm/fault.c
+ * do_tag_check_fault(), do_bad_area(), set_thread_esr() and entry.S check_mte_async_tcf.
  */
 #include "fault.h"
 
@@ -181,7 +180,7 @@ static bool writes(const struct insn *insn)
 	return insn->kind == STORE || insn->kind == RMW;
 }
 
-/* Runs it through the right tag: never a fault, in any mode, and the store is seen. */
+/* With the right tag there is no fault, in any mode, and a store changes memory. */
 static void matching(unsigned long tcf)
 {
 	size_t i;
@@ -230,7 +229,7 @@ static void mismatch_sync(void)
 		CHECK_EQ(fault.esr & ESR_DFSC, ESR_DFSC_TAG, "%s: fault status of ESR %#llx",
 			 insn->name, (unsigned long long)fault.esr);
 		CHECK_EQ(ESR_EC(fault.esr), ESR_EC_DABT_LOW, "%s: class of ESR", insn->name);
-		/* For these two WnR is the emulator's choice. */
+		/* WnR is not checked for these two: its value depends on the emulator. */
 		if (insn->kind != RMW && insn->run != insn_dc_zva)
 			CHECK_EQ(!!(fault.esr & ESR_WNR), insn->kind == STORE, "%s: ESR.WnR",
 				 insn->name);
