@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The pressure program, held at its end, and what the host then knows of every page.
+"""Run the pressure program with --hold, and compute the tags that DRAM must then have.
 
-The program (guest/probes/pressure/) derives each byte and tag from address and
-generation. Its table says which page is in which frame; the tags that DRAM must have
-there are computed here, independently.
+The program (guest/probes/pressure/) derives each byte and tag of a page from its address
+and generation. Its table has the page frame of each page; the tags that DRAM must have for
+that frame are computed here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SOURCE = repository_root() / "guest" / "probes" / "pressure" / "pressure.c"
 OUTPUT = "/tmp/pressure.out"
-# struct record of pressure.c
+# struct record of guest/probes/pressure/pressure/host.c
 RECORD = np.dtype(
     [
         ("address", "<u8"),
