@@ -18,14 +18,8 @@
 /* Makes pages [first, first + count) of a populated huge page PROT_MTE, and splits it. */
 static void split_with_tagged(size_t first, size_t count)
 {
-	char *p, *part;
+	char *p = stale_thp(1, PROT_RW), *part = p + first * PAGE;
 
-	mte_need();
-	pin_cpu(0);
-	stale_fill(4 * HUGE, true);
-	p = thp_alloc(1, PROT_RW);
-	must_be_stale(p, HUGE, "huge page");
-	part = p + first * PAGE;
 	MUST(mprotect(part, count * PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(part, count * PAGE, "after mprotect");
 	pattern_set(part, count * PAGE, 5);

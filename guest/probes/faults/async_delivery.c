@@ -17,14 +17,6 @@
 
 static unsigned char *page; /* tagged GOOD */
 
-static void begin(unsigned long tcf)
-{
-	mte_need();
-	page = good_pages(1);
-	catch_signal(SIGSEGV, 0);
-	mte_mode(tcf);
-}
-
 static void check_async(const char *what)
 {
 	CHECK_EQ(fault.count, 1, "%s: signals", what);
@@ -39,7 +31,7 @@ static void before_system_call_returns(void)
 {
 	int i;
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	for (i = 0; i < 20; i++) {
 		fault_reset();
 		CHECK_EQ(store_enter_read(with_tag(page + i * GRANULE, BAD), &fault.count), 1,
@@ -57,7 +49,7 @@ static void before_page_fault_returns(void)
 
 	MUST(fresh != MAP_FAILED, "mmap");
 	madvise(fresh, 8 * PAGE, MADV_NOHUGEPAGE);
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	for (i = 0; i < 8; i++) {
 		int seen;
 
@@ -77,7 +69,7 @@ static void at_an_interrupt(void)
 	struct timespec start, now;
 	int i;
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	for (i = 0; i < 3; i++) {
 		fault_reset();
 		clock_gettime(CLOCK_MONOTONIC, &start);
@@ -94,7 +86,7 @@ static void once(unsigned long tcf)
 {
 	int i;
 
-	begin(tcf);
+	page = fault_begin(tcf);
 	for (i = 0; i < 50; i++)
 		store_byte(with_tag(page + i, BAD));
 	kernel_entry();
@@ -132,7 +124,7 @@ static void loads(void)
 {
 	register int value;
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	page[5] = 0x5c;
 	asm volatile("ldrb %w0, [%1]" : "=r"(value) : "r"(with_tag(page + 5, BAD)) : "memory");
 	kernel_entry();
@@ -160,7 +152,7 @@ static void in_its_own_handler(void)
 {
 	struct sigaction sa = { .sa_sigaction = faulting_handler, .sa_flags = SA_SIGINFO };
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	MUST(sigaction(SIGSEGV, &sa, NULL) == 0, "sigaction");
 	store_byte(with_tag(page, BAD));
 	kernel_entry();
@@ -175,7 +167,7 @@ static void kernel_accesses_give_no_signal(unsigned long tcf)
 	int fds[2], zero = open("/dev/zero", O_RDONLY), i;
 	void *bad;
 
-	begin(tcf);
+	page = fault_begin(tcf);
 	bad = with_tag(page, BAD);
 	MUST(pipe(fds) == 0 && zero >= 0, "pipe, /dev/zero");
 	for (i = 0; i < 20; i++) {
@@ -202,7 +194,7 @@ static void kernel_accesses_none(void)
 /* The system call after the fault changes the mode. */
 static void store_then_mode_none(void)
 {
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	store_byte(with_tag(page, BAD));
 	SYS(prctl, PR_SET_TAGGED_ADDR_CTRL, PR_TAGGED_ADDR_ENABLE, 0, 0, 0);
 	check_async("bad store, then prctl(mode none)");
@@ -223,7 +215,7 @@ static void store_then_exit(void)
 {
 	int i;
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	for (i = 0; i < 10; i++) {
 		pid_t pid = child_fork();
 

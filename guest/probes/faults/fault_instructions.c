@@ -150,14 +150,6 @@ static unsigned char *area; /* one page, all tagged GOOD, filled with 0x55 */
 #define AT (area + 256) /* aligned to any ZVA block of up to 256 bytes */
 enum { FILL = 0x55, WINDOW = 512 };
 
-static void begin(unsigned long tcf)
-{
-	mte_need();
-	area = good_pages(1);
-	catch_signal(SIGSEGV, 0);
-	mte_mode(tcf);
-}
-
 static void refill(void)
 {
 	fault_reset();
@@ -185,7 +177,7 @@ static void matching(unsigned long tcf)
 {
 	size_t i;
 
-	begin(tcf);
+	area = fault_begin(tcf);
 	for (i = 0; i < INSNS; i++) {
 		refill();
 		insns[i].run(AT);
@@ -210,7 +202,7 @@ static void mismatch_sync(void)
 {
 	size_t i;
 
-	begin(TCF_SYNC);
+	area = fault_begin(TCF_SYNC);
 	for (i = 0; i < INSNS; i++) {
 		const struct insn *insn = &insns[i];
 		uintptr_t pc;
@@ -240,7 +232,7 @@ static void mismatch_async(void)
 {
 	size_t i;
 
-	begin(TCF_ASYNC);
+	area = fault_begin(TCF_ASYNC);
 	for (i = 0; i < INSNS; i++) {
 		const struct insn *insn = &insns[i];
 
@@ -262,7 +254,7 @@ static void mismatch_none(void)
 {
 	size_t i;
 
-	begin(TCF_NONE);
+	area = fault_begin(TCF_NONE);
 	for (i = 0; i < INSNS; i++) {
 		refill();
 		insns[i].run(with_tag(AT, BAD));
@@ -295,7 +287,7 @@ static void crossing_into_a_mismatch(void)
 	size_t i;
 	int ahead;
 
-	begin(TCF_SYNC);
+	area = fault_begin(TCF_SYNC);
 	stg(AT, BAD);
 	for (i = 0; i < ARRAY_SIZE(crossers); i++)
 		for (ahead = 1; ahead <= crossers[i].size; ahead++) {
@@ -321,7 +313,7 @@ static void setting_tags_is_not_checked(void)
 {
 	size_t i;
 
-	begin(TCF_SYNC);
+	area = fault_begin(TCF_SYNC);
 	refill();
 	stg(with_tag(AT, GOOD), BAD);
 	CHECK_EQ(ldg(AT), BAD, "tag after STG");

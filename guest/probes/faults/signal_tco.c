@@ -18,21 +18,13 @@
 
 static unsigned char *page; /* tagged GOOD */
 
-static void begin(unsigned long tcf)
-{
-	mte_need();
-	page = good_pages(1);
-	catch_signal(SIGSEGV, 0);
-	mte_mode(tcf);
-}
-
 /* With TCO set no access is checked, in synchronous and in asynchronous mode. */
 static void set_tco_stops_checks(void)
 {
 	static const unsigned long modes[] = { TCF_SYNC, TCF_ASYNC };
 	int i;
 
-	begin(TCF_NONE);
+	page = fault_begin(TCF_NONE);
 	for (i = 0; i < 2; i++) {
 		mte_mode(modes[i]);
 		fault_reset();
@@ -86,7 +78,7 @@ static void in_handler(unsigned long tcf)
 {
 	int interrupted, leave;
 
-	begin(tcf);
+	page = fault_begin(tcf);
 	catch_usr1();
 	for (interrupted = 0; interrupted < 2; interrupted++)
 		for (leave = 0; leave < 2; leave++) {
@@ -125,7 +117,7 @@ static void handler_changes_frame(void)
 {
 	int interrupted, after;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	catch_usr1();
 	change_frame = 1;
 	for (interrupted = 0; interrupted < 2; interrupted++) {
@@ -151,7 +143,7 @@ static void fault_handler_lets_access_pass(void)
 {
 	struct sigaction sa = { .sa_sigaction = pass_by_tco_handler, .sa_flags = SA_SIGINFO };
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	page[3] = 0x77;
 	MUST(sigaction(SIGSEGV, &sa, NULL) == 0, "sigaction");
 	handler_runs = 0;
@@ -165,7 +157,7 @@ static void fault_handler_lets_access_pass(void)
 /* TCO is clear in the signal frame of a tag fault, and in its handler. */
 static void fault_frame(void)
 {
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	store_byte(with_tag(page, BAD));
 	CHECK_EQ(fault.count, 1, "signals");
 	CHECK_EQ(fault.tco, 0, "TCO in the handler");
@@ -197,7 +189,7 @@ static void kept_across_switches(void)
 	pthread_t other;
 	int i;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	pin_cpu(0);
 	MUST(pthread_create(&other, NULL, other_thread, NULL) == 0, "pthread_create");
 	for (i = 0; i < SWITCHES; i++) {
@@ -216,7 +208,7 @@ static void kept_across_interrupts(void)
 	struct timespec start, now;
 	int on;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	for (on = 0; on < 2; on++) {
 		bool ok = true;
 
@@ -237,7 +229,7 @@ static void fork_keeps_it(void)
 {
 	int on;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	for (on = 0; on < 2; on++) {
 		pid_t pid;
 
@@ -265,7 +257,7 @@ static void exec_clears_it(void)
 	char *no_environment[] = { NULL };
 	pid_t pid;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	pid = child_fork();
 	if (pid == 0) {
 		set_tco(1);
@@ -282,7 +274,7 @@ static void kernel_does_not_inherit_it(void)
 {
 	int fds[2], on;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	MUST(pipe(fds) == 0, "pipe");
 	for (on = 0; on < 2; on++) {
 		long wrote, got;

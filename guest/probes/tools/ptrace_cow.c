@@ -27,17 +27,8 @@ static void start(void)
 /* Checks for the tags of pattern `seed` and the data of pattern SEED. */
 static void check_memory(char *p, uint64_t seed, const char *who)
 {
-	size_t g, bad_tags = 0, bad_data = 0;
-
-	for (g = 0; g < COUNT; g++) {
-		char *at = (char *)untagged(p) + g * GRANULE;
-		uint64_t *word = with_tag(at, ldg(at));
-
-		bad_tags += ldg(at) != pattern_tag(seed, g);
-		bad_data += word[0] != pattern_data(SEED, g) || word[1] != ~word[0];
-	}
-	CHECK_EQ(bad_tags, 0, "%s: wrong tags of %d", who, COUNT);
-	CHECK_EQ(bad_data, 0, "%s: wrong data of %d granules", who, COUNT);
+	pattern_check_tags(p, LEN, seed, who);
+	pattern_check_data(p, LEN, SEED, who);
 }
 
 static void tracee_check_poked(void)

@@ -44,17 +44,8 @@ static void swap_out(void)
 
 static void check_poked(void)
 {
-	size_t g, bad_tags = 0, bad_data = 0;
-
-	for (g = 0; g < tracee->len / GRANULE; g++) {
-		char *at = tracee->mem + g * GRANULE;
-		uint64_t *word = with_tag(at, ldg(at));
-
-		bad_tags += ldg(at) != pattern_tag(POKED, g);
-		bad_data += word[0] != pattern_data(SEED, g) || word[1] != ~word[0];
-	}
-	CHECK_EQ(bad_tags, 0, "granules without the tag that was poked");
-	CHECK_EQ(bad_data, 0, "granules with other data");
+	pattern_check_tags(tracee->mem, tracee->len, POKED, "in the tracee, after a poke");
+	pattern_check_data(tracee->mem, tracee->len, SEED, "in the tracee, after a poke");
 }
 
 static pid_t start_swapped(void)
