@@ -1,17 +1,9 @@
 # SPDX-License-Identifier: MIT
-<<<<<<< HEAD:harness/jobs/pressure.py
 """The pressure program, stopped at the end of its run, and the tags that DRAM must then hold.
 
 The program (guest/probes/pressure/) derives each byte and tag from a page's address and
 generation. The table that it writes has the frame of each page; this module computes the tags of
 those frames, independently of the program's own checks.
-=======
-"""Run the pressure program with --hold, and compute the tags that DRAM must then have.
-
-The program (guest/probes/pressure/) derives each byte and tag of a page from its address
-and generation. Its table has the page frame of each page; the tags that DRAM must have for
-that frame are computed here.
->>>>>>> probes:harness/audit/pressure.py
 """
 
 from __future__ import annotations

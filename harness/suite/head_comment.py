@@ -118,7 +118,7 @@ def read(path: Path) -> Probe:
 
 
 def _keys(path: Path, lines: list[str]) -> dict[str, str]:
-    """The ``key: value`` lines of a head comment."""
+    """Return the ``key: value`` lines of a head comment."""
     keys: dict[str, str] = {}
     for line in lines:
         match = _KEY_LINE.match(line)
@@ -138,7 +138,7 @@ def _malformed(path: Path, why: str) -> UsageError:
 
 
 def _head_comment(text: str, language: str) -> list[str]:
-    """The lines of the first comment after the SPDX line, without its markers."""
+    """Return the lines of the first comment after the SPDX line, without its markers."""
     return _python_comment(text) if language == "python" else _c_comment(text)
 
 

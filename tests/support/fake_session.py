@@ -32,7 +32,7 @@ from harness.vm.virtual_machine import VirtualMachine
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from harness.kernel import KernelSource
     from harness.vm.spec import MachineSpec
@@ -226,19 +226,9 @@ class FakeGuest(Guest):
     def closed(self) -> bool:
         return bool(self.fake.closed)
 
-    def reachable(self, guests: Path) -> contextlib.AbstractContextManager[Handle]:
-        return _Reachable(Handle(self.fake.pid, guests / str(self.fake.pid), 2222))
-
-
-@dataclass
-class _Reachable:
-    handle: Handle
-
-    def __enter__(self) -> Handle:
-        return self.handle
-
-    def __exit__(self, *_: object) -> None:
-        return None
+    @contextlib.contextmanager
+    def reachable(self, guests: Path) -> Iterator[Handle]:
+        yield Handle(self.fake.pid, guests / str(self.fake.pid), 2222)
 
 
 def fake_kernel(directory: Path, name: str = "stock", config: str = "CONFIG_ARM64_MTE=y") -> Kernel:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.paths import repository_root
+from harness.core.paths import resources
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-GUEST = repository_root() / "guest"
+GUEST = resources() / "guest"
 PROBES = sorted(GUEST.glob("probes/**/*.c"))
 
 
