@@ -8,6 +8,7 @@ and its xdist workers, use this session.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
@@ -31,7 +32,6 @@ from harness.vm.qemu import Qemu
 from harness.vm.virtual_machine import VirtualMachine
 
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Callable, Iterator
 
     from harness.kernel import KernelSource
