@@ -166,7 +166,7 @@ static void untagged_on_swap(void)
 	tags_zero_check(p, LEN, "swapped in");
 	pattern_set(p, LEN, 9);
 	page_out(p, LEN);
-	pattern_check(p, LEN, 9, "tagged, out and in");
+	pattern_check(p, LEN, 9, "tagged, swapped out and in");
 }
 
 /* A memfd mapped with and without PROT_MTE: its tags change only through the first. */

@@ -128,7 +128,7 @@ static void swap_cache(void)
 	uffd_move(fd, to, from, LEN);
 	pattern_check(to, LEN, 7, "moved after it was read in");
 	page_out(to, LEN);
-	pattern_check(to, LEN, 7, "out and in at the new address");
+	pattern_check(to, LEN, 7, "swapped out and in at the new address");
 }
 
 static void zero_page(void)

@@ -265,7 +265,7 @@ static void mismatch_none(void)
 }
 
 /*
- * An access whose first bytes lie in a matching granule and the last do not. Up
+ * An access whose first bytes are in a matching granule and the last do not. Up
  * to 32 bytes: QEMU 10.0.2 keeps only 5 bits of the size, and checks too little
  * of a 48 or 64 byte LD3, LD4 or four-register LD1.
  */

@@ -198,10 +198,10 @@ static void swap_cache(void)
 	}
 	pattern_check(p, LEN, 9, "migrated in the swap cache");
 	page_out(p, LEN);
-	pattern_check(p, LEN, 9, "out again and in");
+	pattern_check(p, LEN, 9, "swapped out again and in");
 	pattern_set(p, LEN, 10);
 	page_out(p, LEN);
-	pattern_check(p, LEN, 10, "tagged anew, out and in");
+	pattern_check(p, LEN, 10, "tagged anew, swapped out and in");
 }
 
 PROBE(CASE_SECONDS(private_memory, 20), CASE_SECONDS(untouched_tags, 20),

@@ -127,7 +127,7 @@ static void fault_during_write(void)
 	}
 	MUST(unmapped >= LEN / PAGE, "only %zu pages were unmapped in all rounds", unmapped);
 	page_out(p, LEN);
-	pattern_check(p, LEN, seed - 1, "out and in again");
+	pattern_check(p, LEN, seed - 1, "swapped out and in again");
 }
 
 /* After swapoff the pages are retagged and swapped out again, to new entries. */

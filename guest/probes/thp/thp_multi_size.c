@@ -68,8 +68,9 @@ static void mprotect_populated(void)
 	memset(p, 0x3c, LEN);
 	check_made_tagged(p, LEN, 0x3c, "after mprotect(PROT_MTE)");
 	pattern_set(p, LEN, 2);
-	MUST(mprotect(p, LEN, PROT_NONE) == 0 && mprotect(p, LEN, PROT_RW) == 0, "there and back");
-	pattern_check(p, LEN, 2, "tagged, there and back");
+	MUST(mprotect(p, LEN, PROT_NONE) == 0 && mprotect(p, LEN, PROT_RW) == 0,
+	     "mprotect(PROT_NONE), then PROT_RW");
+	pattern_check(p, LEN, 2, "tagged, after mprotect(PROT_NONE)");
 }
 
 /* mprotect() of pages 3 to 20, which are parts of two folios. */

@@ -36,7 +36,7 @@ static void disk(void)
 	must_be_stale(p, HUGE, "pages swapped in");
 	pattern_set(p, HUGE, 2);
 	page_out(p, HUGE);
-	pattern_check(p, HUGE, 2, "second time out and in, as small pages");
+	pattern_check(p, HUGE, 2, "swapped out and in again, as small pages");
 }
 
 static void zram(void)
