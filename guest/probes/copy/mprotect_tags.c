@@ -7,7 +7,8 @@
  *
  * Tags survive losing and regaining access to the memory, whatever happens in between. LDG
  * needs a readable page and STG a writable one; otherwise they fault with SEGV_ACCERR.
- * PROT_MTE cannot be removed. Exercises mprotect_fixup(), change_pte_range(), pte_modify().
+ * PROT_MTE cannot be removed. Exercises mprotect_fixup(), change_pte_range(),
+ * pte_modify().
  */
 
 #include <setjmp.h>

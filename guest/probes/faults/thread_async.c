@@ -4,11 +4,12 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * An asynchronous tag check fault is reported to the thread that made it, and to no other that runs
- * on its CPU, on the way out of the next kernel entry: before a system call is carried out, or
- * after an interrupt, although it switched to other threads meanwhile.
+ * An asynchronous tag check fault is reported to the thread that made it, and to no other
+ * that runs on its CPU, on the way out of the next kernel entry: before a system call is
+ * carried out, or after an interrupt, although it switched to other threads meanwhile.
  * arch/arm64/kernel/entry.S check_mte_async_tcf, clear_mte_async_tcf; syscall.c
- * el0_svc_common(); entry-common.c do_notify_resume(); asm/thread_info.h TIF_MTE_ASYNC_FAULT.
+ * el0_svc_common(); entry-common.c do_notify_resume(); asm/thread_info.h
+ * TIF_MTE_ASYNC_FAULT.
  */
 #include <sys/ioctl.h>
 

@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_EPOLL CONFIG_AIO CONFIG_TIMERFD CONFIG_SIGNALFD CONFIG_UNIX CONFIG_FUTEX_PI
  * timeout: 60
  *
- * System calls that read an argument through a pointer: EFAULT if the tag of any of its bytes
- * mismatches, of the first as of the last; success if the argument ends right before the
- * mismatch, and always in asynchronous mode and in mode none. get_user() of 4 and 8 bytes, also
- * with page faults disabled (futex), copy_from_user(), iov_iter imports:
+ * System calls that read an argument through a pointer: EFAULT if the tag of any of its
+ * bytes mismatches, of the first as of the last; success if the argument ends right before
+ * the mismatch, and always in asynchronous mode and in mode none. get_user() of 4 and 8
+ * bytes, also with page faults disabled (futex), copy_from_user(), iov_iter imports:
  * arch/arm64/include/asm/uaccess.h, futex.h, arch/arm64/lib/copy_from_user.S.
  */
 #include <linux/aio_abi.h>

@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_TMPFS
  * timeout: 60
  *
- * Strings and other arguments whose length the kernel finds by reading: one that ends right before a
- * mismatching granule is accepted, also where the kernel reads by words; one that reaches into
- * it is refused with EFAULT. Paths, names, program arguments, mount options, directory
- * entries. lib/strncpy_from_user.c, lib/strnlen_user.c, fs/exec.c copy_strings(),
- * fs/namespace.c copy_mount_options(), fs/readdir.c filldir64().
+ * Strings and other arguments whose length the kernel finds by reading: one that ends
+ * right before a mismatching granule is accepted, also where the kernel reads by words;
+ * one that reaches into it is refused with EFAULT. Paths, names, program arguments, mount
+ * options, directory entries. lib/strncpy_from_user.c, lib/strnlen_user.c, fs/exec.c
+ * copy_strings(), fs/namespace.c copy_mount_options(), fs/readdir.c filldir64().
  */
 #include <dirent.h>
 #include <sys/mount.h>

@@ -5,10 +5,11 @@
  * timeout: 60
  * smoke: yes
  *
- * A page that migrates to another frame keeps its tags, for every kind of page and every kind of
- * mapping, and takes new tags there. An untagged page that migrates to a stale frame does not
- * show stale tags when it becomes PROT_MTE. Page frame numbers prove each migration. Exercises
- * folio_mc_copy(), copy_highpage(), mte_copy_page_tags() and remove_migration_pte().
+ * A page that migrates to another frame keeps its tags, for every kind of page and every
+ * kind of mapping, and takes new tags there. An untagged page that migrates to a stale
+ * frame does not show stale tags when it becomes PROT_MTE. Page frame numbers prove each
+ * migration. Exercises folio_mc_copy(), copy_highpage(), mte_copy_page_tags() and
+ * remove_migration_pte().
  */
 #include "fault.h"
 #include "stale.h"

@@ -4,10 +4,10 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_DEBUG_FS
  * timeout: 60
  *
- * Folios of 16 pages (64 kB) are mapped by one set_ptes() call with nr 16 and as a contiguous
- * range (contpte): mte_sync_tags() must clear the stale tags of each page. fork, copy-on-write,
- * mprotect(), splitting, migration, swap and collapse must keep tags and data as they do for
- * small pages.
+ * Folios of 16 pages (64 kB) are mapped by one set_ptes() call with nr 16 and as a
+ * contiguous range (contpte): mte_sync_tags() must clear the stale tags of each page.
+ * fork, copy-on-write, mprotect(), splitting, migration, swap and collapse must keep tags
+ * and data as they do for small pages.
  */
 #include "fault.h"
 #include "stale.h"

@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * The register set NT_ARM_TAGGED_ADDR_CTRL is the tracee's prctl() value, for reading and writing: a
- * value that the tracer sets has effect when the tracee runs on, and does not change the
- * tracer's own mode. A write of 0 bytes changes nothing (ca62d90085f4). PSTATE.TCO is in the
- * registers of the tracee. arch/arm64/kernel/ptrace.c tagged_addr_ctrl_get(),
- * tagged_addr_ctrl_set(); process.c set_tagged_addr_ctrl(); mte.c set_mte_ctrl(),
- * get_mte_ctrl().
+ * The register set NT_ARM_TAGGED_ADDR_CTRL is the tracee's prctl() value, for reading and
+ * writing: a value that the tracer sets has effect when the tracee runs on, and does not
+ * change the tracer's own mode. A write of 0 bytes changes nothing (ca62d90085f4).
+ * PSTATE.TCO is in the registers of the tracee. arch/arm64/kernel/ptrace.c
+ * tagged_addr_ctrl_get(), tagged_addr_ctrl_set(); process.c set_tagged_addr_ctrl(); mte.c
+ * set_mte_ctrl(), get_mte_ctrl().
  */
 #include <asm/ptrace.h>
 #include <elf.h>
