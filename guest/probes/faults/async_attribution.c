@@ -175,7 +175,7 @@ static void bad_stores_of_an_unchecked_thread(void)
 	CHECK_EQ(shared->signals[1], 0, "signals of the unchecked thread");
 }
 
-/* --- threads on all CPUs, each of which counts its own faults --------------- */
+/* --- threads on all CPUs, each of which counts its own faults ------------- */
 
 static void *own_faults_thread(void *arg)
 {

@@ -44,7 +44,7 @@ static void set_tco_stops_checks(void)
 	}
 }
 
-/* --- a handler that records TCO and makes a mismatching access -------------- */
+/* --- a handler that records TCO and makes a mismatching access ------------ */
 
 static volatile int handler_tco, handler_saved_tco, handler_runs, handler_faults;
 static volatile int leave_tco; /* what the handler sets TCO to before it returns */

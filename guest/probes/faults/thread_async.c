@@ -15,7 +15,7 @@
 
 #include "switching.h"
 
-/* --- before the system call ------------------------------------------------ */
+/* --- before the system call ----------------------------------------------- */
 
 static int pipe_fds[2];
 static volatile int bytes_in_handler, handler_calls;
@@ -82,7 +82,7 @@ static void faults_between_entries_are_one_signal(void)
 	}
 }
 
-/* --- preempted with the fault pending --------------------------------------- */
+/* --- preempted with the fault pending ------------------------------------- */
 
 static volatile bool stop;
 static pthread_barrier_t ready;

@@ -50,7 +50,7 @@ static int pattern_file(void)
 	return fd;
 }
 
-/* --- pipes ------------------------------------------------------------------ */
+/* --- pipes ---------------------------------------------------------------- */
 
 static void pipe_write(void)
 {
@@ -100,7 +100,7 @@ static void pipe_read(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- sockets ------------------------------------------------------------------ */
+/* --- sockets -------------------------------------------------------------- */
 
 static void socket_both_ways(void)
 {
@@ -128,7 +128,7 @@ static void socket_both_ways(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- several pages --------------------------------------------------------------- */
+/* --- several pages -------------------------------------------------------- */
 
 /* The mismatch is in the second, third or fourth page that is copied. */
 static void later_pages(void)
@@ -175,7 +175,7 @@ static void later_pages(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- vectors ----------------------------------------------------------------------- */
+/* --- vectors -------------------------------------------------------------- */
 
 enum { FIRST = 10, REACH = 7, LAST = 5 };
 

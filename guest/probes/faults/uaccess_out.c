@@ -33,7 +33,7 @@
 #include "child.h"
 #include "uaccess.h"
 
-/* --- put_user(): one integer ----------------------------------------------- */
+/* --- put_user(): one integer ---------------------------------------------- */
 
 static int a_pipe(int nonblock)
 {
@@ -121,7 +121,7 @@ static void put_user_calls(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- block device ioctls: 2, 4 and 8 bytes ---------------------------------- */
+/* --- block device ioctls: 2, 4 and 8 bytes -------------------------------- */
 
 static int disk = -1;
 
@@ -146,7 +146,7 @@ static void put_user_sizes(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- copy_to_user(): structures --------------------------------------------- */
+/* --- copy_to_user(): structures ------------------------------------------- */
 
 SIMPLE_CALL(uname, uname, p)
 SIMPLE_CALL(fstat, fstat, a_pipe(0), p)
@@ -241,7 +241,7 @@ static void lengths_of_the_kernel(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- calls on file descriptors and other objects ---------------------------------------------------- */
+/* --- calls on file descriptors and other objects -------------------------- */
 
 POINTER_CALL(epoll_wait)
 {

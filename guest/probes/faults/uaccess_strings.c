@@ -33,7 +33,7 @@ static void put(void *p, const char *text)
 	unchecked_copy(p, text, strlen(text) + 1);
 }
 
-/* --- paths --------------------------------------------------------------------- */
+/* --- paths ---------------------------------------------------------------- */
 
 /* A path of a given length up to 40, "///...//tmp", which exists. */
 static const char *path_of(size_t length)
@@ -140,7 +140,7 @@ static void other_names(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- execve() --------------------------------------------------------------------- */
+/* --- execve() ------------------------------------------------------------- */
 
 __attribute__((constructor)) static void exec_child(int argc, char **argv)
 {
@@ -201,7 +201,7 @@ static void exec_arguments(void)
 		 "execve(), the path mismatches");
 }
 
-/* --- mount() ------------------------------------------------------------------------ */
+/* --- mount() -------------------------------------------------------------- */
 
 /* Mounts a tmpfs with the options at `data`; returns its mode bits, or -errno. */
 static long mount_with(const void *data)
@@ -240,7 +240,7 @@ static void mount_options(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- getdents64() --------------------------------------------------------------------- */
+/* --- getdents64() --------------------------------------------------------- */
 
 /* Entries that end before the mismatch are returned; EFAULT if not even the first does. */
 static void directory_entries(void)

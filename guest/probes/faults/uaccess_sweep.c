@@ -25,7 +25,7 @@ static const int beyond[] = {
 };
 enum { BEYONDS = ARRAY_SIZE(beyond) };
 
-/* --- models: the user accesses of 6.12, in order ---------------------------- */
+/* --- models: the user accesses of 6.12, in order -------------------------- */
 
 /*
  * copy_template.S: bytes copied if only the first `good` of n user bytes can be accessed.
@@ -114,7 +114,7 @@ static size_t clear_model(size_t n, size_t good)
 	return 0;
 }
 
-/* --- the sweep ---------------------------------------------------------------- */
+/* --- the sweep ------------------------------------------------------------ */
 
 static unsigned char pattern[SPAN], got[SPAN];
 static int memfd, zero_fd;

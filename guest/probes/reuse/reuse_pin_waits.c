@@ -183,7 +183,7 @@ static void pinned_for_good(void)
 	reuse_back_from_swap(&before);
 }
 
-/* --- a direct read -------------------------------------------------------------- */
+/* --- a direct read -------------------------------------------------------- */
 
 static struct iovec parts[2];
 static int disk;

@@ -26,7 +26,7 @@
 #define TAGGED	   64UL
 #define PATIENCE   30000 /* ms */
 
-/* --- the server ----------------------------------------------------------------- */
+/* --- the server ----------------------------------------------------------- */
 
 struct server {
 	int device;
@@ -174,7 +174,7 @@ static void serve(struct server *s)
 	}
 }
 
-/* --- its client, and the thread that needs the storage ------------------------------------ */
+/* --- its client, and the thread that needs the storage -------------------- */
 
 static void read_file(const char *path)
 {

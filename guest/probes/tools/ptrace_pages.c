@@ -28,7 +28,7 @@ static void start(size_t count)
 	pattern_tags(poked, count, POKED, 0);
 }
 
-/* --- swap: in a cgroup of the tracee, from which its pages can be swapped out -------- */
+/* --- swap: in a cgroup of the tracee, from which its pages can be swapped out  */
 
 static void map_pattern(void)
 {
@@ -106,7 +106,7 @@ static void poke_fresh_then_swap(void)
 	tracee_run(pid, check_poked);
 }
 
-/* --- huge pages ---------------------------------------------------------------------- */
+/* --- huge pages ----------------------------------------------------------- */
 
 static void map_huge(void)
 {

@@ -49,7 +49,7 @@ static int set_remote(pid_t pid, unsigned long value)
 	return regset(PTRACE_SETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, &value, &len);
 }
 
-/* --- functions that the tracee runs ------------------------------------------ */
+/* --- functions that the tracee runs --------------------------------------- */
 
 static void set_own(void)
 {
@@ -225,7 +225,7 @@ static void tagged_addr_abi(void)
 	CHECK_EQ(tracee->value[0], -1, "tracee's read() to a tagged pointer, ABI set off");
 }
 
-/* --- PSTATE.TCO ------------------------------------------------------------- */
+/* --- PSTATE.TCO ----------------------------------------------------------- */
 
 static void report_tco(void)
 {
