@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* harness/guest/rundisk.py writes this; little endian, as arm64 reads it. */
+/* harness/vm/run_disk.py writes this; little endian, as arm64 reads it. */
 struct run_disk {
 	char magic[8];
 	uint8_t run[16];

@@ -81,7 +81,7 @@
 #define TCF_ASYMM   (PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC) /* if preferred: sysfs mte_tcf_preferred */
 #define INCLUDE_ALL 0xfffeUL /* IRG may give 1 to 15 */
 
-/* --- pointers and tags ------------------------------------------------- */
+/* --- pointers and tags ---------------------------------------------------- */
 
 static inline void *with_tag(const volatile void *p, unsigned int tag)
 {
@@ -151,7 +151,7 @@ static inline int get_tco(void)
 	return (v >> 25) & 1; /* PSTATE.TCO, Arm ARM C5.2 */
 }
 
-/* --- modes ------------------------------------------------------------- */
+/* --- modes ---------------------------------------------------------------- */
 
 /* Sets this thread's mode; `include` is the mask of tags that IRG may give. */
 int mte_set_mode(unsigned long tcf, unsigned long include);
@@ -162,7 +162,7 @@ void mte_mode(unsigned long tcf);
 /* Ends the case as failed where the kernel offers no MTE. */
 void mte_need(void);
 
-/* --- tagged memory ----------------------------------------------------- */
+/* --- tagged memory -------------------------------------------------------- */
 
 /* Private anonymous PROT_MTE memory, never in huge pages. A failure ends the case. */
 void *mte_map(size_t len);
@@ -192,6 +192,12 @@ size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first, co
 
 /* The same for memory that begins with granule 0 of the pattern. */
 size_t pattern_check(void *p, size_t len, uint64_t seed, const char *when);
+
+/* Sets only the tags, or only the data, of a pattern; checks only those. */
+void pattern_set_tags(void *p, size_t len, uint64_t seed);
+void pattern_set_data(void *p, size_t len, uint64_t seed);
+size_t pattern_check_tags(void *p, size_t len, uint64_t seed, const char *when);
+size_t pattern_check_data(void *p, size_t len, uint64_t seed, const char *when);
 
 /* Checks that every tag of [p, p + len) is 0, as in fresh memory. Reads no data. */
 size_t tags_zero_check(void *p, size_t len, const char *when);

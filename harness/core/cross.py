@@ -2,18 +2,18 @@
 """Guest programs, cross-compiled once for each source, header, flag and compiler.
 
 Programs with PROBE_FLAGS are linked with the probe library: all of ``guest/lib/*.c``,
-itself compiled once. A source may have parts: ``NAME/*.c`` beside ``NAME.c``.
+itself compiled once. A probe may have parts: ``NAME/*.c`` beside ``NAME.c``.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 from harness.core.errors import BuildError, CompilerMissingError
+from harness.core.keys import file_digest, key_of
 from harness.core.paths import resources
 
 if TYPE_CHECKING:
@@ -32,11 +32,12 @@ INCLUDE = resources() / "guest" / "include"
 LIBRARY = resources() / "guest" / "lib"
 # Static: the probe runs in any arm64 guest, whatever its C library. -O1 keeps a
 # probe's loads and stores where its author wrote them and still compiles fast.
+# _GNU_SOURCE is empty, so that a program that defines it as well is no error.
 PROBE_FLAGS = (
-    "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-march=armv8.5-a+memtag",
+    "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-march=armv8.5-a+memtag",
     "-static", "-pthread", "-s", f"-I{INCLUDE}",
 )  # fmt: skip
-AGENT_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-static", "-s")
+AGENT_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-static", "-s")
 BARE_FLAGS = (
     "-O1", "-Wall", "-Wextra", "-Werror", "-march=armv8.5-a+memtag", "-mgeneral-regs-only",
     "-ffreestanding", "-nostdlib", "-fno-builtin", "-fno-pie", "-no-pie", "-static",
@@ -46,7 +47,7 @@ BARE_FLAGS = (
 
 @functools.cache
 def compiler_version(compiler: str) -> str:
-    """A compiler's own line. CompilerMissingError when there is none."""
+    """Return the first line of ``compiler --version``. Raise CompilerMissingError."""
     if shutil.which(compiler) is None:
         raise CompilerMissingError(f"no {compiler} on this host", CURE)
     result = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
@@ -59,7 +60,7 @@ def compile_program(
     """Return the program built from ``sources`` and their parts.
 
     The cache key covers the sources, every header beside them and in ``guest/include``,
-    and the library. Raises BuildError with the first compiler error.
+    and the library. Raise BuildError with the first compiler error.
     """
     sources = [*sources, *(part for source in sources for part in _parts(source))]
     library = [_library(store, compiler)] if tuple(flags) == PROBE_FLAGS else []
@@ -73,6 +74,9 @@ def compile_program(
 
 
 def _parts(source: Path) -> list[Path]:
+    """Return the parts of a probe; other programs may have unrelated files in such a place."""
+    if not source.is_relative_to(LIBRARY.parent):
+        return []
     return sorted(source.with_suffix("").glob("*.c"))
 
 
@@ -92,12 +96,11 @@ def _library(store: Store, compiler: str) -> Path:
 
 
 def _key(compiler: str, flags: Sequence[str], files: Iterable[Path]) -> str:
+    """Return the cache key: a change of any file, or of a header beside one, compiles again."""
     files = list(files)
-    digest = hashlib.sha256(repr((compiler_version(compiler), tuple(flags))).encode())
     headers = {h for d in (INCLUDE, *(file.parent for file in files)) for h in d.glob("*.h")}
-    for path in (*files, *sorted(headers)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+    digests = [(path.name, file_digest(path)) for path in (*files, *sorted(headers))]
+    return key_of({"compiler": compiler_version(compiler), "flags": list(flags), "files": digests})
 
 
 def _run(argv: Sequence[str], source: Path) -> None:

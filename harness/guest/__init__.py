@@ -1,2 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""What runs inside the emulated machine, and the channels to it."""
+"""A kernel running on a machine: booted once, cloned for each test, reached over SSH.
+
+`Guest` is what a test uses. The steps to it, and what looks inside:
+
+* ``root_image``: the root file system, made of Debian's packages;
+* ``template``: a guest booted and saved; ``facts``: what one clone learned for the others;
+* ``guest``: a clone: commands, files, console, DRAM, and the error when it is lost;
+* ``ssh``: one connection; ``shell``: a person's terminal on it;
+* ``attach``: a running guest for another process (`mte-harness tags`);
+* ``frames``: the page frames of a process; ``kpageflags``: the bits of their flags;
+  ``page_view``: a page's tags and data as text.
+"""

@@ -118,11 +118,13 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
             self.require_alive(phase)
         return done
 
+    def _connect(self) -> SshConnection:
+        deadline = Deadline.after(self.limits.ssh_connect)
+        return SshConnection(self.process.ssh_port(), self._keys, deadline)
+
     def _connected(self) -> SshConnection:
         if self._connection is None:
-            self._connection = SshConnection(
-                self.process.ssh_port(), self._keys, Deadline.after(self.limits.ssh_connect)
-            )
+            self._connection = self._connect()
         return self._connection
 
     def shell_channel(self, columns: int, lines: int) -> paramiko.Channel:
@@ -160,10 +162,9 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
             raise self.lost(f"it no longer answers: {error}", phase) from error
 
     def _probe(self) -> None:
-        deadline = Deadline.after(self.limits.ssh_connect)
-        connection = SshConnection(self.process.ssh_port(), self._keys, deadline)
+        connection = self._connect()
         try:
-            done = connection.exec("true", deadline)
+            done = connection.exec("true", Deadline.after(self.limits.ssh_connect))
         finally:
             connection.close()
         if done.status != 0:

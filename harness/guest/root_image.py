@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The guest's root file system: Debian's arm64 packages in an ext4 image, made without root.
 
-``dpkg -x`` unpacks, ``mke2fs -d`` copies the tree into the image. No package
-script runs: none of these needs one for what a probe does.
+``dpkg -x`` unpacks the packages, ``mke2fs -d`` copies the tree into the image. Package
+scripts do not run: probes need nothing that these would set up.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -15,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.cross import AGENT_FLAGS, PROBE_FLAGS, compile_program
-from harness.core.errors import DiskFullError, HarnessError
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import HarnessError
+from harness.core.keys import file_digest, key_of
 from harness.core.paths import resources
 from harness.host import debian as debs
 
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
     from harness.core.progress import Progress
     from harness.core.store import Store
 
+# Part of the image's key: raise it when _finish_tree or _make_file_system change.
 FORMAT = 1
 PACKAGES = ("busybox", "dropbear-bin", "python3")
 SUITE = "bookworm"
 SIZE_MIB = 160
-# What the guest's init, the harness and the probes call by name.
+# busybox commands that the guest's init, the harness and the probes call.
 APPLETS = (
     "[", "awk", "base64", "blkid", "cat", "chmod", "cp", "cut", "date", "dd", "df", "dmesg", "du",
     "echo", "env", "expr", "false", "find", "free", "grep", "gunzip", "gzip", "head", "hexdump",
@@ -40,7 +42,7 @@ APPLETS = (
     "top", "touch", "tr", "true", "tty", "umount", "uname", "uniq", "uptime", "vi", "wc", "which",
     "xargs", "yes", "zcat",
 )  # fmt: skip
-# Never read by a program, and a third of the size.
+# Never read in the guest, and a third of the packages' size.
 USELESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian")
 MOUNT_POINTS = ("proc", "sys", "dev", "tmp", "run", "root", "mnt")
 
@@ -54,7 +56,7 @@ class GuestImage:
 
 
 GUEST = resources() / "guest"
-# Our own programs: source, flags, and where each goes.
+# Our own programs: source, compiler flags, and path in the guest.
 PROGRAMS = (
     (GUEST / "agent.c", AGENT_FLAGS, "sbin/mte-agent"),
     (GUEST / "programs" / "frames.c", PROBE_FLAGS, "bin/frames"),
@@ -62,16 +64,22 @@ PROGRAMS = (
 
 
 def _key(programs: dict[str, Path]) -> str:
-    digest = hashlib.sha256(repr((FORMAT, SUITE, PACKAGES, APPLETS, SIZE_MIB)).encode())
-    digest.update((GUEST / "init").read_bytes())
-    for place, program in programs.items():
-        digest.update(f"{place} {program.parent.name}".encode())  # the store's key
-    return digest.hexdigest()[:16]
+    return key_of(
+        {
+            "format": FORMAT,
+            "suite": SUITE,
+            "packages": PACKAGES,
+            "applets": APPLETS,
+            "size": SIZE_MIB,
+            "init": file_digest(GUEST / "init"),
+            # A program's directory is named by its key.
+            "programs": {place: program.parent.name for place, program in programs.items()},
+        }
+    )
 
 
 def obtain_image(store: Store, programs: Store, downloads: Path, progress: Progress) -> GuestImage:
-    """The image, made if it is not there yet. NetworkError, DiskFullError, BuildError."""
-
+    """Return the image, made if need be. Raise NetworkError, DiskFullError or BuildError."""
     own = {place: compile_program(programs, [source], flags) for source, flags, place in PROGRAMS}
 
     def make(directory: Path) -> None:
@@ -107,7 +115,7 @@ def _finish_tree(tree: Path, programs: dict[str, Path]) -> None:
 
 
 def _make_file_system(tree: Path, disk: Path) -> None:
-    # No journal: the image is never written. -E root_owner: whoever made it.
+    # No journal: the image is never written to. root_owner: the builder is not root.
     command = [
         "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-L", "mte-guest",
         "-E", "root_owner=0:0", "-d", str(tree), str(disk), f"{SIZE_MIB}M",
@@ -117,10 +125,10 @@ def _make_file_system(tree: Path, disk: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
     )
     if result.returncode == 0:
         return
-    if "No space left" in result.stderr:
-        raise DiskFullError(f"no room for the guest image under {disk.parent}", "mte-harness clean")
+    if reports_disk_full(result.stderr):
+        raise disk_full(disk.parent)
     raise HarnessError(f"mke2fs: {result.stderr.strip()}", "is e2fsprogs installed?")

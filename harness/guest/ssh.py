@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     from harness.core.deadline import Deadline
     from harness.vm.run_disk import RunKeys
 
-# What paramiko raises when the other side is gone, or is not what it should be.
+# What paramiko raises when the guest is gone, or its host key is another.
 BROKEN: Final = (OSError, EOFError, paramiko.SSHException)
 # A probe that prints without end must not fill the host's memory.
 OUTPUT_LIMIT: Final = 8 * 1024 * 1024
-# How often a silent guest is looked at.
+# How often a silent guest's machine is asked whether it runs, in seconds.
 ASK_SECONDS: Final = 1.0
-# Cheapest under TCG: AES and SHA-256 have instructions there, ChaCha20 has not.
+# Cheapest under TCG: AES and SHA-256 are single instructions there, ChaCha20 is not.
 CIPHERS: Final = ("aes128-ctr", "aes256-ctr")
 MACS: Final = ("hmac-sha2-256",)
 
-# paramiko logs a traceback for each connection that a dying guest cuts; what it
-# means is said by the errors below.
+# paramiko logs a traceback for each connection that a dying guest cuts; the exceptions
+# below report the same.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class SshError(Exception):
-    """The connection was refused, cut, or is silent; the caller decides what it means."""
+    """The connection was refused, was cut, or is silent. The caller knows what that means."""
 
 
 @dataclass(frozen=True)
 class Completed:
     """A command that ended, or was given up.
 
-    ``status`` is None when the time limit or the output limit ended it;
-    ``overflow`` tells that the output limit did. ``seconds`` is wall time.
+    ``status`` is None when the time limit or the output limit ended the command;
+    ``overflow``: it was the output limit. ``seconds`` is wall time.
     """
 
     command: str
@@ -107,11 +107,11 @@ class SshConnection:
         stream: Callable[[str, bytes], None] | None = None,
         alive: Callable[[], bool] = lambda: True,
     ) -> Completed:
-        """Runs ``command`` in the guest's shell. Raises SshError when cut in its middle.
+        """Run ``command`` in the guest's shell. Raise SshError if the connection is cut.
 
-        ``stream`` gets each piece as it comes: ``"stdout"`` or ``"stderr"``, and bytes.
-        ``alive`` is asked once a second: a machine that stopped does not close its
-        connections.
+        ``stream`` gets each piece of output as it comes: ``"stdout"`` or ``"stderr"``, and
+        bytes. ``alive`` is called once a second, because a machine that stopped does not
+        close its connections.
         """
         try:
             return self._exec(command, deadline, stdin, stream, alive)
@@ -137,7 +137,7 @@ class SshConnection:
                 channel.shutdown_write()
             asked = started
             while True:
-                # Asked before the reads: what came before the end is read below in any case.
+                # Tested before the reads, so that output sent before the end is still read.
                 ended = (
                     (channel.eof_received and channel.exit_status_ready())
                     or channel.closed
@@ -176,7 +176,7 @@ class SshConnection:
             return self._completed(command, status, out, err, started)
 
     def shell(self, columns: int, lines: int, deadline: Deadline) -> paramiko.Channel:
-        """An interactive shell on a pseudo-terminal of that size."""
+        """Return an interactive shell on a pseudo-terminal of that size."""
         channel = self._channel(deadline)
         channel.get_pty(term=os.environ.get("TERM", "vt100"), width=columns, height=lines)
         channel.invoke_shell()
@@ -205,6 +205,6 @@ class SshConnection:
         return self._transport is not None and self._transport.is_active()
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         if self._transport is not None:
             self._transport.close()

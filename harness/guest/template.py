@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING
 import pexpect
 
 from harness.core.deadline import Deadline
-from harness.core.errors import BootError, DiskFullError
+from harness.core.disk import disk_full
+from harness.core.errors import BootError
+from harness.core.keys import content_key, key_of
 from harness.guest.facts import Facts
 from harness.vm.qemu_args import ColdBoot, GuestFiles, Restore, SavedMachine
 from harness.vm.run_disk import RunKeys
@@ -125,7 +126,7 @@ def _boot_failure(process: QemuProcess, kernel: Kernel, what: str) -> BootError:
                 "console, last 60 lines:",
                 process.console.tail(60) or "(nothing)",
                 "registers:",
-                process.registers() if process.running() else "(QEMU has ended)",
+                process.registers(),
                 process.describe(),
             ]
         ),
@@ -142,7 +143,8 @@ def wait_ready(process: QemuProcess, kernel: Kernel, limits: Limits) -> None:
     """Wait for the ready line of the guest's agent.
 
     Raise BootError, with phase, console and registers, when the agent reports a failure,
-    the kernel panics or resets the machine, QEMU ends, or ``limits.boot`` has passed.
+    the kernel panics or resets the machine, or ``limits.boot`` has passed; QemuDiedError
+    when QEMU ends, which is the host's fault and not the kernel's.
     """
     console, deadline = process.console, Deadline.after(limits.boot)
     while True:
@@ -151,14 +153,12 @@ def wait_ready(process: QemuProcess, kernel: Kernel, limits: Limits) -> None:
         )
         if found == 0:
             return
-        if found == 3 or not process.running():
-            raise _boot_failure(process, kernel, "QEMU ended")
         if found in (1, 2):
             reason = _matched(console)
             if found == 2:  # the machine resets only after the panic's call trace
                 process.wait_status("shutdown", Deadline.after(limits.exit))
             raise _boot_failure(process, kernel, reason)
-        if process.status() == "shutdown":
+        if process.status() == "shutdown":  # raises QemuDiedError when QEMU has ended
             # The machine may stop before all of the console has been read.
             panicked = console.expect([PANIC, pexpect.EOF, pexpect.TIMEOUT], timeout=ASK) == 0
             reason = _matched(console) if panicked else "it reset the machine"
@@ -168,12 +168,19 @@ def wait_ready(process: QemuProcess, kernel: Kernel, limits: Limits) -> None:
 
 
 def template_key(machine: VirtualMachine, kernel: Kernel, image: GuestImage, append: str) -> str:
-    """Return sixteen hex digits over all that the saved guest depends on."""
-    qemu, tree = machine.qemu, machine.device_tree
-    described = tree.read_bytes() if tree else b""
-    started = (FORMAT, qemu.identity, qemu.banner, machine.spec.key(), described)
-    parts = (*started, kernel.key, image.key, append)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    """Return the key of the saved guest, made from all that it depends on."""
+    tree = machine.device_tree
+    return key_of(
+        {
+            "format": FORMAT,
+            "qemu": [machine.qemu.identity, machine.qemu.banner],
+            "machine": machine.spec.key(),
+            "device tree": content_key(tree.read_bytes()) if tree else None,
+            "kernel": kernel.key,
+            "image": image.key,
+            "append": append,
+        }
+    )
 
 
 def obtain_template(
@@ -189,9 +196,8 @@ def obtain_template(
         machine.progress.step(f"booting {kernel.name} on {machine.spec.name}")
         room = shutil.disk_usage(directory).free
         if room < machine.spec.memory // 2:
-            raise DiskFullError(
-                f"{room >> 20} MiB free under {directory.parent}: no room for a saved guest",
-                "mte-harness clean, or set MTE_HARNESS_CACHE to a larger disk",
+            raise disk_full(
+                directory.parent, f"a saved guest may take more than the {room >> 20} MiB left"
             )
         saved = SavedMachine(directory)
         started = time.monotonic()

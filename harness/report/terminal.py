@@ -93,7 +93,7 @@ def _print(report: Report, page: Path, console: Console) -> None:
 
 
 def _counts(report: Report, area: str, kernel: str) -> str:
-    """``✓ 12  ✗ 1`` for one cell."""
+    """Return one cell, such as ``✓ 12  ✗ 1``."""
     statuses = [i.status for i in report.tests if (i.area, i.kernel) == (area, kernel)]
     return "  ".join(
         f"[{_STYLES[status]}]{SYMBOLS[status]} {statuses.count(status)}[/]"

@@ -50,7 +50,7 @@ class Session:
     @functools.cached_property
     def qemu(self) -> Qemu:
         """Return the QEMU of this run. Raise QemuMissingError when there is none."""
-        return find_qemu(self._qemu_binary)
+        return find_qemu(self._qemu_binary, self.limits.host_tool)
 
     def kernel(self, source: KernelSource) -> Kernel:
         """Return the kernel of ``source``; it is built if the cache does not have it."""

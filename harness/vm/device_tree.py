@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""What the guest is told of its tag storage: QEMU's device tree, with nodes added.
+"""The device tree of a machine whose tags lie in DRAM: QEMU's own, with overlays applied.
 
-With ``-dtb``, QEMU removes each root node named ``memory`` or ``memory@…`` and writes
-one of its own, without a phandle (hw/arm/boot.c, arm_load_dtb). The tagged memory is
-therefore described a second time, in a node of another name; memblock merges them.
+The overlays, ``*.dtso`` in this directory, describe tag storage, each in one binding;
+``Description`` has their names.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shlex
+import string
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fdt
-
 from harness.core.errors import MachineError
+from harness.core.keys import content_key, key_of
 from harness.vm.qemu_args import dump_command
 from harness.vm.spec import Description
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from harness.core.limits import Limits
     from harness.core.store import Store
@@ -29,91 +29,89 @@ if TYPE_CHECKING:
     from harness.vm.spec import MachineSpec
 
 BLOB = "machine.dtb"
-COMPATIBLE = "arm,mte-tag-storage"
+CURE = "run scripts/validate, which installs device-tree-compiler"
 
 
 def obtain_device_tree(store: Store, qemu: Qemu, spec: MachineSpec, limits: Limits) -> Path | None:
-    """The device tree blob of this machine; None where QEMU's own serves."""
+    """Return the device tree blob of this machine; None where QEMU's own serves.
+
+    Raise MachineError if QEMU, dtc or fdtoverlay fail.
+    """
     if not spec.tags or spec.describe is Description.UNAWARE:
         return None
-    # QEMU puts new random seeds into each dump; a template's guest has to keep its own.
+    seconds = limits.host_tool
+    # Kept, because QEMU puts new random seeds into each dump, and a template's clones have
+    # to see the tree with which it was booted.
     dump = store.obtain(
-        _key(repr((qemu.identity, spec.key())).encode()),
-        lambda directory: _dump(qemu, spec, directory / BLOB, limits.host_tool),
+        key_of({"qemu": qemu.identity, "machine": spec.key()}),
+        lambda directory: _dump(qemu, spec, directory / BLOB, seconds),
     )
-    tree = fdt.parse_dtb((dump / BLOB).read_bytes())
-    describe(tree, spec)
-    blob = tree.to_dtb(version=17)
+    base = (dump / BLOB).read_bytes()
+    overlays = [overlay(spec.describe, region) for region in spec.tags]
 
     def make(directory: Path) -> None:
-        (directory / BLOB).write_bytes(blob)
+        (directory / BLOB).write_bytes(apply_overlays(base, overlays, seconds))
 
-    return store.obtain(_key(blob), make) / BLOB
-
-
-def _key(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+    key = key_of({"base": content_key(base), "overlays": overlays})
+    return store.obtain(key, make) / BLOB
 
 
 def _dump(qemu: Qemu, spec: MachineSpec, blob: Path, seconds: float) -> None:
-    command = dump_command(qemu, spec, blob)
-    try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, check=False
-        )
-        why = result.stderr.strip()
-    except subprocess.TimeoutExpired:
-        why = f"no end within {seconds:.0f} s"
+    _run(dump_command(qemu, spec, blob), seconds)
     if not blob.exists():
-        raise MachineError(f"{qemu.path} gives no device tree: {why}", shlex.join(command))
+        raise MachineError(f"{qemu.path} wrote no device tree")
 
 
-def describe(tree: fdt.FDT, spec: MachineSpec) -> None:
-    """Adds to ``tree`` what ``spec.describe`` says of each tag region."""
-    free_phandle = 1 + max(
-        item.value for item in _words(tree, "phandle")
-    )  # the interrupt controller's is the first that QEMU gives
-    if spec.describe is Description.CARVEOUT or spec.describe is Description.TAG_STORAGE:
-        for name, value in (("#address-cells", 2), ("#size-cells", 2)):
-            tree.set_property(name, value, "/reserved-memory", create=True)
-        tree.add_item(fdt.Property("ranges"), "/reserved-memory")
-    for number, region in enumerate(spec.tags):
-        if spec.describe is Description.CARVEOUT:
-            node = _node("tag-storage", region.storage, region.storage_size)
-            node.append(fdt.Property("no-map"))
-            tree.add_item(node, "/reserved-memory")
-            continue
-        ram = _node("ram", region.base, region.size)
-        ram.append(fdt.PropStrings("device_type", "memory"))
-        ram.append(fdt.PropWords("phandle", free_phandle + number))
-        tree.add_item(ram, "/")
-        if spec.describe is Description.TAG_STORAGE:
-            node = _storage("tag-storage", region, "tagged-memory", free_phandle + number)
-            node.append(fdt.Property("reusable"))
-            tree.add_item(node, "/reserved-memory")
-        else:
-            tree.add_item(_storage("metadata", region, "memory", free_phandle + number), "/")
+def overlay(describe: Description, region: TagRegion) -> str:
+    """Return the source of the overlay that describes one region."""
+    source = Path(__file__).with_name(f"{describe}.dtso").read_text(encoding="utf-8")
+    numbers = ("base", "size", "storage", "storage_size", "block_size")
+    return string.Template(source).substitute(
+        {name: f"{getattr(region, name):x}" for name in numbers}
+    )
 
 
-def _words(tree: fdt.FDT, name: str) -> list[fdt.PropWords]:
-    return [
-        item
-        for _path, _nodes, properties in tree.walk("/")
-        for item in properties
-        if item.name == name
-    ]
+def apply_overlays(base: bytes, overlays: Sequence[str], seconds: float) -> bytes:
+    """Return the blob ``base`` with the overlays applied, given as source.
+
+    fdtoverlay gives the labels of an overlay phandles that ``base`` does not use.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        (directory / "base.dtb").write_bytes(base)
+        compiled = []
+        for number, source in enumerate(overlays):
+            compiled.append(directory / f"{number}.dtbo")
+            compiled[-1].write_bytes(compile_source(source, seconds))
+        result = directory / BLOB
+        command = ["fdtoverlay", "-i", str(directory / "base.dtb"), "-o", str(result)]
+        _run([*command, *map(str, compiled)], seconds)
+        return result.read_bytes()
 
 
-def _node(name: str, base: int, size: int) -> fdt.Node:
-    """A node with a ``reg`` of two cells each."""
-    node = fdt.Node(f"{name}@{base:x}")
-    node.append(fdt.PropWords("reg", base >> 32, base & 0xFFFFFFFF, size >> 32, size & 0xFFFFFFFF))
-    return node
+def compile_source(source: str, seconds: float) -> bytes:
+    """Return the blob of a device tree or overlay, compiled by dtc without its warnings."""
+    return _run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-"], seconds, source.encode())
 
 
-def _storage(name: str, region: TagRegion, memory: str, phandle: int) -> fdt.Node:
-    node = _node(name, region.storage, region.storage_size)
-    node.append(fdt.PropStrings("compatible", COMPATIBLE))
-    node.append(fdt.PropWords("block-size", region.block_size))
-    node.append(fdt.PropWords(memory, phandle))
-    return node
+def decompile(blob: bytes, seconds: float) -> str:
+    """Return the source of a blob."""
+    return _run(["dtc", "-q", "-I", "dtb", "-O", "dts", "-"], seconds, blob).decode()
+
+
+def _run(command: list[str], seconds: float, stdin: bytes = b"") -> bytes:
+    line = shlex.join(command)
+    try:
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, timeout=seconds, check=False
+        )
+    except FileNotFoundError:
+        raise MachineError(f"there is no {command[0]} on this host", CURE, line) from None
+    except subprocess.TimeoutExpired:
+        raise MachineError(
+            f"{command[0]} did not end within {seconds:.0f} s", details=line
+        ) from None
+    if done.returncode != 0:
+        errors = done.stderr.decode("utf-8", "replace").strip()
+        raise MachineError(f"{command[0]} failed: {errors}", details=line)
+    return done.stdout

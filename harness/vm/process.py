@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -10,21 +11,23 @@ import shlex
 import subprocess
 import tempfile
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from qemu.qmp import ExecuteError, QMPError
-from qemu.qmp.legacy import QEMUMonitorProtocol
+from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from harness.core.errors import HarnessError, QemuDiedError
 from harness.vm.console import Console
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from harness.core.deadline import Deadline
     from harness.core.limits import Limits
     from harness.vm.channels import Channels
     from harness.vm.dram import Dram
+
+
+T = TypeVar("T")
 
 
 class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
@@ -45,6 +48,7 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.command = tuple(command)
+        self._channels = channels
         self.dram = dram
         self.limits = limits
         with tempfile.TemporaryFile() as log:
@@ -59,12 +63,14 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
                 start_new_session=True,  # the terminal's Ctrl-C reaches this process only
             )
             self._log = os.dup(log.fileno())
+        channels.close_remote()
         self.console = Console(channels.console)
-        # qemu.qmp itself is asynchronous; its `legacy` part is the blocking interface.
-        self._monitor = QEMUMonitorProtocol(channels.qmp)
-        self._monitor.settimeout(limits.qmp)
+        # qemu.qmp is asynchronous. Its blocking part, qemu.qmp.legacy, connects without a
+        # time limit: a QEMU that hangs at its start would never be reported.
+        self._loop = asyncio.new_event_loop()
+        self._monitor = QMPClient()
         try:
-            self._monitor.connect()
+            self._wait(self._monitor.connect(channels.qmp))
         except (TimeoutError, QMPError, OSError) as error:
             failure = self._died("at its start")
             self.close()
@@ -72,6 +78,9 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         except BaseException:
             self.close()
             raise
+
+    def _wait(self, answer: Awaitable[T]) -> T:
+        return self._loop.run_until_complete(asyncio.wait_for(answer, self.limits.qmp))
 
     @property
     def pid(self) -> int:
@@ -117,7 +126,7 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         Raise QemuDiedError when QEMU has ended, refuses it, or does not answer.
         """
         try:
-            return self._monitor.cmd(command, **arguments)
+            return self._wait(self._monitor.execute(command, arguments))
         except ExecuteError as error:
             raise QemuDiedError(
                 f"QEMU refuses {command}: {error.error.error.desc}", details=self.describe()
@@ -162,9 +171,12 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         if self.running():
             self._process.kill()
         self._process.wait()
-        with contextlib.suppress(Exception):  # QEMU closed its end first
-            self._monitor.close()
+        if not self._loop.is_closed():
+            with contextlib.suppress(Exception):  # QEMU closed its end first
+                self._wait(self._monitor.disconnect())
+            self._loop.close()
         self.console.close()
+        self._channels.close()
         if self.dram is not None:
             self.dram.close()
         if self._log >= 0:

@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import QemuMissingError, QemuTooOldError
+from harness.core.limits import Limits
 
 BINARY = "qemu-system-aarch64"
-# What the command line needs: -action (6.0), readonly=on,rom=off for a private
-# mapping of a read-only RAM file (8.2). Whether its *tags* are right is not
-# decided by a number but by the emulator check (check.py).
+# The command line needs -action (6.0) and, for a private mapping of a read-only file,
+# readonly=on,rom=off (8.2). Whether the tags are right is decided by the emulator check
+# (emulator_check.py), not by a version.
 MINIMUM = (8, 2)
 CURE = "Debian 12: apt-get install -t bookworm-backports qemu-system-arm, or run scripts/validate"
 
 
 @dataclass(frozen=True)
 class Qemu:
-    """A QEMU that exists. ``version`` is (major, minor, micro)."""
+    """A QEMU on this host. ``version`` is (major, minor, micro)."""
 
     path: Path
     version: tuple[int, int, int]
@@ -31,22 +32,22 @@ class Qemu:
     identity: str  # changes when the file does
 
     def __str__(self) -> str:
-        """``QEMU 10.0.2 (Debian …)``."""
+        """Return the version line, ``QEMU 10.0.2 (Debian …)``."""
         return self.banner
 
 
 @functools.cache
-def find_qemu(path: str | None = None) -> Qemu:
-    """The QEMU at ``path``, or the one on PATH.
+def find_qemu(path: str | None = None, seconds: float = Limits().host_tool) -> Qemu:
+    """Return the QEMU at ``path``, or the one on PATH.
 
-    Raises QemuMissingError, or QemuTooOldError when the version line cannot be read.
+    Raise QemuMissingError, or QemuTooOldError when the version line cannot be read.
     """
     found = shutil.which(path or BINARY)
     if found is None:
         raise QemuMissingError(f"no {path or BINARY} on this host", CURE)
     try:
         result = subprocess.run(
-            [found, "--version"], capture_output=True, text=True, timeout=30, check=True
+            [found, "--version"], capture_output=True, text=True, timeout=seconds, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise QemuMissingError(f"{found} does not run: {error}", CURE) from error
@@ -64,7 +65,7 @@ def find_qemu(path: str | None = None) -> Qemu:
 
 
 def require_version(qemu: Qemu) -> None:
-    """Raises QemuTooOldError when this QEMU cannot run the machine at all."""
+    """Raise QemuTooOldError when this QEMU lacks options that the command line needs."""
     if qemu.version[:2] < MINIMUM:
         wanted = ".".join(map(str, MINIMUM))
         raise QemuTooOldError(

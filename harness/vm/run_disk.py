@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The keys, clock and random seed of one run, as the guest's agent reads them.
+"""The run disk: keys, clock and random seed of one clone, read by the guest's agent.
 
 ``guest/agent.c`` documents the layout (``struct run_disk``).
 """
@@ -21,7 +21,7 @@ _HEADER = struct.Struct("<8s16sQ64sII")
 
 
 def _string(data: bytes) -> bytes:
-    """An SSH ``string`` (RFC 4251, section 5)."""
+    """Return an SSH ``string`` (RFC 4251, section 5)."""
     return struct.pack(">I", len(data)) + data
 
 
@@ -34,16 +34,16 @@ class RunKeys:
 
     @classmethod
     def generate(cls) -> RunKeys:
-        """Two fresh pairs."""
+        """Return two new pairs."""
         return cls(ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate())
 
     def secrets(self) -> tuple[str, str]:
-        """The private halves, in hex: what ``from_secrets`` takes."""
+        """Return the private halves in hex, as ``from_secrets`` takes them."""
         return self.user.private_bytes_raw().hex(), self.host.private_bytes_raw().hex()
 
     @classmethod
     def from_secrets(cls, user: str, host: str) -> RunKeys:
-        """The pairs of another process of ours."""
+        """Return the pairs that another process of the harness made."""
         load = ed25519.Ed25519PrivateKey.from_private_bytes
         return cls(load(bytes.fromhex(user)), load(bytes.fromhex(host)))
 
@@ -54,7 +54,7 @@ class RunKeys:
         )
 
     def user_private_text(self) -> str:
-        """The user's private key in OpenSSH's format, for paramiko and for ``ssh -i``."""
+        """Return the user's private key in OpenSSH's format, for paramiko and ``ssh -i``."""
         return self.user.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.OpenSSH,
@@ -62,15 +62,15 @@ class RunKeys:
         ).decode()
 
     def user_key(self) -> paramiko.PKey:
-        """The user's key as paramiko takes it."""
+        """Return the user's key as paramiko takes it."""
         return paramiko.Ed25519Key.from_private_key(io.StringIO(self.user_private_text()))
 
     def host_public_text(self) -> str:
-        """``ssh-ed25519 AAAA…`` of the guest: what a client pins."""
+        """Return the guest's host key, ``ssh-ed25519 AAAA…``, which a client pins."""
         return self._public(self.host).decode()
 
     def disk(self) -> bytes:
-        """The run disk: ``SIZE`` bytes."""
+        """Return the content of a run disk, ``SIZE`` bytes, with the present time."""
         authorized = self._public(self.user) + b" mte-harness\n"
         secret = self.host.private_bytes(
             serialization.Encoding.Raw,

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from harness.core.deadline import Deadline
+from harness.core.disk import CURE
 from harness.core.errors import DiskFullError, QemuDiedError
 from harness.vm import tags_in_dram
-from harness.vm.channels import open_channels
+from harness.vm.channels import Channels
 from harness.vm.device_tree import obtain_device_tree
 from harness.vm.dram import Dram
 from harness.vm.geometry import check_geometry
@@ -62,20 +63,22 @@ class VirtualMachine:
             dram = undo.enter_context(self._new_dram()) if self.library else None
             if dram and isinstance(start, Restore):
                 dram.load(start.saved.dram)
-            with open_channels(self.spec.swap_mib, files.run_disk, self.scratch) as channels:
-                command = guest_command(
-                    self.qemu,
-                    self.spec,
-                    start,
-                    files,
-                    channels.descriptors,
-                    device_tree=self.device_tree,
-                    dram_path=dram.path if dram else None,
-                )
-                environment = self._environment(dram)
-                process = QemuProcess(
-                    command, channels, self.limits, dram=dram, environment=environment
-                )
+            channels = undo.enter_context(
+                Channels(self.spec.swap_mib, files.run_disk, self.scratch)
+            )
+            command = guest_command(
+                self.qemu,
+                self.spec,
+                start,
+                files,
+                channels.descriptors,
+                device_tree=self.device_tree,
+                dram_path=dram.path if dram else None,
+            )
+            environment = self._environment(dram)
+            process = QemuProcess(
+                command, channels, self.limits, dram=dram, environment=environment
+            )
             undo.enter_context(process)
             if dram:
                 tags_in_dram.verify(process, self.spec, dram)
@@ -99,7 +102,7 @@ class VirtualMachine:
             if info.get("status") == "failed" or deadline.passed():
                 raise DiskFullError(
                     f"the guest could not be saved: {info.get('error-desc', info.get('status'))}",
-                    f"room is needed under {saved.directory.parent}",
+                    CURE,
                 )
             time.sleep(0.005)
         if process.dram:

@@ -48,7 +48,7 @@ def start(launch: Launcher) -> Callable[[str], Guest]:
 
 
 def leave(guest: Guest, session: Session, name: str) -> list[int]:
-    """Starts one of ``programs/`` and leaves it running; the numbers that it printed."""
+    """Start one of ``programs/``, leave it running, and return the numbers that it printed."""
     guest.push(compile_program(session.programs, [PROGRAMS / f"{name}.c"], PROBE_FLAGS), name)
     done = guest.exec(
         f"./{name} > {name}.out 2>&1 & until [ -s {name}.out ]; do sleep 0.02; done; cat {name}.out"

@@ -27,7 +27,7 @@ FILES = GuestFiles(Path("/k/Image"), Path("/i/root.ext4"), b"", "mem=512M")
 
 
 def options(command: list[str]) -> dict[str, list[str]]:
-    """The values of each option, in order; "" for one without a value."""
+    """Return the values of each option, in order; "" for one without a value."""
     found: dict[str, list[str]] = {}
     words = command[1:]
     while words:

@@ -5,9 +5,9 @@
  * timeout: 60
  *
  * swapoff brings swapped pages in with their tags: arch_swap_restore() in unuse_pte()
- * (mm/swapfile.c). The tags must not depend on the page being accessible at that time. When
- * one of two devices is switched off, the tags of the other are kept, although both use the
- * same offsets (mte_invalidate_tags_area(), by swap type).
+ * (mm/swapfile.c). The tags must not depend on the page being accessible at that time.
+ * When one of two devices is switched off, the tags of the other are kept, although both
+ * use the same offsets (mte_invalidate_tags_area(), by swap type).
  */
 #include "stale.h"
 #include "swap.h"
@@ -122,17 +122,13 @@ static void never_tagged(void)
 static void zero_data(void)
 {
 	char *p;
-	size_t g;
 
 	swap_begin(swap_disk);
 	p = mte_map(LEN);
-	for (g = 0; g < LEN / GRANULE; g++)
-		stg(p + g * GRANULE, pattern_tag(1, g));
+	pattern_set_tags(p, LEN, 1);
 	page_out(p, LEN);
 	bring_in(p);
-	for (g = 0; g < LEN / GRANULE; g++)
-		if (!CHECK_EQ(ldg(p + g * GRANULE), pattern_tag(1, g), "tag of granule %zu", g))
-			break;
+	pattern_check_tags(p, LEN, 1, "zero data, after swapoff");
 }
 
 /* Before swapoff, some pages are mapped, some only in the swap cache, some swapped out. */

@@ -5,11 +5,12 @@
  * timeout: 60
  * smoke: yes
  *
- * Tags and data come back from swap unchanged, and into stale frames: arch_prepare_to_swap() in
- * swap_writepage() (mm/page_io.c), arch_swap_restore() in do_swap_page() (mm/memory.c),
- * mte_save_page_tags() and mte_restore_page_tags() (arch/arm64/lib/mte.S). Includes pages
- * that some layer treats specially: all-zero data is not written to the device (zeromap), and
- * zram stores one repeated word as such; few tags, one tag, no tag at all.
+ * Tags and data come back from swap unchanged, and into stale frames:
+ * arch_prepare_to_swap() in swap_writepage() (mm/page_io.c), arch_swap_restore() in
+ * do_swap_page() (mm/memory.c), mte_save_page_tags() and mte_restore_page_tags()
+ * (arch/arm64/lib/mte.S). Includes pages that some layer treats specially: all-zero data
+ * is not written to the device (zeromap), and zram stores one repeated word as such; few
+ * tags, one tag, no tag at all.
  */
 #include "fault.h"
 #include "stale.h"
@@ -131,14 +132,11 @@ static void zero_data_is_not_written(void)
 
 	swap_begin(swap_disk);
 	p = mte_map(LEN);
-	for (size_t i = 0; i < LEN; i += GRANULE)
-		stg(p + i, pattern_tag(4, i / GRANULE));
+	pattern_set_tags(p, LEN, 4);
 	before = vmstat("swpout_zero");
 	page_out(p, LEN);
 	CHECK_EQ(vmstat("swpout_zero") - before, PAGES, "pages that took the zero map");
-	for (size_t i = 0; i < LEN; i += GRANULE)
-		CHECK_EQ(ldg(p + i), pattern_tag(4, i / GRANULE), "tag of granule %zu",
-			 i / GRANULE);
+	pattern_check_tags(p, LEN, 4, "zero data, swapped in");
 }
 
 PROBE(CASE(disk), CASE(ssd), CASE(zram), CASE(zero_data_is_not_written));

@@ -5,10 +5,10 @@
  * timeout: 60
  * smoke: yes
  *
- * Shared memory keeps its tags through swap: they belong to the page of the file, whether it is
- * mapped by one process, by two or by none, and are restored by whatever brings it in: a fault,
- * read(), write(), splice, swapoff, the copy of a private mapping. arch_swap_restore() in
- * shmem_swapin_folio(), shmem_unuse() (mm/shmem.c).
+ * Shared memory keeps its tags through swap: they belong to the page of the file, whether
+ * it is mapped by one process, by two or by none, and are restored by whatever brings it
+ * in: a fault, read(), write(), splice, swapoff, the copy of a private mapping.
+ * arch_swap_restore() in shmem_swapin_folio(), shmem_unuse() (mm/shmem.c).
  */
 
 #include <sys/sendfile.h>
@@ -93,9 +93,7 @@ static void zero_data(void)
 	for (g = 0; g < LEN / GRANULE; g++)
 		stzg(p + g * GRANULE, pattern_tag(1, g));
 	page_out(p, LEN);
-	for (g = 0; g < LEN / GRANULE; g++)
-		if (!CHECK_EQ(ldg(p + g * GRANULE), pattern_tag(1, g), "tag of granule %zu", g))
-			break;
+	pattern_check_tags(p, LEN, 1, "zero data, swapped in");
 }
 
 static void swap_in_child(char *p)

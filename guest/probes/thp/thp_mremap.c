@@ -4,20 +4,16 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * mremap() of a tagged huge page: as a whole (move_huge_pmd()), to an address at which its PMD
- * must be split, in part, and with MREMAP_DONTUNMAP, which leaves new memory of tag 0 at the
- * old address. Tags, data and PROT_MTE move to the new address.
+ * mremap() of a tagged huge page: as a whole (move_huge_pmd()), to an address at which its
+ * PMD must be split, in part, and with MREMAP_DONTUNMAP, which leaves new memory of tag 0
+ * at the old address. Tags, data and PROT_MTE move to the new address.
  */
 #include "stale.h"
 
 static char *tagged_thps(size_t count, uint64_t seed)
 {
-	char *p;
+	char *p = stale_thp(count, PROT_RW_MTE);
 
-	mte_need();
-	pin_cpu(0);
-	stale_fill(4 * HUGE, true);
-	p = thp_alloc(count, PROT_RW_MTE);
 	pattern_set(p, count * HUGE, seed);
 	return p;
 }

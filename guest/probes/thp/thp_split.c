@@ -5,23 +5,19 @@
  * timeout: 60
  * smoke: yes
  *
- * Splitting a huge page keeps tags and data of each of its 512 pages, by whichever way it is
- * split, and the small pages are tagged pages like any other: they take new tags, and copies
- * and migration keep the tags. Checks that __split_huge_page_tail() copies the flags
- * PG_arch_2 and PG_arch_3 to each page: remap_page() clears the tags of a page without them
- * when it sets its PTE.
+ * Splitting a huge page keeps tags and data of each of its 512 pages, by whichever way it
+ * is split, and the small pages are tagged pages like any other: they take new tags, and
+ * copies and migration keep the tags. Checks that __split_huge_page_tail() copies the
+ * flags PG_arch_2 and PG_arch_3 to each page: remap_page() clears the tags of a page
+ * without them when it sets its PTE.
  */
 #include "stale.h"
 #include "swap.h"
 
 static char *tagged_thp(uint64_t seed)
 {
-	char *p;
+	char *p = stale_thp(1, PROT_RW_MTE);
 
-	mte_need();
-	pin_cpu(0);
-	stale_fill(4 * HUGE, true);
-	p = thp_alloc(1, PROT_RW_MTE);
 	pattern_set(p, HUGE, seed);
 	return p;
 }

@@ -5,10 +5,10 @@
  * timeout: 60
  *
  * A page of zero data that has tags is not replaced by the zero page. A split replaces
- * zero-filled subpages by the zero page (mm/migrate.c try_to_map_unused_to_zeropage()), and
- * the shrinker splits huge pages that are mostly zero (mm/huge_memory.c thp_underused());
- * both must skip tagged pages. Linux 6.12 to 6.17 did not: 1ce6473d17e7 "mm/thp: fix MTE tag
- * mismatch when replacing zero-filled subpages".
+ * zero-filled subpages by the zero page (mm/migrate.c try_to_map_unused_to_zeropage()),
+ * and the shrinker splits huge pages that are mostly zero (mm/huge_memory.c
+ * thp_underused()); both must skip tagged pages. Linux 6.12 to 6.17 did not: 1ce6473d17e7
+ * "mm/thp: fix MTE tag mismatch when replacing zero-filled subpages".
  */
 #include "pin.h"
 #include "swap.h"
@@ -17,20 +17,13 @@
 /* Tags by a pattern; the data is zero except in the first 16 pages. */
 static void tag_only(char *p, uint64_t seed)
 {
-	size_t g;
-
-	for (g = 0; g < HUGE_GRANULES; g++)
-		stg(p + g * GRANULE, pattern_tag(seed, g));
+	pattern_set_tags(p, HUGE, seed);
 	memset(p, 0x11, 16 * PAGE);
 }
 
 static void tag_only_check(char *p, uint64_t seed, const char *when)
 {
-	size_t g, bad = 0;
-
-	for (g = 0; g < HUGE_GRANULES; g++)
-		bad += ldg(p + g * GRANULE) != pattern_tag(seed, g);
-	CHECK_EQ(bad, 0, "%s: wrong tags", when);
+	pattern_check_tags(p, HUGE, seed, when);
 	CHECK_EQ(other_bytes(p, 0x11, 16 * PAGE), 0, "%s: wrong bytes of data", when);
 	CHECK_EQ(other_bytes(p + 16 * PAGE, 0, HUGE - 16 * PAGE), 0, "%s: bytes not zero", when);
 }
