@@ -28,9 +28,10 @@ Collect = Callable[..., Counter[str]]
 
 
 @pytest.fixture
-def linux(hermetic: Path) -> Path:
+def linux(pytester: pytest.Pytester) -> Path:
     """Make ~/linux, which is all that pytest sees of a kernel before it is built."""
-    path = hermetic / "linux"
+    path = Path.home() / "linux"  # pytester has its own HOME
+    assert path == pytester.path / "linux"
     path.mkdir()
     return path
 
@@ -41,7 +42,7 @@ def collect(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, linux: P
 
     def run(line: str, where: Path = REPOSITORY) -> Counter[str]:
         monkeypatch.chdir(where)
-        words = [str(Path(word).expanduser()) for word in shlex.split(line)]
+        words = shlex.split(line.replace("~", str(Path.home())))
         result = pytester.runpytest_inprocess(
             "--collect-only", "-q", "-p", "no:cacheprovider", *words
         )
