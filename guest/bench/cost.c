@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel's work on pages costs, in guest instructions: under QEMU's
- * `-icount shift=0` CLOCK_MONOTONIC counts them, a nanosecond each. Prints a name and the
- * instructions of one operation on each line; the medians of several rounds.
+ * Measures the cost of the kernel's work on pages in guest instructions: with QEMU's
+ * `-icount shift=0` CLOCK_MONOTONIC advances by a nanosecond per instruction. Prints for
+ * each operation its name and instructions, the median of several rounds.
  */
 #include <sys/wait.h>
 #include <time.h>
@@ -57,7 +57,7 @@ static double fault_plain(void)
 	return cost;
 }
 
-/* Nothing is reserved at first: every 32nd page takes a block of storage. */
+/* No tag storage is reserved at first: every 32nd page reserves a block. */
 static double fault_tagged(void)
 {
 	char *p = map(PAGES * PAGE, TAGGED);
@@ -67,7 +67,7 @@ static double fault_tagged(void)
 	return cost;
 }
 
-/* Its neighbours hold the storage: every second page is given back, and taken again. */
+/* Every second page is freed and faulted in again: its neighbours keep the storage reserved. */
 static double fault_tagged_reserved(void)
 {
 	char *p = map(PAGES * PAGE, TAGGED);
@@ -116,7 +116,7 @@ static double fork_exit(int prot)
 	pid = child_fork();
 	if (pid == 0)
 		_exit(0);
-	waitpid(pid, NULL, 0);
+	wait_child(pid);
 	start = now() - start;
 	munmap(p, FORKED);
 	return start;
@@ -132,7 +132,7 @@ static double fork_tagged(void)
 	return fork_exit(TAGGED);
 }
 
-/* The child writes to all of it. */
+/* The child writes to all pages, which copies them. */
 static double copy_tagged(void)
 {
 	char *p = map(PAGES * PAGE, TAGGED);
@@ -150,14 +150,14 @@ static double copy_tagged(void)
 	}
 	if (read(fds[0], &cost, sizeof(cost)) != sizeof(cost))
 		exit(1);
-	waitpid(pid, NULL, 0);
+	wait_child(pid);
 	close(fds[0]);
 	close(fds[1]);
 	munmap(p, PAGES * PAGE);
 	return cost;
 }
 
-/* A page that is there becomes PROT_MTE, and is touched. */
+/* Populated pages become PROT_MTE, and are touched. */
 static double mprotect_fault(void)
 {
 	char *p = map(PAGES * PAGE, PLAIN);
@@ -192,7 +192,10 @@ static void measure(const char *name, double (*what)(void))
 	printf("%s %.1f\n", name, rounds[ROUNDS / 2]);
 }
 
-/* Memory of its own, as much as the machine has; `pages` counts what was touched. */
+/*
+ * Populates memory without end, or until `until` of /proc/meminfo is below `left`. `*pages`
+ * counts the pages.
+ */
 static char *fill(volatile long *pages, const char *until, long left)
 {
 	char *p = mmap(NULL, 1UL << 30, PLAIN, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -207,7 +210,7 @@ static char *fill(volatile long *pages, const char *until, long left)
 	return p;
 }
 
-/* The average, and the worst of all: that one had most to move, or was interrupted. */
+/* Prints the average cost and the worst, which had most data to move or was interrupted. */
 static void evict(void)
 {
 	char *p = map(PAGES * PAGE, TAGGED);
@@ -225,14 +228,12 @@ static void evict(void)
 	printf("fault_tagged_evict_worst %.0f\n", worst);
 }
 
-/* In KiB: what a program can fill before the OOM killer ends it; there is no swap. */
+/* How many KiB a program can populate before the OOM killer kills it; there is no swap. */
 static long fill_all(void)
 {
 	volatile long *pages = mmap(NULL, PAGE, PLAIN, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int status;
-	pid_t pid;
+	pid_t pid = child_fork();
 
-	pid = child_fork();
 	if (pid == 0) {
 		FILE *f = fopen("/proc/self/oom_score_adj", "w");
 
@@ -241,14 +242,13 @@ static long fill_all(void)
 		fill(pages, NULL, 0);
 		_exit(0);
 	}
-	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
-		exit(1);
+	wait_child_killed(pid, SIGKILL);
 	return *pages * (PAGE / 1024);
 }
 
 /*
- * Without an argument: costs. "fill": how much memory a program can have. "evict":
- * tagged pages while all storage holds data.
+ * Without an argument: costs of operations. "fill": how much memory a program can populate.
+ * "evict": costs of tagged pages while all tag storage holds data.
  */
 int main(int argc, char **argv)
 {
@@ -259,7 +259,7 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		volatile long pages = 0;
 
-		/* Room for the tagged pages, of what came first: that is not tag storage. */
+		/* Frees memory that was populated first, which is not tag storage, for tagged pages. */
 		munmap(fill(&pages, "MetadataFree", 600), 2 * PAGES * PAGE);
 		evict();
 		return 0;

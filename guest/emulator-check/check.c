@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Emulator check: does this QEMU implement MTE as the architecture says?
+ * Emulator check: does this QEMU implement MTE according to the architecture?
  *
- * Runs without a kernel, at EL1 and EL0, and speaks KTAP on the serial port.
- * Sections are those of the Arm ARM (DDI 0487): D10 "Memory Tagging Extension",
- * C6.2 for the instructions, D24.2 for the registers. QEMU 7.2 fails here: it
- * keeps one tag for all granules of a page (facts/tag-storage.md 5.2).
+ * Runs without a kernel, at EL1 and EL0, and writes KTAP to the serial port. Sections
+ * are those of the Arm ARM (DDI 0487): D10 "Memory Tagging Extension", C6.2 for the
+ * instructions, D24.2 for the registers. QEMU 7.2 fails: it keeps one tag for all granules
+ * of a page (docs/facts/tag-storage.md 5.2).
  */
 typedef unsigned char u8;
 typedef unsigned int u32;
@@ -384,7 +384,7 @@ static void nothing_is_checked_with_tco_or_untagged_memory(void)
 	check_tags(TCF_NONE, TCF_NONE);
 }
 
-/* All over DRAM: pages that this program tags, and pages that only the host may have. */
+/* Addresses all over DRAM: pages that this program tags, and pages that the host tags. */
 #define PLACES 3
 static u8 *const left[PLACES] = { (u8 *)0x4c000000, (u8 *)0x55000000, (u8 *)0x7e000000 };
 static u8 *const found[PLACES] = { (u8 *)0x4c200000, (u8 *)0x55200000, (u8 *)0x7e200000 };
@@ -435,8 +435,8 @@ static void mmu_on(void)
 }
 
 /*
- * Where tags live in DRAM, the host compares the two with what it sees there
- * (harness/machine/check.py): tags that this program leaves, and tags that it finds.
+ * On a machine that keeps tags in DRAM the harness compares its view of them with this
+ * program's: tags that the program sets, and tags that it loads.
  */
 static void show_tags_to_host(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Bare-metal start for the emulator check: QEMU enters here at EL1, MMU off.
- * No kernel is involved, so that a wrong answer can only be the emulator's.
+ * No kernel is involved, so a wrong result is due to the emulator.
  */
 	.arch armv8.5-a+memtag
 	.section .text.start, "ax"

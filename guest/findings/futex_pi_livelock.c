@@ -4,8 +4,8 @@
  * needs: CONFIG_FUTEX
  * timeout: 60
  *
- * FUTEX_LOCK_PI on a word whose tag does not match ends in EFAULT, or at least
- * in the death of a task that is killed. docs/findings/futex-pi-livelock.md.
+ * FUTEX_LOCK_PI on a word whose tag mismatches fails with EFAULT, or at least the task can be killed.
+ * docs/findings/futex-pi-livelock.md.
  */
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -13,7 +13,7 @@
 #include "child.h"
 #include "mte.h"
 
-/* Reaps `child` within `seconds`; false if it is still there then. */
+/* Reaps `child`; false if it is still alive after `seconds`. */
 static bool reaped(pid_t child, int seconds, int *status)
 {
 	int i;

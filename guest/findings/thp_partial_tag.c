@@ -4,29 +4,22 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_DEBUG_FS
  * timeout: 60
  *
- * A huge page of which only a part is PROT_MTE keeps that part's tags when it is
- * split, and shows no stale tags in the rest.
+ * A huge page of which only a part is PROT_MTE keeps the tags of that part when it is split, and shows
+ * no stale tags in the rest.
  *
- * Linux 6.12.117 fails all three cases: __split_huge_page_tail() clears the
- * flags of each tail page and copies PG_arch_2 (PG_mte_tagged) and PG_arch_3
- * from the head, but since mte_sync_tags() marks single pages, head and tail may
- * differ. Untagged head: the tags of every tagged page are lost, data stay.
- * Tagged head: the untagged pages count as tagged, and a later PROT_MTE shows
- * the tags of the frames' earlier owner.
+ * Linux 6.12.117 fails all three cases: __split_huge_page_tail() clears the flags of each tail
+ * page and copies PG_arch_2 (PG_mte_tagged) and PG_arch_3 from the head, but since
+ * mte_sync_tags() marks single pages, head and tail may differ. If the head is untagged, the
+ * tags of every tagged page are lost, and data is kept. If the head is tagged, the untagged
+ * pages count as tagged, and show stale tags when they become PROT_MTE.
  */
 #include "stale.h"
 
-/* PROT_MTE on the pages [first, first + count) of a populated huge page, then a split. */
+/* Makes pages [first, first + count) of a populated huge page PROT_MTE, and splits it. */
 static void split_with_tagged(size_t first, size_t count)
 {
-	char *p, *part;
+	char *p = stale_thp(1, PROT_RW), *part = p + first * PAGE;
 
-	mte_need();
-	pin_cpu(0);
-	stale_fill(4 * HUGE, true);
-	p = thp_alloc(1, PROT_RW);
-	must_be_stale(p, HUGE, "huge page");
-	part = p + first * PAGE;
 	MUST(mprotect(part, count * PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(part, count * PAGE, "after mprotect");
 	pattern_set(part, count * PAGE, 5);

@@ -26,6 +26,9 @@ enum { GOOD = 5, BAD = 9 }; /* tag of memory and pointers; a tag that never matc
 /* Writable PROT_MTE pages, each granule tagged GOOD; the pointer has tag GOOD. */
 unsigned char *good_pages(size_t pages);
 
+/* Begins a case: a good page, SIGSEGV recorded, and this thread in mode `tcf`. */
+unsigned char *fault_begin(unsigned long tcf);
+
 /* --- the recorder ---------------------------------------------------------- */
 
 /* The last signal that catch_signal() caught in this process, and how many there were. */

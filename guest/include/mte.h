@@ -193,6 +193,12 @@ size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first, co
 /* The same for memory that begins with granule 0 of the pattern. */
 size_t pattern_check(void *p, size_t len, uint64_t seed, const char *when);
 
+/* Sets only the tags, or only the data, of a pattern; checks only those. */
+void pattern_set_tags(void *p, size_t len, uint64_t seed);
+void pattern_set_data(void *p, size_t len, uint64_t seed);
+size_t pattern_check_tags(void *p, size_t len, uint64_t seed, const char *when);
+size_t pattern_check_data(void *p, size_t len, uint64_t seed, const char *when);
+
 /* Checks that every tag of [p, p + len) is 0, as in fresh memory. Reads no data. */
 size_t tags_zero_check(void *p, size_t len, const char *when);
 

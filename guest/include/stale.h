@@ -29,6 +29,9 @@ void stale_fill(size_t len, bool huge);
  */
 void stale_fill_folios(size_t len);
 
+/* Begins a case: returns `count` populated huge pages, in stale frames. */
+char *stale_thp(size_t count, int prot);
+
 /* How many present pages of [p, p + len) are in stale frames. */
 size_t stale_pages(const void *p, size_t len);
 

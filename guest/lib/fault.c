@@ -17,6 +17,17 @@ unsigned char *good_pages(size_t pages)
 	return with_tag(p, GOOD);
 }
 
+unsigned char *fault_begin(unsigned long tcf)
+{
+	unsigned char *p;
+
+	mte_need();
+	p = good_pages(1);
+	catch_signal(SIGSEGV, 0);
+	mte_mode(tcf);
+	return p;
+}
+
 /* Finds the esr_context record of a signal frame (arch/arm64/kernel/signal.c). */
 static bool frame_esr(const ucontext_t *uc, uint64_t *esr)
 {

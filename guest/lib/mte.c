@@ -78,22 +78,47 @@ void *mte_map_aligned(size_t len, size_t align, int prot, int flags, int fd)
 	return at;
 }
 
+void pattern_set_tags(void *p, size_t len, uint64_t seed)
+{
+	size_t g;
+
+	for (g = 0; g < len / GRANULE; g++)
+		stg((char *)p + g * GRANULE, pattern_tag(seed, g));
+}
+
+/* Writes the two words of a granule, with the tag that it has. */
+static void set_data(char *at, uint64_t data)
+{
+	uint64_t *word = with_tag(at, ldg(at));
+
+	word[0] = data;
+	word[1] = ~data;
+}
+
+void pattern_set_data(void *p, size_t len, uint64_t seed)
+{
+	size_t g;
+
+	for (g = 0; g < len / GRANULE; g++)
+		set_data((char *)untagged(p) + g * GRANULE, pattern_data(seed, g));
+}
+
 void pattern_set(void *p, size_t len, uint64_t seed)
 {
 	size_t g;
 
 	for (g = 0; g < len / GRANULE; g++) {
 		char *at = (char *)untagged(p) + g * GRANULE;
-		uint64_t *word;
 
 		stg(at, pattern_tag(seed, g));
-		word = with_tag(at, pattern_tag(seed, g));
-		word[0] = pattern_data(seed, g);
-		word[1] = ~word[0];
+		set_data(at, pattern_data(seed, g));
 	}
 }
 
-size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first, const char *when)
+enum { TAGS = 1, DATA = 2 };
+
+/* Checks tags, data or both of a pattern. */
+static size_t check(void *p, size_t len, uint64_t seed, uint64_t first, int what, const char *when)
 {
 	size_t g, bad_tags = 0, bad_data = 0, zero_tags = 0;
 
@@ -104,14 +129,14 @@ size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first, co
 		volatile uint64_t *word = with_tag(at, got);
 		uint64_t want_data = pattern_data(seed, first + g);
 
-		if (got != want) {
+		if (what & TAGS && got != want) {
 			if (++bad_tags <= 2)
 				CHECK(false, "%s: page %zu granule %zu: expected tag %u, saw %u",
 				      when, g / GRANULES_PER_PAGE, g % GRANULES_PER_PAGE, want,
 				      got);
 			zero_tags += got == 0;
 		}
-		if (word[0] != want_data || word[1] != ~want_data) {
+		if (what & DATA && (word[0] != want_data || word[1] != ~want_data)) {
 			if (++bad_data <= 2)
 				CHECK(false,
 				      "%s: page %zu granule %zu: expected data %#llx, saw %#llx",
@@ -126,9 +151,24 @@ size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first, co
 	return bad_tags + bad_data;
 }
 
+size_t pattern_check_from(void *p, size_t len, uint64_t seed, uint64_t first, const char *when)
+{
+	return check(p, len, seed, first, TAGS | DATA, when);
+}
+
 size_t pattern_check(void *p, size_t len, uint64_t seed, const char *when)
 {
-	return pattern_check_from(p, len, seed, 0, when);
+	return check(p, len, seed, 0, TAGS | DATA, when);
+}
+
+size_t pattern_check_tags(void *p, size_t len, uint64_t seed, const char *when)
+{
+	return check(p, len, seed, 0, TAGS, when);
+}
+
+size_t pattern_check_data(void *p, size_t len, uint64_t seed, const char *when)
+{
+	return check(p, len, seed, 0, DATA, when);
 }
 
 size_t tags_zero_check(void *p, size_t len, const char *when)

@@ -95,6 +95,18 @@ void stale_fill_folios(size_t len)
 		MUST(munmap(p + i * len, len) == 0, "munmap");
 }
 
+char *stale_thp(size_t count, int prot)
+{
+	char *p;
+
+	mte_need();
+	pin_cpu(0);
+	stale_fill(4 * HUGE, true);
+	p = thp_alloc(count, prot);
+	must_be_stale(p, count * HUGE, "huge pages");
+	return p;
+}
+
 size_t stale_pages(const void *p, size_t len)
 {
 	return walk(p, len, false);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page frames, for the harness on the host, which sees physical memory.
+ * Prints page frames, for the harness, which reads the guest's physical memory.
  *
- *	frames PID ADDRESS COUNT	a line for each page: address, frame, kpageflags
- *	frames samples			frames of all kinds with their kpageflags, then waits
+ *	frames PID ADDRESS COUNT	prints a line per page: address, frame, kpageflags
+ *	frames samples			prints frames of all kinds with their kpageflags
  *
- * A page without a frame has "-" for both. "samples" holds some tagged and some
- * untagged pages of its own, prints "done" and keeps them until it is killed.
+ * A page without a frame has "-" for both. "samples" has some tagged and some untagged
+ * pages of its own, prints "done" and keeps them until it is killed.
  */
 #include "procfs.h"
 
 #define OWN  32 /* pages of each kind */
-#define SCAN 4096 /* frames looked at from the start of memory */
+#define SCAN 4096 /* page frames from the start of memory */
 
 static uint64_t read_entry(const char *path, uint64_t index)
 {
@@ -53,21 +53,18 @@ static void print_sample(uint64_t pfn)
 static void samples(void)
 {
 	char *tagged = mte_map(OWN * PAGE);
-	char *plain =
-		mmap(NULL, OWN * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const uint64_t first = (1UL << 30) / PAGE; /* of DRAM on QEMU's virt machine */
+	char *plain = untagged_map(OWN * PAGE);
+	const uint64_t first = (1UL << 30) / PAGE; /* first frame of DRAM on QEMU's virt machine */
 	uint64_t pfn;
 	size_t i;
 
-	MUST(plain != MAP_FAILED, "mmap");
-	madvise(plain, OWN * PAGE, MADV_NOHUGEPAGE);
 	for (i = 0; i < OWN; i++) {
 		tagged[i * PAGE] = 1;
 		plain[i * PAGE] = 1;
 		print_sample(pfn_of(tagged + i * PAGE));
 		print_sample(pfn_of(plain + i * PAGE));
 	}
-	/* Kernel text, free pages, whatever there is. */
+	/* Every 13th frame from the start: kernel text, free pages and others. */
 	for (pfn = first; pfn < first + SCAN; pfn += 13)
 		print_sample(pfn);
 	printf("done\n");

@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tags memory by a known pattern and aborts, so that another program can read
- * the core and compare: harness/probe/coredump.py read_tag_segments() and
- * pattern_tags() on the host, gdb, or any other reader.
+ * Tags memory by a pattern and aborts, so that another program can read the core and
+ * compare: the harness on the host (tests/validation/test_coredump.py), or any other reader.
  *
  * Before abort() it prints a line for each PROT_MTE mapping on stdout:
  *
  *	ADDRESS LENGTH SEED
  *
- * address and length in hexadecimal, seed in decimal. The tag of granule n of a
- * mapping is pattern_tag(seed, n) of guest/include/mte.h, and its 16 bytes are
- * pattern_hash(seed ^ 1, n) and the complement. A seed of 0 says that nothing
- * was written: tags and data are 0. Every other mapping has no PROT_MTE.
+ * with address and length in hexadecimal and seed in decimal. Tag and data of granule n of
+ * the mapping are pattern_tag(seed, n) and pattern_data(seed, n) (guest/include/pattern.h).
+ * A seed of 0 means that nothing was written: tags and data are 0. All other mappings are
+ * without PROT_MTE.
  *
- * The core goes where /proc/sys/kernel/core_pattern says, by default to `core`
- * in the working directory; RLIMIT_CORE is raised to the hard limit.
+ * The core is written to the file that /proc/sys/kernel/core_pattern names, by default
+ * `core` in the working directory; RLIMIT_CORE is raised to the hard limit.
  */
 #include <sys/resource.h>
 
 #include "mte.h"
 
-/* ktap.h comes with mte.h; this program has no cases to run. */
-
-/* Mappings apart from each other, so that no two merge into one. */
+/* Maps memory between two PROT_NONE pages, so that no two mappings merge. */
 static char *map_apart(size_t pages, int prot)
 {
 	char *room = mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -42,7 +39,7 @@ static void announce(const char *p, size_t len, unsigned int seed)
 int main(void)
 {
 	static const size_t pages[] = { 1, 2, 3, 17, 64 };
-	int rwm = PROT_READ | PROT_WRITE | PROT_MTE;
+	int rwm = PROT_RW_MTE;
 	struct rlimit limit;
 	unsigned int i;
 	char *p;
@@ -57,7 +54,7 @@ int main(void)
 		announce(p, pages[i] * PAGE, i + 1);
 		memset(map_apart(1, PROT_READ | PROT_WRITE), 0xa5, PAGE);
 	}
-	/* Four pages of which the last is written: the tags of the others are 0. */
+	/* Of four pages only the last is written: the tags of the others are 0. */
 	p = map_apart(4, rwm);
 	pattern_set(p + 3 * PAGE, PAGE, 100);
 	announce(p, 3 * PAGE, 0);

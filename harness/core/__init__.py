@@ -1,2 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""core"""
+"""What every other room stands on; imports no other room.
+
+* ``errors``: each way in which a run ends without a verdict, with its exit status;
+* ``paths``: the repository and the cache; ``store``: cache entries, made once for each key;
+* ``keys``: the hashes that name entries; ``file_lock``: a lock between runs;
+* ``disk``: a full disk as an error;
+* ``deadline`` and ``limits``: how long to wait;
+* ``progress``: the steps of a long run, as lines; ``terminal_progress``: as a live line;
+* ``pattern``: the patterns of tags that C probes and Python checks share;
+* ``ktap``: the parser of what a probe or selftest prints;
+* ``toolchain``: the compilers, and the environment of a kernel build; ``cross``: guest programs;
+* ``pattern``: the tags and data that probes derive from a seed, as the host computes them;
+* ``run_logged``: a command with its output in a log.
+
+host/ runs ``errors``, ``disk``, ``progress`` and ``keys`` with the standard library only, before
+the virtual environment exists.
+"""

@@ -8,12 +8,12 @@ itself compiled once. A source may have parts: ``NAME/*.c`` beside ``NAME.c``.
 from __future__ import annotations
 
 import functools
-import hashlib
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 from harness.core.errors import BuildError, CompilerMissingError
+from harness.core.keys import file_digest, key_of
 from harness.core.paths import resources
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ BARE_FLAGS = (
 
 @functools.cache
 def compiler_version(compiler: str) -> str:
-    """A compiler's own line. CompilerMissingError when there is none."""
+    """Return the first line of ``compiler --version``. Raise CompilerMissingError."""
     if shutil.which(compiler) is None:
         raise CompilerMissingError(f"no {compiler} on this host", CURE)
     result = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
@@ -59,7 +59,7 @@ def compile_program(
     """Return the program built from ``sources`` and their parts.
 
     The cache key covers the sources, every header beside them and in ``guest/include``,
-    and the library. Raises BuildError with the first compiler error.
+    and the library. Raise BuildError with the first compiler error.
     """
     sources = [*sources, *(part for source in sources for part in _parts(source))]
     library = [_library(store, compiler)] if tuple(flags) == PROBE_FLAGS else []
@@ -92,12 +92,11 @@ def _library(store: Store, compiler: str) -> Path:
 
 
 def _key(compiler: str, flags: Sequence[str], files: Iterable[Path]) -> str:
+    """Return the cache key: a change of any file, or of a header beside one, compiles again."""
     files = list(files)
-    digest = hashlib.sha256(repr((compiler_version(compiler), tuple(flags))).encode())
     headers = {h for d in (INCLUDE, *(file.parent for file in files)) for h in d.glob("*.h")}
-    for path in (*files, *sorted(headers)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+    digests = [(path.name, file_digest(path)) for path in (*files, *sorted(headers))]
+    return key_of({"compiler": compiler_version(compiler), "flags": list(flags), "files": digests})
 
 
 def _run(argv: Sequence[str], source: Path) -> None:

@@ -27,7 +27,7 @@ _REPORTS = (
 
 
 def disk_full(place: Path | str, details: str = "") -> DiskFullError:
-    """Return the error for a full disk at ``place``; ``details`` are a program's own messages."""
+    """Return the error for a full disk; ``place`` is a path, or a message that names one."""
     return DiskFullError(f"the disk is full: {place}", CURE, details)
 
 
@@ -43,10 +43,10 @@ def disk_full_as_error(place: Path) -> Iterator[None]:
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether ``error`` is ENOSPC or EDQUOT."""
+    """Return whether ``error`` is ENOSPC or EDQUOT."""
     return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def reports_disk_full(output: str) -> bool:
-    """Whether the output of a program, run with LC_ALL=C, reports a full disk."""
+    """Return whether the output of a program, run with LC_ALL=C, reports a full disk."""
     return any(report in output for report in _REPORTS)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Every way in which a run can end without a verdict, and the exit status of each.
 
-The statuses are stable and documented in README.md. They are laid out for
-``git bisect run`` (git-bisect(1)): 1 to 124 mean that the kernel was tried and
-is bad, 125 that this kernel cannot be tried, 128 and up that the host is at
-fault and the bisection must stop.
+The statuses are stable and documented in docs/reference. They suit ``git bisect run``
+(git-bisect(1)): 1 to 124 mark the kernel as bad, 125 skips a kernel that cannot be tested, and 128
+or more stops the bisection, since the host is at fault.
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ from __future__ import annotations
 from typing import ClassVar
 
 OK = 0
-PROGRAM_FAILED = 1  # a probe or program failed in a guest that lived on
+PROGRAM_FAILED = 1  # a probe or program failed; the guest kept running
 KERNEL_SPLAT = 3  # the kernel printed a new splat, or became tainted
-GUEST_LOST = 4  # panic, hang, reboot or silence after the guest had come up
-BOOT_FAILED = 5  # the kernel never reached the ready line
+GUEST_LOST = 4  # panic, hang or reboot after the guest had printed the ready line
+BOOT_FAILED = 5  # panic, hang or reboot before the ready line
 CANNOT_BUILD = 125
 
 
 class HarnessError(Exception):
-    """An error with one line for the cause and one for the cure.
+    """An error with one line that names its cause and its cure.
 
-    ``details`` is what a reader wants after that line (a log's tail, a command
-    line); it is printed below it, never instead of it.
+    ``details`` are further lines, such as the tail of a log or a command line; they are printed
+    below that line.
     """
 
     status: ClassVar[int] = 159
@@ -35,24 +34,24 @@ class HarnessError(Exception):
         self.details = details
 
     def __str__(self) -> str:
-        """One line: cause and cure."""
+        """Return one line: the cause, and the cure in parentheses."""
         return f"{self.cause} ({self.cure})" if self.cure else self.cause
 
 
 class BuildError(HarnessError):
-    """The compiler or linker refused the source."""
+    """The compiler or linker reported an error."""
 
     status = CANNOT_BUILD
 
 
 class UsageError(HarnessError):
-    """The words of the command make no sense."""
+    """The command line is wrong: an unknown name, or options that exclude each other."""
 
     status = 160
 
 
 class SetupError(HarnessError):
-    """Something must be installed, and that needs root or sudo."""
+    """A package must be installed, and this user is neither root nor in sudoers."""
 
     status = 161
 
@@ -64,25 +63,25 @@ class NetworkError(HarnessError):
 
 
 class QemuMissingError(HarnessError):
-    """No qemu-system-aarch64."""
+    """There is no qemu-system-aarch64."""
 
     status = 163
 
 
 class QemuTooOldError(HarnessError):
-    """QEMU's version is known to be wrong for MTE."""
+    """QEMU is older than 8.2, and wrong about MTE."""
 
     status = 164
 
 
 class QemuCheckError(HarnessError):
-    """The emulator check found wrong tag behaviour."""
+    """The emulator check found that QEMU handles tags wrongly."""
 
     status = 165
 
 
 class CompilerMissingError(HarnessError):
-    """No aarch64 cross compiler, or another build tool is missing."""
+    """The aarch64 cross compiler or another build tool is missing."""
 
     status = 166
 
@@ -94,61 +93,61 @@ class PatchError(HarnessError):
 
 
 class ConfigError(HarnessError):
-    """A config symbol is unknown, or the kernel's Kconfig refused it."""
+    """A config symbol is unknown to the kernel's Kconfig, or has another value than asked for."""
 
     status = 168
 
 
 class DiskFullError(HarnessError):
-    """No room left; what was half-written has been removed."""
+    """The disk is full; half-written files have been removed."""
 
     status = 169
 
 
 class ArtifactError(HarnessError):
-    """A cached file is truncated or altered."""
+    """A file of the cache is missing, truncated or altered."""
 
     status = 170
 
 
 class ImageError(HarnessError):
-    """An Image for another architecture, or a kernel without MTE."""
+    """A file is no arm64 Image, or the kernel in it has no MTE."""
 
     status = 171
 
 
 class QemuDiedError(HarnessError):
-    """QEMU ended from outside (killed, out of memory) during a test."""
+    """QEMU itself ended during a test: killed, out of memory, or crashed."""
 
     status = 172
 
 
 class RecipeError(HarnessError):
-    """kernel.toml, or a file that it names, is wrong."""
+    """A kernel.toml, or a file that it names, is wrong."""
 
     status = 173
 
 
 class SourceError(HarnessError):
-    """The kernel source cannot be had: no such package, revision or directory."""
+    """The kernel source does not exist: no such package, revision or directory."""
 
     status = 174
 
 
 class MachineError(HarnessError):
-    """A machine that cannot be: its memory and tag storage do not fit, or QEMU built another."""
+    """A machine layout is invalid, or QEMU built another one than asked for."""
 
     status = 176
 
 
 class AuditError(HarnessError):
-    """The auditor cannot know: the kernel does not tell where its data are."""
+    """The auditor cannot find the kernel's data: vmcoreinfo lacks an entry."""
 
     status = 177
 
 
 class KernelError(HarnessError):
-    """The kernel under test is at fault, in a phase that has no program."""
+    """The kernel under test is at fault while no program runs."""
 
 
 class BootError(KernelError):
@@ -158,7 +157,7 @@ class BootError(KernelError):
 
 
 class GuestLostError(KernelError):
-    """The guest panicked, hung or stopped answering after it had come up."""
+    """The guest panicked, hung or stopped answering after the ready line."""
 
     status = GUEST_LOST
 

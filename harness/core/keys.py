@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Names of cache entries: 16 hex digits of the SHA-256 of what an entry is made from.
 
-Standard library only. The rule for what is hashed: the parts of an entry as JSON, or one text
-(a path, a URL, the identity of a source) where there is one part.
+What is hashed: the parts of an entry as JSON; where there is one part, that text or content.
 """
 
 from __future__ import annotations
@@ -20,12 +19,13 @@ DIGITS = 16
 
 def key_of(parts: Mapping[str, Any]) -> str:
     """Return the key of an entry that is made from ``parts``, which JSON can express."""
-    return text_key(json.dumps(parts, sort_keys=True))
+    return content_key(json.dumps(parts, sort_keys=True))
 
 
-def text_key(text: str) -> str:
-    """Return the key of an entry that is made from ``text``."""
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+def content_key(content: str | bytes) -> str:
+    """Return the key of an entry that is made from one text (a path, a URL) or content."""
+    data = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(data).hexdigest()[:DIGITS]
 
 
 def file_digest(path: Path) -> str:

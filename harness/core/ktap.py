@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A strict parser for KTAP 1 and for the TAP 13 that kernel selftests print.
 
-Format: the kernel's Documentation/dev-tools/ktap.rst and
-tools/testing/selftests/kselftest.h. The parser never raises: whatever is wrong
-with a text is a sentence in ``Document.problems``, and a document that has one
-can never count as passed. Lines that are not KTAP are allowed by the format
-(kernel or program output that got in between); they are kept in ``noise``.
+Format: Documentation/dev-tools/ktap.rst and tools/testing/selftests/kselftest.h of the kernel. The
+parser never raises: each violation of the format is a sentence in ``Document.problems``, and a
+document with a problem does not pass. The format allows lines that are not KTAP (other output of
+the kernel or the program); they are kept in ``noise``.
 """
 
 from __future__ import annotations
@@ -14,17 +13,15 @@ import enum
 import re
 from dataclasses import dataclass, field
 
-MAX_BYTES = 8 * 2**20  # what a runner should keep of a program's output
-
 _RESULT = re.compile(r"(?P<word>ok|not ok)(?=\s|$)\s*(?P<number>\d+)?(?P<rest>.*)", re.DOTALL)
 _VERSION = re.compile(r"(?P<dialect>KTAP|TAP) version (?P<number>\d+)\s*$")
 _PLAN = re.compile(r"1\.\.(?P<count>\d+)\s*(?:#\s*(?P<rest>.*))?$")
-# kselftest.h, ksft_print_cnts(); it counts every result that the program gave.
+# Printed by ksft_print_cnts() of kselftest.h: the number of results of each kind.
 _TOTALS = re.compile(
     r"# Totals: pass:(?P<pass>\d+) fail:(?P<fail>\d+) xfail:(?P<xfail>\d+) "
     r"xpass:(?P<xpass>\d+) skip:(?P<skip>\d+) error:(?P<error>\d+)\s*$"
 )
-# TAP 13 spells SKIP and TODO in any case; the others are KTAP's own, in capitals.
+# TAP 13 allows SKIP and TODO in upper or lower case; the other directives are KTAP's, in capitals.
 _DIRECTIVE = re.compile(
     r"(?:^|\s)#\s*(?P<word>(?i:SKIP|TODO)|XFAIL|XPASS|TIMEOUT|ERROR)\b:?\s*(?P<reason>.*)$"
 )
@@ -32,7 +29,7 @@ _SUPPORTED = {("KTAP", 1), ("TAP", 13), ("TAP", 14)}
 
 
 class Outcome(enum.StrEnum):
-    """What one result line says."""
+    """The outcome that one result line reports."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -47,9 +44,9 @@ class Outcome(enum.StrEnum):
 class KtapResult:
     """One result line.
 
-    ``name`` is empty where the line has only a directive (``ok 3 # SKIP why``,
-    as ksft_test_result_skip() prints). ``diagnostics`` are the ``#`` lines before
-    it, without the ``#``; ``subtests`` are the results nested below it.
+    ``name`` is empty if the line has only a directive (``ok 3 # SKIP reason``, as
+    ksft_test_result_skip() prints it). ``diagnostics`` are the ``#`` lines before it, without the
+    ``#``; ``subtests`` are the results nested in it.
     """
 
     number: int
@@ -62,10 +59,11 @@ class KtapResult:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole KTAP output. ``version`` and ``plan`` are empty or None when not printed.
+    """A whole KTAP output.
 
-    ``skipped`` is the reason of a ``1..0 # SKIP`` plan: the program ran nothing, on
-    purpose. ``diagnostics`` are the ``#`` lines that follow the last result.
+    ``version`` is empty, and ``plan`` None, if the line is missing. ``skipped`` is the reason of a
+    ``1..0 # SKIP`` plan: the program ran no test, on purpose. ``diagnostics`` are the ``#`` lines
+    after the last result.
     """
 
     version: str
@@ -78,7 +76,7 @@ class Document:
 
     @property
     def passed(self) -> bool:
-        """Whether the output is sound, and every result in it is a pass."""
+        """Whether the format has no problem, and every result is a pass."""
         return (
             not self.problems
             and self.skipped is None
@@ -88,7 +86,7 @@ class Document:
 
 @dataclass
 class _Level:
-    """A document being read; ``indent`` is that of its version line."""
+    """A document, or nested results, being read; ``indent`` is that of the version line."""
 
     indent: int
     version: str
@@ -100,7 +98,7 @@ class _Level:
     skipped: str | None = None
 
     def finish(self) -> None:
-        """Adds what can be judged only once the level is complete."""
+        """Add the problems that show only at the end of the level."""
         if self.nested:
             self.problems.append("nested results end without the result they belong to")
         if self.plan is None:
@@ -118,12 +116,8 @@ class _Level:
             self.problems.append(f"the plan promised {self.plan} results, {len(self.results)} came")
 
 
-def parse(text: str | bytes, *, cut: bool = False) -> Document:
-    """Reads a program's standard output.
-
-    ``cut`` says that the runner stopped reading before the program stopped
-    writing (see MAX_BYTES); such a document always has a problem.
-    """
+def parse(text: str | bytes) -> Document:
+    """Return the document that a program printed to its standard output."""
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
     parser = _Parser()
@@ -132,8 +126,6 @@ def parse(text: str | bytes, *, cut: bool = False) -> Document:
         parser.line(line.rstrip("\r"))
     if lines[-1] and _is_ktap(lines[-1].strip()):
         parser.problem(f"the output ends in the middle of a line: {_short(lines[-1])}")
-    if cut:
-        parser.problem("the program printed more than is kept; the rest was cut off")
     return parser.document()
 
 
@@ -146,7 +138,7 @@ def _short(line: str) -> str:
 
 
 class _Parser:
-    """Keeps the stack of open levels; the first one is the program's own."""
+    """The stack of open levels; the first one is the program's own."""
 
     def __init__(self) -> None:
         self.levels: list[_Level] = []
@@ -156,7 +148,7 @@ class _Parser:
         self.totals: dict[str, int] | None = None
 
     def problem(self, text: str) -> None:
-        """Notes something wrong with the whole output."""
+        """Add a problem of the whole output."""
         self.problems.append(text)
 
     def line(self, line: str) -> None:
@@ -236,7 +228,7 @@ class _Parser:
         if name and level.version.startswith("KTAP") and any(r.name == name for r in level.results):
             level.problems.append(f"two results are named {_short(name)}")
         if outcome is Outcome.PASS and any(r.outcome in _BAD for r in level.nested):
-            level.problems.append(f"{_short(name)} says ok, but one of its subtests failed")
+            level.problems.append(f"{_short(name)} is ok, but one of its subtests failed")
         level.results.append(
             KtapResult(number, name, outcome, reason, tuple(level.diagnostics), tuple(level.nested))
         )
@@ -244,7 +236,7 @@ class _Parser:
         level.nested.clear()
 
     def _close(self) -> None:
-        """Ends the innermost level; its results belong to the parent's next result."""
+        """End the innermost level; its results belong to the next result of its parent."""
         child = self.levels.pop()
         child.finish()
         parent = self.levels[-1]
@@ -287,7 +279,7 @@ _BAD = frozenset({Outcome.FAIL, Outcome.TIMEOUT, Outcome.ERROR})
 
 
 def _outcome(word: str, rest: str) -> tuple[Outcome, str, str]:
-    """Outcome, name and reason of ``[- name] [# [directive] [data]]``."""
+    """Return outcome, name and reason of ``[- name] [# [directive] [data]]``."""
     rest = rest.strip()
     rest = rest.removeprefix("- ") if rest.startswith("- ") else rest
     if match := _DIRECTIVE.search(rest):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a long step tells the person who waits: one line a step, and how far it is."""
+"""Progress of long steps: a line for each step, and how much of it is done.
+
+Standard library only: host/ uses it before the virtual environment exists.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,25 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
-
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self, TextIO
 
 PERCENT_EVERY_S = 10.0
+ERASE_LINE = "\r\033[K"
 
 
 class Progress(Protocol):
-    """Where steps are announced. Every function that can take longer than a second has one."""
+    """Receives the steps of every function that can take longer than a second."""
 
     def step(self, text: str) -> None:
         """Begin the next step, which ends the one before."""
 
     def count(self, done: int, total: int) -> None:
-        """Tell how much of the step is done; ``total`` may be an estimate."""
+        """Report how much of the step is done; ``total`` may be an estimate."""
 
 
 class Silent:
-    """Tells nobody."""
+    """Reports nothing."""
 
     def step(self, text: str) -> None:
         """Ignore the step."""
@@ -39,73 +38,48 @@ class Silent:
 
 
 class PlainProgress:
-    """For a log file or a pipe: a line a step, and a percentage every ten seconds."""
+    """Prints a line for each step, and a percentage every ten seconds.
+
+    As a context manager on a terminal, it shows the percentage in place instead, and erases it at
+    the end.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._text = ""
         self._last = 0.0
+        self._in_place = False
+
+    def __enter__(self) -> Self:
+        """Show percentages in place, if the stream is a terminal."""
+        self._in_place = self._stream.isatty()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Erase the percentage."""
+        if self._in_place:
+            self._write(ERASE_LINE)
+            self._in_place = False
 
     def step(self, text: str) -> None:
         """Print the step."""
         self._text = text
         self._last = time.monotonic()
-        self._print(text)
+        self._write(f"{ERASE_LINE if self._in_place else ''}{text}\n")
 
     def count(self, done: int, total: int) -> None:
-        """Print the percentage, if the last line is old enough."""
+        """Show the percentage; without a terminal, only if the last line is old enough."""
+        line = f"{self._text}: {percent(done, total)} %"
         now = time.monotonic()
-        if now - self._last >= PERCENT_EVERY_S:
+        if self._in_place:
+            self._write(f"{ERASE_LINE}{line}")
+        elif now - self._last >= PERCENT_EVERY_S:
             self._last = now
-            self._print(f"{self._text}: {percent(done, total)} %")
+            self._write(f"{line}\n")
 
-    def _print(self, line: str) -> None:
-        self._stream.write(line + "\n")
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
         self._stream.flush()
-
-
-class TerminalProgress:
-    """For a person at a terminal: one live line with a bar, erased at the end.
-
-    Use as a context manager, so that the cursor comes back whatever happens.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._rich = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.fields[share]}"),
-            TimeElapsedColumn(),
-            console=Console(file=stream),
-            transient=True,
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        """Start to draw."""
-        self._rich.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Erase the line and give the terminal back."""
-        self._rich.stop()
-
-    def step(self, text: str) -> None:
-        """Show the step in place of the one before."""
-        if self._task is not None:
-            self._rich.remove_task(self._task)
-        self._task = self._rich.add_task(text, total=None, share="")
-
-    def count(self, done: int, total: int) -> None:
-        """Move the bar."""
-        if self._task is not None:
-            share = f"{percent(done, total)} %"
-            self._rich.update(self._task, completed=done, total=max(done, total), share=share)
 
 
 def percent(done: int, total: int) -> int:
@@ -114,5 +88,5 @@ def percent(done: int, total: int) -> int:
 
 
 def plain_progress() -> PlainProgress:
-    """Return the progress for standard error when nobody watches it live."""
+    """Return a PlainProgress on standard error."""
     return PlainProgress(sys.stderr)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Commands of a build: their output kept in a log, and no process left when they end."""
+"""A command whose output goes to a log, and whose children end with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-GRACE_S = 20.0  # make deletes half-written targets in this time
+GRACE_S = 20.0  # the time that make gets to delete half-written targets
 
 
 def run_logged(
@@ -27,9 +27,10 @@ def run_logged(
 ) -> int:
     """Run ``argv`` in a process group of its own; return its exit status.
 
-    Each line of its two streams goes to ``log`` and to ``on_line``. If this is interrupted, the
-    group is ended first. If this process is killed, setpriv(1) lets the kernel send SIGTERM to
-    ``argv``: make then ends its children and deletes the targets that they were writing.
+    Each line of standard output and standard error goes to ``log`` and to ``on_line``. An exception
+    (Ctrl-C) ends the process group before it is passed on. If this process is killed, the kernel
+    sends SIGTERM to ``argv`` (setpriv(1) --pdeathsig): make then ends its children and deletes the
+    targets that they were writing.
     """
     child = subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", *argv],
@@ -55,7 +56,7 @@ def run_logged(
 
 
 def _end_group(child: subprocess.Popen[str]) -> None:
-    """End every process of the group that ``child`` leads."""
+    """End every process of the group of ``child``: SIGTERM, then SIGKILL after GRACE_S seconds."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, number)

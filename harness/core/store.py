@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Directories of the cache that are made once for each key.
+"""Entries of the cache: directories that are made once for each key.
 
-Each is made in a temporary directory beside its place, under a file lock, and
-published by one rename: a reader sees a whole entry or none, and two runs on
-one cache make it once. What a killed run left half-made is swept by the next
-one that holds the lock.
+An entry is made in a temporary directory beside its place, under a file lock, and published by one
+rename: a reader sees a whole entry or none, and two runs that share a cache make it once. The
+temporary directory of a killed run is removed by the next one that holds the lock.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from harness.core.disk import disk_full_as_error
-from harness.core.lock import locked
+from harness.core.file_lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Entries of one kind, in ``root / kind``."""
+    """The entries of one kind, in ``root / kind``."""
 
     def __init__(self, root: Path, kind: str, progress: Progress) -> None:
         self.directory = root / kind
@@ -31,19 +30,19 @@ class Store:
         self.directory.mkdir(parents=True, exist_ok=True)
 
     def path(self, key: str) -> Path:
-        """Where the entry ``key`` is, or would be."""
+        """Return the path that the entry ``key`` has, or would have."""
         return self.directory / key
 
     def obtain(self, key: str, make: Callable[[Path], None]) -> Path:
-        """The directory of ``key``; ``make(directory)`` fills a new one when it is missing.
+        """Return the directory of ``key``; a missing one is created and filled by ``make``.
 
-        Whatever ``make`` raises passes through, and nothing stays behind;
-        a full disk becomes DiskFullError.
+        An exception of ``make`` is passed on, with the unfinished entry removed. Raises
+        DiskFullError.
         """
         final = self.path(key)
         if final.is_dir():
             return final
-        waiting = f"waiting for another run that makes {final.name}"
+        waiting = f"another run is making {self.directory.name}/{key}; waiting for it"
         with locked(self.directory / f"{key}.lock", waiting, self._progress):
             if not final.is_dir():
                 self._make(final, make)

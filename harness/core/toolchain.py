@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The programs that build a kernel, and the environment that they run in."""
+"""The programs that build a kernel, and their environment."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ PROGRAMS = {
     "setpriv": "util-linux",
 }
 
-# Words of the user's environment that kbuild or gcc would obey (Documentation/kbuild/kbuild.rst).
+# Variables of the user that kbuild or gcc would obey (Documentation/kbuild/kbuild.rst).
 _FOREIGN = {
     "ARCH", "AS", "CC", "CFLAGS", "CPATH", "CPP", "CPPFLAGS", "CROSS_COMPILE", "C_INCLUDE_PATH",
     "HOSTCC", "HOSTCFLAGS", "HOSTLDFLAGS", "INSTALL_HDR_PATH", "KAFLAGS", "KCFLAGS", "KCPPFLAGS",
     "LANG", "LANGUAGE", "LD", "LDFLAGS", "LLVM", "LOCALVERSION", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
     "O", "OUTPUT", "V", "W",
 }  # fmt: skip
-# LC_ and LANG: ccache has them in its hash, and a nightly job runs without them.
+# LC_* and LANG are in ccache's hash: an interactive shell and a nightly job are to share objects.
 _FOREIGN_PREFIXES = ("KBUILD_", "KCONFIG_", "CCACHE_", "GIT_", "LC_")
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The cross compiler and linker: ``identity`` is part of each kernel's key."""
+    """The versions of cross compiler and linker, which are a part of each kernel's key."""
 
     identity: str
 
 
 def find_toolchain() -> Toolchain:
-    """Return the toolchain of this host. Raises CompilerMissingError that says how to get it."""
+    """Return the toolchain of this host. Raise CompilerMissingError, with a cure."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         packages = " ".join(dict.fromkeys(PROGRAMS[name] for name in missing))
@@ -75,23 +75,24 @@ def _first_line(argv: list[str]) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what would change a build or lead git astray."""
+    """Return the environment without the variables that change what a build or git does."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in _FOREIGN and not name.startswith(_FOREIGN_PREFIXES)
     }
-    for name in os.environ:  # certificates and proxies of this host are no part of a build
+    for name in os.environ:  # git needs the certificates and proxies of this host
         if name.startswith("GIT_SSL") or name == "GIT_PROXY_COMMAND":
             kept[name] = os.environ[name]
     return kept | {"LC_ALL": "C"}
 
 
 def build_environment(ccache: Path) -> dict[str, str]:
-    """Return the environment of make: reproducible, and on top of ccache.
+    """Return the environment of make: a reproducible build that goes through ccache.
 
-    The directory is left out of ccache's hash: kbuild names all files relative to the object
-    directory, and -fdebug-prefix-map keeps the directory out of the DWARF (build.py).
+    CCACHE_NOHASHDIR leaves the working directory out of ccache's hash, so that objects are shared
+    between directories: kbuild names all files relative to the object directory, and
+    -fdebug-prefix-map keeps the directory out of the DWARF (build.py).
     """
     return clean_environment() | {
         "CCACHE_DIR": str(ccache),

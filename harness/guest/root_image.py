@@ -7,7 +7,6 @@ scripts do not run: probes need nothing that these would set up.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -15,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.cross import AGENT_FLAGS, PROBE_FLAGS, compile_program
-from harness.core.errors import DiskFullError, HarnessError
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import HarnessError
+from harness.core.keys import file_digest, key_of
 from harness.core.paths import resources
 from harness.host import debian as debs
 
@@ -63,11 +64,18 @@ PROGRAMS = (
 
 
 def _key(programs: dict[str, Path]) -> str:
-    digest = hashlib.sha256(repr((FORMAT, SUITE, PACKAGES, APPLETS, SIZE_MIB)).encode())
-    digest.update((GUEST / "init").read_bytes())
-    for place, program in programs.items():
-        digest.update(f"{place} {program.parent.name}".encode())  # the store's key
-    return digest.hexdigest()[:16]
+    return key_of(
+        {
+            "format": FORMAT,
+            "suite": SUITE,
+            "packages": PACKAGES,
+            "applets": APPLETS,
+            "size": SIZE_MIB,
+            "init": file_digest(GUEST / "init"),
+            # A program's directory is named by its key.
+            "programs": {place: program.parent.name for place, program in programs.items()},
+        }
+    )
 
 
 def obtain_image(store: Store, programs: Store, downloads: Path, progress: Progress) -> GuestImage:
@@ -117,10 +125,10 @@ def _make_file_system(tree: Path, disk: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
     )
     if result.returncode == 0:
         return
-    if "No space left" in result.stderr:
-        raise DiskFullError(f"no room for the guest image under {disk.parent}", "mte-harness clean")
+    if reports_disk_full(result.stderr):
+        raise disk_full(disk.parent)
     raise HarnessError(f"mke2fs: {result.stderr.strip()}", "is e2fsprogs installed?")

@@ -57,7 +57,9 @@ def shell(guest: Guest, handle: Handle) -> int:
             _copy(channel)
     finally:
         signal.signal(signal.SIGWINCH, before)
-    return channel.recv_exit_status() if channel.exit_status_ready() else 0
+    # Waits: the status may arrive after the end of the output. Without one (the shell was
+    # killed, or the guest was lost) it is -1, which exit(3) makes 255, the status of ssh(1).
+    return channel.recv_exit_status()
 
 
 def _copy(channel: paramiko.Channel) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING
 import pexpect
 
 from harness.core.deadline import Deadline
-from harness.core.errors import BootError, DiskFullError
+from harness.core.disk import disk_full
+from harness.core.errors import BootError
+from harness.core.keys import content_key, key_of
 from harness.guest.facts import Facts
 from harness.vm.qemu_args import ColdBoot, GuestFiles, Restore, SavedMachine
 from harness.vm.run_disk import RunKeys
@@ -167,12 +168,19 @@ def wait_ready(process: QemuProcess, kernel: Kernel, limits: Limits) -> None:
 
 
 def template_key(machine: VirtualMachine, kernel: Kernel, image: GuestImage, append: str) -> str:
-    """Return sixteen hex digits over all that the saved guest depends on."""
-    qemu, tree = machine.qemu, machine.device_tree
-    described = tree.read_bytes() if tree else b""
-    started = (FORMAT, qemu.identity, qemu.banner, machine.spec.key(), described)
-    parts = (*started, kernel.key, image.key, append)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    """Return the key of the saved guest, made from all that it depends on."""
+    tree = machine.device_tree
+    return key_of(
+        {
+            "format": FORMAT,
+            "qemu": [machine.qemu.identity, machine.qemu.banner],
+            "machine": machine.spec.key(),
+            "device tree": content_key(tree.read_bytes()) if tree else None,
+            "kernel": kernel.key,
+            "image": image.key,
+            "append": append,
+        }
+    )
 
 
 def obtain_template(
@@ -188,9 +196,8 @@ def obtain_template(
         machine.progress.step(f"booting {kernel.name} on {machine.spec.name}")
         room = shutil.disk_usage(directory).free
         if room < machine.spec.memory // 2:
-            raise DiskFullError(
-                f"{room >> 20} MiB free under {directory.parent}: no room for a saved guest",
-                "mte-harness clean, or set MTE_HARNESS_CACHE to a larger disk",
+            raise disk_full(
+                directory.parent, f"a saved guest may take more than the {room >> 20} MiB left"
             )
         saved = SavedMachine(directory)
         started = time.monotonic()

@@ -1,2 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""The host: what must be installed on it, how it gets there, what is missing."""
+"""The host: what must be installed on it, how it is installed, and what is missing.
+
+* ``bootstrap``: what scripts/validate and scripts/test run first, on a fresh machine;
+* ``needs``: the packages that a distribution needs (packages.toml), and those that it lacks;
+* ``apt``: installs them as root or with sudo; ``venv``: makes .venv from requirements.lock;
+* ``child``: child processes that never outlive this one;
+* ``doctor``: what ``mte-harness doctor`` reports;
+* ``debian``: arm64 packages for the guest image, fetched and unpacked without root;
+* ``own_tests``: the steps of scripts/test; ``requirements_lock``: makes requirements.lock anew.
+
+``bootstrap``, ``needs``, ``apt``, ``venv`` and ``child`` use the standard library only, since they
+run before .venv exists. Imports only core/.
+"""

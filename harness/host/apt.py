@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Installing Debian packages with apt-get, as root or through sudo.
+"""Installs Debian packages with apt-get, as root or with sudo.
 
 Standard library only: it runs before the virtual environment exists.
 """
@@ -14,21 +14,23 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
-from harness.host.child import Finished, Lines, run
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import HarnessError, NetworkError, SetupError
+from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from harness.core.progress import Progress
     from harness.host.needs import ExtraSuite, Survey
 
 SOURCE_LIST = Path("/etc/apt/sources.list.d/mte-harness-backports.list")
 
-# Another apt-get (unattended-upgrades, most often) is waited for, not fought.
+# Wait for another apt-get, usually unattended-upgrades, for up to 300 seconds.
 LOCK = ("-o", "DPkg::Lock::Timeout=300")
-# Questions about configuration files are answered with "keep what is there".
+# Answer questions about changed configuration files with "keep the present one".
 KEEP = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
-# apt-get's messages are read below, so they must be the English ones.
+# The functions below read apt-get's messages, which must be in English for that.
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 NO_NETWORK = (
@@ -38,17 +40,16 @@ NO_NETWORK = (
     "Could not connect",
     "Network is unreachable",
 )
-DISK_FULL = ("No space left on device", "You don't have enough free space")
 NO_SUCH_PACKAGE = ("Unable to locate package", "has no installation candidate", "was not found")
-# What apt-get advises after a power cut in the middle of an installation.
+# Advice in apt-get's output after an installation that was cut off.
 HALF_INSTALLED = ("dpkg --configure -a", "--fix-broken install")
 
 
-def install(survey: Survey, progress: Lines) -> None:
-    """Install what ``survey`` misses.
+def install(survey: Survey, progress: Progress) -> None:
+    """Install the packages that ``survey`` lists as missing.
 
-    Raises SetupError (no root and no sudo, with the command to run; or apt-get
-    refused), NetworkError, or DiskFullError.
+    Raise SetupError (apt-get failed; or neither root nor sudo, with the command to run by hand),
+    NetworkError or DiskFullError.
     """
     command = by_hand(survey)
     root = _root_prefix(command)
@@ -65,7 +66,7 @@ def install(survey: Survey, progress: Lines) -> None:
 
 
 def by_hand(survey: Survey) -> str:
-    """The one command that does all this in a root shell."""
+    """Return the command that installs the missing packages in a root shell."""
     targets = " ".join(_targets(survey))
     steps = ["apt-get update", f"apt-get install -y --no-install-recommends {targets}"]
     new = _new_suite(survey)
@@ -74,8 +75,8 @@ def by_hand(survey: Survey) -> str:
     return " && ".join(steps)
 
 
-def _install(root: Sequence[str], targets: Sequence[str], command: str, progress: Lines) -> None:
-    """Update apt's lists if they do not do, and install."""
+def _install(root: Sequence[str], targets: Sequence[str], command: str, progress: Progress) -> None:
+    """Install ``targets``; update apt's lists first if they lack a package or are too old."""
     updated = None if _resolvable(targets) else _update(root, progress)
     progress.step(f"installing {' '.join(target.partition('/')[0] for target in targets)}")
     result = _apt_get_install(root, targets, progress)
@@ -84,19 +85,18 @@ def _install(root: Sequence[str], targets: Sequence[str], command: str, progress
         _repair(root)
         result = _apt_get_install(root, targets, progress)
     if result.status and updated is None and any(word in result.output for word in NO_NETWORK):
-        # Lists that are out of date name versions that the mirror has dropped.
+        # Old lists name versions that the mirror no longer has.
         updated = _update(root, progress)
         result = _apt_get_install(root, targets, progress)
     if result.status:
         raise failure(result, updated, f"by hand, as root: {command}")
-    progress.done()
 
 
 def failure(result: Finished, updated: Finished | None, cure: str) -> HarnessError:
-    """What apt-get's words mean, as an error of ours.
+    """Return the error that the output of a failed apt-get means.
 
-    ``updated`` is the ``apt-get update`` before it: when that could not fetch the
-    lists, a package that nobody has heard of is the network's fault.
+    ``updated`` is the ``apt-get update`` before it: if that could not fetch the lists, an unknown
+    package is a network error.
     """
     if updated is not None and any(word in result.output for word in NO_SUCH_PACKAGE):
         output = updated.output + result.output
@@ -104,8 +104,8 @@ def failure(result: Finished, updated: Finished | None, cure: str) -> HarnessErr
         output = result.output
     complaints = [line[3:] for line in output.splitlines() if line.startswith(("E: ", "W: "))]
     first = complaints[0] if complaints else f"exit status {result.status}"
-    if any(word in output for word in DISK_FULL):
-        return DiskFullError(f"the disk is full: {first}", "free some room, then run this again")
+    if reports_disk_full(output):
+        return disk_full(first)
     if any(word in output for word in NO_NETWORK):
         return NetworkError(
             f"the Debian registry does not answer: {first}",
@@ -115,22 +115,22 @@ def failure(result: Finished, updated: Finished | None, cure: str) -> HarnessErr
 
 
 def _needed_suite(survey: Survey) -> ExtraSuite | None:
-    """The suite that a missing package comes from, if it is not the distribution's own."""
+    """Return the extra suite that a missing package comes from, or None."""
     extra = survey.distribution.extra
     names = {need.name for need in survey.missing}
     return extra if extra is not None and extra.need in names else None
 
 
 def _new_suite(survey: Survey) -> ExtraSuite | None:
-    """The needed suite, if apt's sources have yet to get it."""
+    """Return the extra suite if it is needed and not among apt's sources yet."""
     extra = _needed_suite(survey)
     return None if extra is None or _is_configured(extra.suite) else extra
 
 
 def _targets(survey: Survey) -> list[str]:
-    """Package names for apt-get, with ``/suite`` where another suite is meant.
+    """Return the package names for apt-get, with ``/suite`` if they come from the extra suite.
 
-    Not ``-t suite``: that would take every other package from there too.
+    The option ``-t suite`` would take every other package from that suite, too.
     """
     extra = _needed_suite(survey)
     return [
@@ -141,12 +141,12 @@ def _targets(survey: Survey) -> list[str]:
 
 
 def _root_prefix(command: str) -> list[str]:
-    """What to put before a command to run it as root; SetupError if nothing will do."""
+    """Return the words before a command that is to run as root. Raise SetupError if it cannot."""
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")
     if sudo is not None and (_succeeds(sudo, "-n", "true") or _asked(sudo)):
-        # Never asked again: apt-get runs where it could not read the answer.
+        # -n: apt-get runs with an empty standard input, where sudo could not ask for a password.
         return [sudo, "-n"]
     raise SetupError(
         "packages are missing, and this is neither root nor a user with sudo",
@@ -159,15 +159,15 @@ def _succeeds(*argv: str) -> bool:
 
 
 def _asked(sudo: str) -> bool:
-    """Whether someone at the terminal gives sudo the password that it asks for."""
+    """Return whether sudo, asking at the terminal, gets its password."""
     return sys.stdin.isatty() and subprocess.run([sudo, "-v"], check=False).returncode == 0
 
 
 def _is_configured(suite: str) -> bool:
-    """Whether apt's sources have ``suite``, whatever file and format it is in.
+    """Return whether apt's sources have ``suite``, in whatever file and format.
 
-    A second entry for it, signed by a key in another file, would make apt refuse
-    them both. The addresses are printed without lists, network or root.
+    A second entry for a suite with another ``signed-by`` makes apt refuse both. apt-get prints the
+    addresses without network or root.
     """
     listed = run(["apt-get", "update", "--print-uris"], ENVIRONMENT)
     return f"/dists/{suite}/" in listed.output
@@ -182,29 +182,28 @@ def _write_as_root(root: Sequence[str], path: Path, text: str) -> None:
 
 
 def _resolvable(targets: Sequence[str]) -> bool:
-    """Whether apt's lists are there and know all of ``targets``; needs no root."""
+    """Return whether apt's lists exist and have all of ``targets``; this needs no root."""
     simulated = run(
         ["apt-get", "install", "--simulate", "--no-install-recommends", *targets], ENVIRONMENT
     )
     return simulated.status == 0
 
 
-def _update(root: Sequence[str], progress: Lines) -> Finished:
+def _update(root: Sequence[str], progress: Progress) -> Finished:
     """Fetch apt's lists.
 
-    A source that fails is only a warning to apt-get, and rightly: it may be one
-    that we do not need. If it was ours, the installation fails, and says so.
+    To apt-get, a source that fails is only a warning, since its packages may not be needed. If they
+    are, the installation fails and reports it.
     """
     progress.step("apt-get update")
     result = run([*root, "env", *_assignments(), "apt-get", "update", *LOCK])
     if result.status:
         raise failure(result, None, "as root: apt-get update")
-    progress.done()
     return result
 
 
-def _apt_get_install(root: Sequence[str], targets: Sequence[str], progress: Lines) -> Finished:
-    """Download, which may be interrupted; then unpack and configure, which may not."""
+def _apt_get_install(root: Sequence[str], targets: Sequence[str], progress: Progress) -> Finished:
+    """Download the packages, which may be interrupted; then install them, which must not."""
     options = ["-qq", "-y", "--no-install-recommends", "-o", "APT::Status-Fd=1", *LOCK, *KEEP]
     argv = [*root, "env", *_assignments(), "apt-get", "install", *options, *targets]
     on_line = status_reader(progress.count)
@@ -221,9 +220,9 @@ def _repair(root: Sequence[str]) -> None:
 
 
 def _assignments() -> list[str]:
-    """Arguments for env(1): sudo lets no variable of ours through.
+    """Return arguments for env(1), since sudo clears the environment.
 
-    A proxy that is set in the environment only must reach apt-get too.
+    They include the proxy variables, which apt-get may need.
     """
     proxies = {
         name: os.environ[name] for name in ("http_proxy", "https_proxy") if name in os.environ
@@ -232,10 +231,10 @@ def _assignments() -> list[str]:
 
 
 def status_reader(count: Callable[[int, int], None]) -> Callable[[str], bool]:
-    """A reader of the lines of APT::Status-Fd, such as ``dlstatus:1:42.0000:Retrieving``.
+    """Return a function that reports the lines of APT::Status-Fd to ``count``.
 
-    The format is in apt's README.progress-reporting. Downloading is the first
-    half of the count, unpacking the second.
+    It returns whether a line is one of these, such as ``dlstatus:1:42.0000:Retrieving`` (apt's
+    README.progress-reporting). Downloading counts from 0 to 50 %, unpacking from 50 to 100.
     """
 
     def read(line: str) -> bool:

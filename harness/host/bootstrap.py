@@ -1,40 +1,40 @@
 # SPDX-License-Identifier: MIT
-"""From a fresh machine to a machine that can run the harness.
+"""Sets up a fresh machine, so that it can run the harness.
 
-Run by ``scripts/`` with the distribution's Python, before there is a virtual
-environment, and therefore with nothing but the standard library:
+``scripts/`` run this with the distribution's Python, before the virtual environment exists, and so
+with the standard library only:
 
     /usr/bin/python3 -P -m harness.host.bootstrap [PROGRAM [ARGUMENT ...]]
 
-installs what is missing, then becomes ``.venv/bin/PROGRAM``. When nothing is
-missing it prints nothing, asks no network and takes about a tenth of a second.
+installs what is missing, then executes ``.venv/bin/PROGRAM`` in its place. If nothing is missing,
+it prints nothing, uses no network and takes about a tenth of a second.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from pathlib import Path
 
+from harness.core.disk import disk_full, is_disk_full
 from harness.core.errors import (
     INTERRUPTED,
-    DiskFullError,
     HarnessError,
     QemuTooOldError,
     SetupError,
 )
+from harness.core.progress import Progress, plain_progress
 from harness.host import apt, venv
-from harness.host.child import Lines, unwind_on_sigterm
+from harness.host.child import unwind_on_sigterm
 from harness.host.needs import SYSTEM_PATH, Survey, distribution, os_id, survey
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def bootstrap(root: Path, progress: Lines) -> None:
-    """Install the packages and make the virtual environment, where missing.
+def bootstrap(root: Path, progress: Progress) -> None:
+    """Install missing packages, and make the virtual environment if it is missing or old.
 
-    Raises SetupError, NetworkError, DiskFullError or QemuTooOldError.
+    Raise SetupError, NetworkError, DiskFullError or QemuTooOldError.
     """
     where = distribution(os_id())
     found = survey(where)
@@ -47,19 +47,20 @@ def bootstrap(root: Path, progress: Lines) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Set up, then replace this process by ``argv`` out of ``.venv/bin``.
+    """Set up, then replace this process by ``argv``, a program of ``.venv/bin``.
 
-    Returns only without ``argv``, or with the exit status of an error.
+    Return only without ``argv`` (0), or with the exit status of an error.
     """
     unwind_on_sigterm()
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
     try:
-        bootstrap(ROOT, Lines())
+        with plain_progress() as progress:
+            bootstrap(ROOT, progress)
         if not argv:
             return 0
-        # PYTHONPATH was for this process: .venv has the package installed.
+        # The scripts set PYTHONPATH for this process only: .venv has the package installed.
         os.environ.pop("PYTHONPATH", None)
-        # Python finds its environment by the path that it was called by.
+        # Python finds its virtual environment by the path of its executable, argv[0].
         program = str(ROOT / ".venv/bin" / argv[0])
         os.execv(program, [program, *argv[1:]])
     except KeyboardInterrupt:
@@ -79,8 +80,8 @@ def _report(error: HarnessError) -> int:
 
 
 def _os_error(error: OSError) -> HarnessError:
-    if error.errno == errno.ENOSPC:
-        return DiskFullError(f"the disk is full: {error.filename}", "free some room")
+    if is_disk_full(error):
+        return disk_full(str(error.filename))
     if isinstance(error, PermissionError):
         return SetupError(str(error), f"run as the owner of {ROOT}")
     return HarnessError(str(error))
@@ -90,13 +91,13 @@ def _still_missing(found: Survey) -> HarnessError:
     rule = found.distribution.qemu
     if [need.name for need in found.missing] == ["qemu"] and found.qemu is not None:
         return QemuTooOldError(
-            f"{found.qemu_path} is QEMU {found.qemu[0]}.{found.qemu[1]}, and hides the one "
-            "that was installed",
+            f"{found.qemu_path} is QEMU {found.qemu[0]}.{found.qemu[1]}, and comes before the "
+            "installed one on PATH",
             f"remove it from PATH; {rule.minimum[0]}.{rule.minimum[1]} or newer is needed",
         )
     names = " ".join(found.packages)
     return SetupError(
-        f"apt-get installed, and yet dpkg lacks: {names}", f"apt-cache policy {names}"
+        f"apt-get succeeded, but dpkg does not list: {names}", f"apt-cache policy {names}"
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Child processes that never outlive us, and the lines that say how far we are.
+"""Runs child processes that never outlive this one.
 
 Standard library only: it runs before the virtual environment exists.
 """
@@ -11,9 +11,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a child ended: its exit status, and all that it said on both streams."""
+    """The end of a child: its exit status, and its output on both streams."""
 
     status: int
     output: str
 
     def tail(self, lines: int = 15) -> str:
-        """The last ``lines`` lines that are not empty."""
+        """Return the last ``lines`` lines of the output that are not empty."""
         return "\n".join([line for line in self.output.splitlines() if line.strip()][-lines:])
 
 
@@ -39,11 +38,11 @@ def run(
     *,
     shielded: bool = False,
 ) -> Finished:
-    """Run ``argv`` to its end, with nothing on its standard input.
+    """Run ``argv`` to its end, with an empty standard input.
 
-    ``on_line`` sees each line as it comes, and keeps it out of ``output`` by
-    returning True. If we are interrupted the child is ended first; one that is
-    ``shielded``, because it would leave ruins, is waited for instead.
+    ``on_line`` gets each line as it is printed, and returns True to keep it out of ``output``. An
+    exception (Ctrl-C, SIGTERM) ends the child before it is passed on. A ``shielded`` child, such as
+    dpkg, which must not be interrupted, is waited for instead.
     """
     child = subprocess.Popen(
         argv,
@@ -53,7 +52,7 @@ def run(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        # The terminal's Ctrl-C goes to the foreground process group only.
+        # Ctrl-C at a terminal signals the foreground process group: a shielded child leaves it.
         process_group=0 if shielded else None,
     )
     assert child.stdout is not None
@@ -72,23 +71,21 @@ def run(
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """End ``child``, leaving it time to put its own house in order (dpkg, pip)."""
+    """End ``child``, and wait until it has cleaned up after itself (pip removes its files)."""
     try:
-        child.wait(timeout=1)  # Ctrl-C has reached it too, through the terminal
+        child.wait(timeout=1)  # Ctrl-C at the terminal has reached the child, too
     except subprocess.TimeoutExpired:
-        # sudo's child is root's: only the terminal's Ctrl-C reaches that one.
+        # A child of sudo runs as root: this process may not signal it, only the terminal can.
         with contextlib.suppress(PermissionError):
             child.terminate()
         child.wait()
 
 
 def _finish(child: subprocess.Popen[str]) -> None:
-    """Wait for ``child``, a package manager, whoever grows impatient."""
+    """Wait for ``child`` and ignore further signals: ending dpkg in mid-run breaks the host."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    print(
-        "\nmte-harness: stopping, once dpkg has finished what it is at", file=sys.stderr, flush=True
-    )
+    print("\nmte-harness: stopping as soon as dpkg has finished", file=sys.stderr, flush=True)
     child.communicate()
 
 
@@ -97,39 +94,6 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def unwind_on_sigterm() -> None:
-    """Let SIGTERM and SIGHUP run the clean-up that an exception runs."""
+    """Turn SIGTERM and SIGHUP into SystemExit, so that clean-up runs as for an exception."""
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGHUP, _stop)
-
-
-class Lines:
-    """Progress as short lines on a stream; a counter in place on a terminal."""
-
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
-        self._live = stream.isatty()
-        self._start = time.monotonic()
-
-    def step(self, text: str) -> None:
-        """Say what begins now."""
-        self._erase()
-        self._start = time.monotonic()
-        print(f"mte-harness: {text}", file=self._stream, flush=True)
-
-    def count(self, done: int, total: int) -> None:
-        """Say how much of it is done."""
-        if self._live:
-            self._erase()
-            seconds = time.monotonic() - self._start
-            share = 100 * done // max(total, 1)
-            print(f"  {share:3d} %  {seconds:.0f} s", end="", file=self._stream, flush=True)
-
-    def done(self) -> None:
-        """Say how long the last step took."""
-        self._erase()
-        seconds = time.monotonic() - self._start
-        print(f"  done in {seconds:.0f} s", file=self._stream, flush=True)
-
-    def _erase(self) -> None:
-        if self._live:
-            print("\r\033[K", end="", file=self._stream)

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Debian packages fetched and unpacked, never installed, without root.
+"""Fetches and unpacks Debian packages of another architecture or release, without root.
 
-For the guest image (arm64 packages) and for the QEMU 7.2 of Debian 12, which the
-emulator check must refuse. apt does the work in a private state directory: it
-resolves the dependencies, checks the signatures and hashes, and obeys the host's
-own proxy settings.
+The guest image is made of such packages. apt resolves the dependencies and checks signatures and
+hashes, with a state directory of its own and the proxy settings of the host.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
@@ -19,10 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from filelock import FileLock
-
-from harness.core.errors import ArtifactError, DiskFullError, NetworkError
-from harness.host.apt import DISK_FULL, failure, status_reader
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import ArtifactError, NetworkError
+from harness.core.file_lock import locked
+from harness.core.keys import file_digest
+from harness.host.apt import failure, status_reader
 from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MIRROR = "http://deb.debian.org"
-# apt's own downloader (package apt, apt-helper has no place on PATH).
+# apt's downloader, of the package apt; it is not on PATH.
 APT_HELPER = "/usr/lib/apt/apt-helper"
 LISTS_LAST_S = 24 * 3600
 LINE = re.compile(r"'(?P<url>\S+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
@@ -41,7 +39,7 @@ LINE = re.compile(r"'(?P<url>\S+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256
 
 @dataclass(frozen=True)
 class DebSet:
-    """Packages of one suite ("bookworm", with its security updates) and architecture."""
+    """Packages of one suite ("bookworm", including security updates) and architecture."""
 
     suite: str
     architecture: str
@@ -50,7 +48,7 @@ class DebSet:
 
 @dataclass(frozen=True)
 class Deb:
-    """One package file. ``size`` in bytes; ``path`` is where it is kept once fetched."""
+    """One package file. ``size`` is in bytes; ``path`` is the file after the download."""
 
     name: str
     version: str
@@ -61,14 +59,13 @@ class Deb:
 
 
 def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...]:
-    """``wanted`` and all that it depends on (Recommends apart), in ``downloads``.
+    """Return ``wanted`` with its dependencies (without Recommends), downloaded to ``downloads``.
 
-    Asks the network only for what is not there, and for the lists once a day;
-    without a network, lists of any age will do. Raises NetworkError,
-    DiskFullError, or SetupError if the suite has no such package.
+    Only missing packages are downloaded, and the lists once a day; without a network, lists of any
+    age are used. Raise NetworkError, DiskFullError, or SetupError if the suite lacks a package.
     """
     apt = _PrivateApt(wanted, downloads)
-    with apt.lock():
+    with apt.lock(progress):
         fresh = apt.update(progress)
         debs = apt.resolve()
         try:
@@ -76,7 +73,7 @@ def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...
         except NetworkError:
             if fresh:
                 raise
-            # The mirror drops a version when its successor comes.
+            # The mirror removes a version after its successor has come: fetch new lists.
             apt.update(progress, must=True)
             debs = apt.resolve()
             apt.download(debs, progress)
@@ -84,15 +81,15 @@ def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...
 
 
 def unpack(debs: Sequence[Deb], directory: Path) -> None:
-    """Unpack ``debs`` over one another in ``directory``; their scripts do not run.
+    """Unpack all ``debs`` into ``directory``, without running their scripts.
 
-    Raises ArtifactError (a file is truncated or altered) or DiskFullError.
+    Raise ArtifactError (a file is truncated or altered) or DiskFullError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for deb in debs:
         result = run(["dpkg-deb", "--extract", str(deb.path), str(directory)], {"LC_ALL": "C"})
-        if any(word in result.output for word in DISK_FULL):
-            raise DiskFullError(f"no room to unpack into {directory}", "mte-harness clean")
+        if reports_disk_full(result.output):
+            raise disk_full(directory)
         if result.status:
             raise ArtifactError(
                 f"{deb.path} does not unpack", "remove it, then run this again", result.tail()
@@ -100,7 +97,7 @@ def unpack(debs: Sequence[Deb], directory: Path) -> None:
 
 
 class _PrivateApt:
-    """apt with a state of its own: an empty machine that has one suite as its source."""
+    """apt with a state directory of its own: one suite as its source, no package installed."""
 
     def __init__(self, wanted: DebSet, downloads: Path) -> None:
         self._wanted = wanted
@@ -109,20 +106,21 @@ class _PrivateApt:
         self._stamp = self._state / "updated"
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep a second run out, and lay the directories that apt expects."""
+    def lock(self, progress: Progress) -> Iterator[None]:
+        """Keep a second run out, and make the directories and files that apt expects."""
         for name in ("lists/partial", "archives/partial"):
             (self._state / name).mkdir(parents=True, exist_ok=True)
-        with FileLock(self._state / "lock"):
+        waiting = "another run is fetching Debian packages; waiting for it"
+        with locked(self._state / "lock", waiting, progress):
             (self._state / "status").touch()
             (self._state / "sources.list").write_text(self._sources())
             (self._state / "apt.conf").write_text(self._configuration())
             yield
 
     def update(self, progress: Progress, *, must: bool = False) -> bool:
-        """Fetch the lists if they are older than a day; True if they are new now.
+        """Fetch the lists if they are older than a day; return whether they were fetched.
 
-        A failure is an error only if there are no lists, or they ``must`` be new.
+        A failure is an error only if there are no lists yet, or if they ``must`` be new.
         """
         try:
             age = time.time() - self._stamp.stat().st_mtime
@@ -141,7 +139,7 @@ class _PrivateApt:
         return False
 
     def resolve(self) -> tuple[Deb, ...]:
-        """The packages wanted and their dependencies, from the lists."""
+        """Return the wanted packages and their dependencies, as the lists have them."""
         result = self._run(
             "apt-get", "install", "--print-uris", "-qq", "-y", *self._wanted.packages
         )
@@ -162,9 +160,9 @@ class _PrivateApt:
         )
 
     def download(self, debs: Sequence[Deb], progress: Progress) -> None:
-        """Fetch those of ``debs`` that are not there, whole and unaltered.
+        """Download those of ``debs`` that are missing or damaged.
 
-        apt-helper checks each hash, and goes on where a part of a file is there.
+        apt-helper checks each hash, and continues partial files.
         """
         missing = [deb for deb in debs if not _is_there(deb)]
         if not missing:
@@ -172,7 +170,7 @@ class _PrivateApt:
         size = sum(deb.size for deb in missing) / 1e6
         progress.step(f"downloading {len(missing)} Debian packages ({size:.0f} MB)")
         if size * 1e6 > shutil.disk_usage(self._downloads).free:
-            raise DiskFullError(f"no room for {size:.0f} MB in {self._downloads}", "free some")
+            raise disk_full(self._downloads, f"the packages take {size:.0f} MB")
         words = [
             word
             for deb in missing
@@ -203,10 +201,10 @@ class _PrivateApt:
         )
 
     def _configuration(self) -> str:
-        """apt.conf: the host's way to the network, and nothing else of the host's.
+        """Return the text of apt.conf: of the host's settings, only those of the network.
 
-        Dir::Etc::parts leads away from the host's own files, whose hooks are for
-        the host's own packages (apt.conf(5) reads APT_CONFIG first).
+        Dir::Etc::parts names no file, so that the host's hooks, which are for its own packages, do
+        not run; apt reads APT_CONFIG before it (apt.conf(5)).
         """
         host = subprocess.run(
             ["apt-config", "dump", "--format", '%F "%v";%n'],
@@ -248,9 +246,8 @@ class _PrivateApt:
 
 
 def _is_there(deb: Deb) -> bool:
-    """Whether ``deb`` is kept, whole and unaltered."""
+    """Return whether the file of ``deb`` exists and has the right hash."""
     try:
-        with deb.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == deb.sha256
+        return file_digest(deb.path) == deb.sha256
     except FileNotFoundError:
         return False

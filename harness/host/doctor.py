@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is missing on this host, and the command that cures it."""
+"""What ``mte-harness doctor`` reports: the state of the host, and the cure of each problem."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from harness.host.apt import by_hand
 if TYPE_CHECKING:
     from harness.host.needs import Survey
 
-# Measured: source and objects of two recipes, ccache, guest image, downloads.
+# Measured in GB: source and objects of two recipes, ccache, guest image, downloads.
 CACHE_GB = 6.0
-# Two guests of 1 GiB at once (pytest -n 2), each with QEMU's own 0.3, and a build.
+# In GB: two guests of 1 GiB at once (pytest -n 2), 0.3 more for each QEMU, and a build.
 MEMORY_GB = 4.0
 MEMINFO = Path("/proc/meminfo")
 
 
 class Level(enum.Enum):
-    """How bad a finding is: WARNING slows or limits, MISSING stops a run."""
+    """The level of a finding: WARNING slows or limits a run, MISSING prevents it."""
 
     OK = "ok"
     WARNING = "warning"
@@ -36,7 +36,7 @@ class Level(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: what was ``found``, and what ``cures`` it if it is not OK."""
+    """One checked subject: what was found, and the cure if that is not OK."""
 
     subject: str
     level: Level
@@ -45,7 +45,7 @@ class Finding:
 
 
 def diagnose() -> tuple[Finding, ...]:
-    """Look at everything that a run needs. Changes nothing, asks no network."""
+    """Return the findings about all that a run needs. Nothing is changed, and no network used."""
     try:
         survey = needs.survey(needs.distribution(needs.os_id()))
     except SetupError as error:
@@ -83,24 +83,24 @@ def _qemu(survey: Survey) -> Finding:
     if survey.qemu_path is None:
         return Finding("QEMU", Level.MISSING, f"no {rule.program} on PATH", _install(survey))
     if found is None:
-        said = f"{survey.qemu_path} does not tell its version"
-        return Finding("QEMU", Level.MISSING, said, _install(survey))
-    said = f"{_dotted(found)} ({survey.qemu_path})"
+        state = f"{survey.qemu_path} --version prints no version"
+        return Finding("QEMU", Level.MISSING, state, _install(survey))
+    state = f"{_dotted(found)} ({survey.qemu_path})"
     if found < rule.minimum:
-        too_old = f"{said}; {_dotted(rule.minimum)} or newer is needed"
+        too_old = f"{state}; {_dotted(rule.minimum)} or newer is needed"
         return Finding("QEMU", Level.MISSING, too_old, _install(survey))
     if found < rule.wanted:
-        older = f"{said}; the project's figures come from {_dotted(rule.wanted)}"
+        older = f"{state}; the project's figures come from {_dotted(rule.wanted)}"
         return Finding("QEMU", Level.WARNING, older, "nothing, if the emulator check passes")
-    return Finding("QEMU", Level.OK, said)
+    return Finding("QEMU", Level.OK, state)
 
 
 def _accelerator() -> Finding:
     cores = len(os.sched_getaffinity(0))
-    said = f"TCG (software emulation, KVM is not used), {cores} cores"
+    state = f"TCG (software emulation, KVM is not used), {cores} cores"
     if cores < 2:
-        return Finding("accelerator", Level.WARNING, said, "guests have 2 CPUs: give it 2 cores")
-    return Finding("accelerator", Level.OK, said)
+        return Finding("accelerator", Level.WARNING, state, "guests have 2 CPUs: give it 2 cores")
+    return Finding("accelerator", Level.OK, state)
 
 
 def _venv() -> Finding:
@@ -112,8 +112,8 @@ def _venv() -> Finding:
     return Finding(
         "virtual environment",
         Level.MISSING,
-        f"{root / '.venv'} is not what requirements.lock and pyproject.toml say",
-        f"{root}/scripts/validate makes it anew",
+        f"{root / '.venv'} is not made from the present requirements.lock and pyproject.toml",
+        f"run {root}/scripts/validate, which makes it anew",
     )
 
 
@@ -144,8 +144,8 @@ def _memory() -> Finding:
     fields = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines())
     free = int(fields["MemAvailable"].split()[0]) * 1024 / 1e9
     if free < MEMORY_GB:
-        said = f"{free:.1f} GB available; two guests and a build take {MEMORY_GB:.0f}"
-        return Finding("memory", Level.WARNING, said, "run without -n, or stop other programs")
+        state = f"{free:.1f} GB available; two guests and a build take {MEMORY_GB:.0f}"
+        return Finding("memory", Level.WARNING, state, "run without -n, or stop other programs")
     return Finding("memory", Level.OK, f"{free:.1f} GB available")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What this host needs, what it has, and what is missing.
+"""The packages that this host needs (packages.toml), and those that are missing.
 
 Standard library only: it runs before the virtual environment exists.
 """
@@ -24,7 +24,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Need:
-    """One row of the table: the packages that one purpose asks for here."""
+    """One row of the table: a purpose, and the packages that it needs on this distribution."""
 
     name: str
     why: str
@@ -33,9 +33,9 @@ class Need:
 
 @dataclass(frozen=True)
 class ExtraSuite:
-    """A suite beside the distribution's own, and the need that comes from it.
+    """A suite beside the distribution's own; the packages of ``need`` come from it.
 
-    ``source`` is the line for sources.list.d (sources.list(5)).
+    ``source`` is its line in sources.list.d (sources.list(5)).
     """
 
     need: str
@@ -45,7 +45,7 @@ class ExtraSuite:
 
 @dataclass(frozen=True)
 class QemuRule:
-    """The program, the lowest version that is let in, and the one to have."""
+    """QEMU's program, the lowest version that is accepted, and the recommended one."""
 
     program: str
     minimum: tuple[int, int]
@@ -54,7 +54,7 @@ class QemuRule:
 
 @dataclass(frozen=True)
 class Distribution:
-    """The table's view of one distribution."""
+    """The rows of the table for one distribution."""
 
     name: str
     needs: tuple[Need, ...]
@@ -64,9 +64,9 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found: ``missing`` needs hold only the packages that lack.
+    """The state of the host. ``missing`` are needs with only the packages that are missing.
 
-    ``qemu`` is the version of the program on PATH, None if there is none.
+    ``qemu`` is the version of QEMU on PATH, or None.
     """
 
     distribution: Distribution
@@ -81,7 +81,7 @@ class Survey:
 
 
 def version(text: str) -> tuple[int, int]:
-    """``10.0`` and ``QEMU emulator version 10.0.2 (...)`` are both (10, 0)."""
+    """Return (10, 0) for ``10.0`` as for ``QEMU emulator version 10.0.2 (...)``."""
     found = re.search(r"(\d+)\.(\d+)", text)
     if found is None:
         raise ValueError(f"no version in {text!r}")
@@ -89,7 +89,7 @@ def version(text: str) -> tuple[int, int]:
 
 
 def os_id(os_release: Path = OS_RELEASE) -> str:
-    """``<ID>-<VERSION_ID>`` (os-release(5)), the table's key."""
+    """Return ``<ID>-<VERSION_ID>`` of os-release(5), the key of a distribution in the table."""
     try:
         text = os_release.read_text()
     except FileNotFoundError:
@@ -99,14 +99,14 @@ def os_id(os_release: Path = OS_RELEASE) -> str:
 
 
 def distribution(key: str) -> Distribution:
-    """The table's entry; SetupError for a distribution that it does not know."""
+    """Return the distribution of ``key``. Raise SetupError if the table does not have it."""
     table = tomllib.loads(TABLE.read_text())
     entry = table["distribution"].get(key)
     if entry is None:
         known = ", ".join(item["name"] for item in table["distribution"].values())
         raise SetupError(
-            f"{key} is not a distribution that packages.toml knows ({known})",
-            "add it there, beside the others",
+            f"packages.toml does not list the distribution {key} (only {known})",
+            "add it to harness/host/packages.toml",
         )
     extra = entry.get("extra-suite")
     return Distribution(
@@ -122,10 +122,9 @@ def distribution(key: str) -> Distribution:
 
 
 def survey(where: Distribution) -> Survey:
-    """Look at the host: one dpkg-query, and QEMU's own word for its version.
+    """Return the state of the host, by one dpkg-query and ``qemu --version``.
 
-    A QEMU that is new enough meets its need without the package: many kernel
-    engineers build their own.
+    A QEMU that is new enough needs no package: many kernel engineers build their own.
     """
     installed = _installed({package for need in where.needs for package in need.packages})
     path, found = qemu_version(where.qemu.program)
@@ -134,7 +133,7 @@ def survey(where: Distribution) -> Survey:
         lacking = tuple(package for package in need.packages if package not in installed)
         if need.name == "qemu":
             old = found is None or found < where.qemu.minimum
-            # An old QEMU's packages are there, and must all be replaced.
+            # The packages of an old QEMU are installed, and must all be replaced.
             lacking = need.packages if old else ()
         if lacking:
             missing.append(Need(need.name, need.why, lacking))
@@ -142,23 +141,23 @@ def survey(where: Distribution) -> Survey:
 
 
 def qemu_version(program: str) -> tuple[Path | None, tuple[int, int] | None]:
-    """Where ``program`` is on PATH, and the version it says it has."""
+    """Return the path of ``program`` and the version that it reports; None for what is unknown."""
     where = shutil.which(program)
     if where is None:
         return None, None
-    said = subprocess.run([where, "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run([where, "--version"], capture_output=True, text=True, check=False)
     try:
-        return Path(where), version(said.stdout)
+        return Path(where), version(done.stdout)
     except ValueError:
         return Path(where), None
 
 
 def _installed(packages: set[str]) -> set[str]:
-    """Those of ``packages`` that are installed for this machine's architecture."""
+    """Return those of ``packages`` that are installed for this host's architecture."""
     native = subprocess.run(
         ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    # dpkg-query exits 1 if it does not know a package, and still lists the rest.
+    # dpkg-query exits with 1 if it does not know a package, but lists the others.
     listed = subprocess.run(
         [
             "dpkg-query",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The virtual environment in ``.venv``, made from requirements.lock.
+"""Makes the virtual environment ``.venv`` from requirements.lock.
 
 Standard library only: it runs before that environment exists.
 """
@@ -14,12 +14,15 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
-from harness.host.child import Finished, Lines, run
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import HarnessError, NetworkError, SetupError
+from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from harness.core.progress import Progress
 
 STAMP = "mte-harness.stamp"
 # A user's pip.conf or PIP_USER must not send packages out of the environment.
@@ -38,9 +41,10 @@ NO_NETWORK = (
 
 
 def stamp(root: Path) -> str:
-    """What the environment is made from: lock, metadata, Python and its own place.
+    """Return the hash of what the environment is made from.
 
-    Its place, because the programs in ``bin`` start with their interpreter's path.
+    That is requirements.lock, pyproject.toml, Python's version, and the path of the environment:
+    the programs in ``bin`` begin with the path of their interpreter.
     """
     seen = hashlib.sha256(f"{sys.version_info[:2]} {root}".encode())
     for name in ("requirements.lock", "pyproject.toml"):
@@ -49,26 +53,26 @@ def stamp(root: Path) -> str:
 
 
 def is_current(root: Path) -> bool:
-    """Whether ``root/.venv`` was finished, and from what is in ``root`` now."""
+    """Return whether ``root/.venv`` is complete, and made from the present files of ``root``."""
     try:
         return (root / ".venv" / STAMP).read_text() == stamp(root)
     except FileNotFoundError:
         return False
 
 
-def ensure(root: Path, progress: Lines) -> None:
+def ensure(root: Path, progress: Progress) -> None:
     """Make ``root/.venv`` unless it is current.
 
-    If it fails, the environment that was there before is put back. Raises
-    NetworkError, DiskFullError, or SetupError with pip's last words.
+    If that fails, the old environment is put back. Raise NetworkError, DiskFullError, or
+    SetupError with the last lines of pip's output.
     """
     if is_current(root):
         return
     with _locked(root):
-        if is_current(root):  # another run made it while we waited
+        if is_current(root):  # another run made it while this one waited for the lock
             return
         venv, old = root / ".venv", root / ".venv.old"
-        if old.exists():  # a run was killed: what it had put aside is the whole one
+        if old.exists():  # a killed run had put the complete environment aside
             shutil.rmtree(venv, ignore_errors=True)
             old.rename(venv)
         if venv.exists():
@@ -83,7 +87,7 @@ def ensure(root: Path, progress: Lines) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _make(root: Path, venv: Path, progress: Lines) -> None:
+def _make(root: Path, venv: Path, progress: Progress) -> None:
     progress.step(f"making {venv}")
     pip = [str(venv / "bin/python"), "-m", "pip", "install", "--quiet"]
     for argv in (
@@ -104,14 +108,13 @@ def _make(root: Path, venv: Path, progress: Lines) -> None:
         if result.status:
             raise _failure(result, argv)
     (venv / STAMP).write_text(stamp(root))
-    progress.done()
 
 
 def _failure(result: Finished, argv: list[str]) -> HarnessError:
     errors = [line for line in result.output.splitlines() if line.startswith("ERROR:")]
     first = errors[0].removeprefix("ERROR:").strip() if errors else f"status {result.status}"
-    if "No space left on device" in result.output:
-        return DiskFullError("the disk is full: .venv could not be made", "free some room", first)
+    if reports_disk_full(result.output):
+        return disk_full(".venv could not be made", first)
     if any(word in result.output for word in NO_NETWORK):
         return NetworkError(
             f"the Python registry does not answer: {first}",
@@ -119,13 +122,13 @@ def _failure(result: Finished, argv: list[str]) -> HarnessError:
         )
     command = " ".join(argv)
     return SetupError(
-        f".venv could not be made: {first}", f"see what {command} says", result.tail()
+        f".venv could not be made: {first}", f"see the output of {command}", result.tail()
     )
 
 
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Hold a lock on the clone's directory itself, which leaves no file behind."""
+    """Hold a lock on the directory ``root`` itself, which needs no lock file."""
     directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)

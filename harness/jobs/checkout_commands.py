@@ -11,7 +11,7 @@ from harness.core import errors
 from harness.core.errors import SetupError
 from harness.core.paths import checkout
 from harness.host import own_tests
-from harness.host.lock import write_lock
+from harness.host.requirements_lock import write_lock
 
 
 @click.command("test", context_settings={"ignore_unknown_options": True})

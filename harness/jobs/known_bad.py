@@ -47,8 +47,8 @@ def known_bad_command(
         rows.append(row)
         word = "proved" if row.proved else "NOT PROVED"
         click.echo(
-            f"{word:10}  {recipe.name}  ({len(row.failed)} of {row.ran} probes failed, "
-            f"{row.seconds:.0f} s)  {row.difference}".rstrip()
+            f"{word:10}  {recipe.name}  ({len(row.failed)} of "
+            f"{row.ran} probes failed, {row.seconds:.0f} s)  {row.difference}".rstrip()
         )
     proved = sum(row.proved for row in rows)
     click.echo(f"{proved} of {len(rows)} known-bad kernels proved")

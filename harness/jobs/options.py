@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.core.progress import Progress, TerminalProgress, plain_progress
+from harness.core.progress import Progress, plain_progress
+from harness.core.terminal_progress import TerminalProgress
 from harness.vm.spec import machine_names
 
 if TYPE_CHECKING:

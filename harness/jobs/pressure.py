@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The pressure program, held at its end, and what the host then knows of every page.
+"""The pressure program, stopped at the end of its run, and the tags that DRAM must then hold.
 
-The program (guest/probes/pressure/) derives each byte and tag from address and
-generation. Its table says which page is in which frame; the tags that DRAM must have
-there are computed here, independently.
+The program (guest/probes/pressure/) derives each byte and tag from a page's address and
+generation. The table that it writes has the frame of each page; this module computes the tags of
+those frames, independently of the program's own checks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SOURCE = resources() / "guest" / "probes" / "pressure" / "pressure.c"
 OUTPUT = "/tmp/pressure.out"
-# struct record of pressure.c
+# struct record of guest/probes/pressure/pressure/host.c
 RECORD = np.dtype(
     [
         ("address", "<u8"),
@@ -52,10 +52,10 @@ def storage_bytes(
 
 @dataclass(frozen=True)
 class Held:
-    """A run that has ended its work and keeps its memory. ``output`` is what it printed.
+    """A run that has ended its work and keeps its memory.
 
-    ``in_storage`` is how many pages of data it saw in tag storage, each as often as it was
-    filled or checked there.
+    ``records`` is the table in the form of RECORD, without ``damaged`` rows whose check field is
+    wrong. ``in_storage`` counts how often the run filled or checked a page of data in tag storage.
     """
 
     pid: int
@@ -65,12 +65,12 @@ class Held:
     output: str
 
     def frames(self, flag: int = 0) -> frozenset[int]:
-        """The page frames whose record has ``flag``; all of them for 0."""
+        """Return the page frames whose record has ``flag``; all frames for 0."""
         rows = self.records[self.records["flags"] & flag == flag]
         return frozenset(rows["pfn"].tolist())
 
     def expected(self) -> Expected:
-        """The tags of all its tagged pages."""
+        """Return the tags of all tagged pages, for an audit."""
         rows = self.records[self.records["flags"] & TAGGED == TAGGED]
         return Expected(
             rows["pfn"].astype(np.int64),
@@ -79,9 +79,9 @@ class Held:
 
 
 def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> Held:
-    """Runs the program for ``seconds`` and reads its table out of DRAM, once it holds.
+    """Run the program for ``seconds``; read its table from DRAM after it has printed ``# hold``.
 
-    Raises HarnessError when it ends instead, with what it said.
+    Raises HarnessError, with the program's output, if it ends or hangs instead.
     """
     guest.push(compile_program(programs, [SOURCE], PROBE_FLAGS), SOURCE.stem)
     regions = " ".join(
@@ -91,7 +91,7 @@ def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> 
         f"./{SOURCE.stem} --seed {seed} --seconds {seconds} {regions} --hold > {OUTPUT} 2>&1 & "
         f"pid=$!; until grep -q '^# hold' {OUTPUT} || ! kill -0 $pid 2>/dev/null; "
         f"do sleep 0.2; done; cat {OUTPUT}",
-        # Against a hang only: with lockdep and stress-ng beside it, 30 s have taken 250.
+        # For a hang only: with lockdep and stress-ng, a run of 30 s took 250 s.
         timeout=8 * seconds + 360,
         phase="memory under pressure",
     )
@@ -101,9 +101,9 @@ def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> 
         re.MULTILINE,
     )
     if match is None:
-        said = guest.exec(f"cat {OUTPUT}").stdout
-        how = "ended" if done.status == 0 else f"does not hold after {done.seconds:.0f} s"
-        raise HarnessError(f"the pressure program {how}", f"pressure --seed {seed} --hold", said)
+        output = guest.exec(f"cat {OUTPUT}").stdout
+        how = "ended" if done.status == 0 else f"did not reach its end in {done.seconds:.0f} s"
+        raise HarnessError(f"the pressure program {how}", f"pressure --seed {seed} --hold", output)
     seen, pid, address, count = (int(number, 0) for number in match.groups())
     records = np.frombuffer(guest.memory(pid, address, count * RECORD.itemsize), RECORD)
     good = records["check"] == (

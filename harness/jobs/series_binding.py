@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""dt_binding_check of the bindings that a series adds, with the dtschema of PyPI.
+"""``make dt_binding_check`` of the bindings that a series adds, with dtschema from PyPI.
 
-dtschema gets an environment of its own, for the time of the check: it needs pylibfdt, which is
-not there as a wheel, and `.venv` takes wheels only (harness/host/venv.py).
+dtschema is installed into a temporary environment: it needs pylibfdt, which PyPI has no wheel of,
+and `.venv` takes wheels only (harness/host/venv.py).
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ BINDINGS = "Documentation/devicetree/bindings/"
 
 
 def check_bindings(names: list[str], tree: Path, progress: Progress) -> list[str]:
-    """Return what `make dt_binding_check` says of ``names``, YAML files of ``tree``.
+    """Return the errors of `make dt_binding_check` in ``names``, YAML files of ``tree``.
 
-    Takes two minutes: it reads all bindings, as one may refer to another. Raises SetupError.
+    Takes two minutes: the check reads all bindings, as one may refer to another. Raises
+    SetupError.
     """
     with tempfile.TemporaryDirectory(prefix="mte-harness-dt-") as scratch:
         progress.step("installing dtschema")
@@ -36,19 +37,19 @@ def check_bindings(names: list[str], tree: Path, progress: Progress) -> list[str
         progress.step("checking the device tree bindings")
         environment = clean_environment()
         environment["PATH"] = f"{tools / 'bin'}{os.pathsep}{environment['PATH']}"
-        words = ["make", "-s", f"-j{jobs()}", "--no-print-directory", "-C", str(tree)]
-        words += [f"O={scratch}/objects", "ARCH=arm64", f"CROSS_COMPILE={CROSS}"]
+        make = ["make", "-s", f"-j{jobs()}", "--no-print-directory", "-C", str(tree)]
+        make += [f"O={scratch}/objects", "ARCH=arm64", f"CROSS_COMPILE={CROSS}"]
         files = ":".join(Path(name).name for name in names)
-        said: list[str] = []
+        messages: list[str] = []
         for target in (["allnoconfig"], ["dt_binding_check", f"DT_SCHEMA_FILES={files}"]):
             done = subprocess.run(
-                [*words, *target], env=environment, capture_output=True, text=True, check=False
+                [*make, *target], env=environment, capture_output=True, text=True, check=False
             )
-            said += done.stderr.splitlines()
+            messages += done.stderr.splitlines()
             if done.returncode:
-                return said or [f"make {target[0]} failed, and said nothing"]
-    # Others' bindings have warnings of their own.
-    return [line for line in said if any(Path(name).stem in line for name in names)]
+                return messages or [f"make {target[0]} failed without a message"]
+    # Other bindings of the tree have warnings of their own.
+    return [line for line in messages if any(Path(name).stem in line for name in names)]
 
 
 def _install(tools: Path) -> None:

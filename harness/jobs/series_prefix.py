@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernels between two patches: the first N patches of a series, as a recipe of its own."""
+"""The kernels between two patches: a recipe of the first N patches of a series."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def series_files(recipe: Recipe) -> list[Path]:
 
 
 def write_prefix(recipe: Recipe, parent: Recipe, count: int, into: Path) -> Path:
-    """Write the recipe of the first ``count`` patches of ``recipe`` below ``into``; return where.
+    """Write a recipe of the first ``count`` patches of ``recipe``; return its directory.
 
-    It inherits ``parent``, as ``recipe`` does. The options of the series may be unknown: they
-    come with one of the patches.
+    It inherits ``parent``, as ``recipe`` does. Its config options are optional, because a later
+    patch may be the one that adds them.
     """
     files = series_files(recipe)
     place = into / f"{recipe.name}-{count:02}"
@@ -52,13 +52,13 @@ def write_prefix(recipe: Recipe, parent: Recipe, count: int, into: Path) -> Path
     }
     if recipe.machine:
         values["machine"] = recipe.machine
-    # JSON's strings and lists are TOML's as well.
+    # A string or a list of strings in JSON is valid TOML.
     text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
     (place / FILE).write_text(text)
     return place
 
 
 def warnings(kernel: Kernel) -> set[str]:
-    """Return what the compiler and kbuild warned of, without line numbers."""
+    """Return the warnings of the compiler and kbuild in the build log, without line numbers."""
     log = (kernel.directory / BUILD_LOG).read_text(encoding="utf-8", errors="replace")
     return {_PLACE.sub(":", line) for line in log.splitlines() if _WARNING.search(line)}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The form of each patch: checkpatch.pl --strict, and the exceptions that the series takes.
+"""checkpatch.pl --strict on each patch of a series, with exceptions for some of its messages.
 
-Exceptions stand in ``checkpatch.toml`` beside the recipe, each with its reason:
+``checkpatch.toml`` beside the recipe lists the exceptions, each with its reason:
 
     [[exception]]
     files = "include/trace/events/*.h"
@@ -26,36 +26,40 @@ if TYPE_CHECKING:
 
 EXCEPTIONS = "checkpatch.toml"
 KEYS = {"files", "types", "why"}
-# scripts/checkpatch.pl report(): with --showfile the place is that in the file after the patch.
+# scripts/checkpatch.pl report(): with --showfile the line is one of the patched file.
 _LINE = re.compile(r"^(?P<file>[^:]*):\d*:? ?(?:ERROR|WARNING|CHECK):(?P<type>\w+): (?P<text>.*)")
 _SUMMARY = re.compile(r"^total: \d+ errors")
 
 
 @dataclass
 class Exceptions:
-    """What checkpatch.pl may say; ``used`` are those (files, type) that it did say."""
+    """The messages, as (file pattern, type), that are allowed, and those that did occur."""
 
     allowed: list[tuple[str, str]] = field(default_factory=list)
     used: set[tuple[str, str]] = field(default_factory=set)
 
-    def allow(self, file: str, kind: str) -> bool:
-        """Whether checkpatch.pl may say ``kind`` of ``file``."""
+    def allow(self, file: str, message_type: str) -> bool:
+        """Return whether a message of this type is allowed in ``file``; record its use."""
         found = [
-            item for item in self.allowed if item[1] == kind and fnmatch.fnmatch(file, item[0])
+            item
+            for item in self.allowed
+            if item[1] == message_type and fnmatch.fnmatch(file, item[0])
         ]
         self.used.update(found)
         return bool(found)
 
     @property
     def unused(self) -> list[str]:
-        """Those that nothing needs any more."""
+        """The exceptions that allowed no message: they can be removed."""
         return [
-            f"{kind} of {files}" for files, kind in self.allowed if (files, kind) not in self.used
+            f"{message_type} of {files}"
+            for files, message_type in self.allowed
+            if (files, message_type) not in self.used
         ]
 
 
 def read_exceptions(path: Path) -> Exceptions:
-    """Return what the file allows; nothing if there is none. Raises RecipeError."""
+    """Read the exceptions; a missing file has none. Raises RecipeError."""
     if not path.is_file():
         return Exceptions()
     try:
@@ -64,14 +68,17 @@ def read_exceptions(path: Path) -> Exceptions:
         for row in rows:
             if row.keys() != KEYS:
                 raise RecipeError(f"{path}: an exception has exactly {', '.join(sorted(KEYS))}")
-            found.allowed += [(row["files"], kind) for kind in row["types"]]
+            found.allowed += [(row["files"], message_type) for message_type in row["types"]]
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: {error}", "correct the TOML") from error
     return found
 
 
 def check_style(patch: Path, tree: Path, exceptions: Exceptions) -> list[str]:
-    """Return what the ``tree``'s checkpatch.pl says of a patch, but for the exceptions."""
+    """Return the messages of the ``tree``'s checkpatch.pl that are no exception.
+
+    Raises SourceError if checkpatch.pl fails or prints a line of another form.
+    """
     done = subprocess.run(
         [
             "perl", "scripts/checkpatch.pl", "--strict", "--terse", "--showfile", "--show-types",
@@ -83,15 +90,15 @@ def check_style(patch: Path, tree: Path, exceptions: Exceptions) -> list[str]:
         text=True,
         check=False,
     )  # fmt: skip
-    said = []
+    messages = []
     for line in done.stdout.splitlines():
         if not line or _SUMMARY.match(line):
             continue
         found = _LINE.match(line)
         if found is None:
-            raise SourceError("checkpatch.pl says what is not understood", details=line)
+            raise SourceError("checkpatch.pl printed a line of unknown form", details=line)
         if not exceptions.allow(found["file"], found["type"]):
-            said.append(line)
+            messages.append(line)
     if not done.stdout and done.returncode:
         raise SourceError("checkpatch.pl did not run", details=done.stderr)
-    return said
+    return messages

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 def adopt_image(path: Path, store: Store) -> Kernel:
-    """Return the kernel of a ready Image, copied into ``store`` with what lies beside it.
+    """Return the kernel of a ready Image, copied into ``store`` with the files beside it.
 
-    Copied, because the user may build again while the tests run. Raises ImageError.
+    It is copied because the user may build again while the tests run. Raise ImageError.
     """
     facts = inspect_image(path)
     found = _companions(path, facts)
@@ -59,9 +59,10 @@ def adopt_image(path: Path, store: Store) -> Kernel:
 
 
 def _companions(path: Path, facts: ImageFacts) -> dict[str, Path]:
-    """Return the files of the same build: beside the Image, or where kbuild leaves them.
+    """Return the files of the same build: beside the Image, or in the places where kbuild has them.
 
-    A vmlinux without the Image's banner is of another build, and would decode a splat wrongly.
+    A vmlinux without the Image's banner belongs to another build, and is not used: it would decode
+    splats wrongly.
     """
     places = [path.parent]
     if path.parts[-4:-1] == ("arch", "arm64", "boot"):
@@ -87,7 +88,7 @@ def _fingerprint(path: Path) -> list[int]:
 
 
 def check_size(path: Path, system_map: Path) -> None:
-    """Hold the Image's size to its System.map. Raises ImageError if it is shorter.
+    """Check the size of an Image against its System.map. Raise ImageError if it is too short.
 
     objcopy writes the bytes from _text to _edata (arch/arm64/kernel/vmlinux.lds.S).
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A published kernel: a directory of the cache, named by its key, that never changes."""
+"""A published kernel: a directory of the cache that is named by its key and never changes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ KINDS = (IMAGE, VMLINUX, SYSTEM_MAP, CONFIG)
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel that can be booted, and all that is known of it.
+    """A kernel that can be booted, with its files.
 
-    ``name`` is short, for test ids and reports; ``key`` is 16 hex digits, the hash of
-    everything that went into it; ``config`` is the final .config; ``selftests`` is the directory
-    with the programs built from tools/testing/selftests/arm64/mte of the same source.
+    ``name`` is short, for test ids and reports; ``key`` is the hash of everything that the kernel
+    was made from; ``config`` is the final .config; ``selftests`` is the directory with the programs
+    built from tools/testing/selftests/arm64/mte of the same source. Files that a ready Image came
+    without are None.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Kernel:
     description: str
 
     def built_with(self, symbol: str) -> bool | None:
-        """Whether ``symbol``, ``CONFIG_…``, is ``y`` or ``m``. None if there is no .config."""
+        """Return whether ``symbol`` (``CONFIG_…``) is y or m; None if there is no .config."""
         if self.config is None:
             return None
         return not _lines(self.config).isdisjoint((f"{symbol}=y", f"{symbol}=m"))
@@ -51,12 +52,12 @@ class Kernel:
 
 @functools.cache
 def _lines(config: Path) -> frozenset[str]:
-    """The lines of a .config, which is asked for several symbols before each program."""
+    """Return the lines of a .config; cached, since each program asks for several symbols."""
     return frozenset(config.read_text(encoding="utf-8").splitlines())
 
 
 def write_meta(directory: Path, facts: dict[str, Any]) -> None:
-    """Seal a directory before it is published: ``facts``, and size and hash of its files."""
+    """Write meta.json into a finished directory: ``facts``, and size and hash of its files."""
     files = {
         name: {"size": (directory / name).stat().st_size, "sha256": file_digest(directory / name)}
         for name in KINDS
@@ -69,8 +70,8 @@ def write_meta(directory: Path, facts: dict[str, Any]) -> None:
 def load_kernel(directory: Path, name: str, description: str) -> Kernel:
     """Return the published kernel in ``directory``.
 
-    Raises ArtifactError if a file is missing, truncated, or (Image and config: what decides a
-    verdict) altered. vmlinux, a hundred times larger, is held to its size.
+    Raise ArtifactError if a file is missing, truncated or altered. Of vmlinux only the size is
+    checked: it decides no verdict, and hashing its 40 MB takes time.
     """
     try:
         meta = json.loads((directory / META).read_text(encoding="utf-8"))
@@ -79,7 +80,7 @@ def load_kernel(directory: Path, name: str, description: str) -> Kernel:
         lacking = meta["lacking"]
         for item, facts in files.items():
             _verify(directory / item, facts)
-        (directory / META).touch()  # history.py: when it was last used
+        (directory / META).touch()  # the time of the last use, for history.py
     except (OSError, ValueError, KeyError) as error:
         raise _damaged(directory, directory / META, "cannot be read") from error
     present = {item: directory / item for item in files}

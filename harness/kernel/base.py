@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The source of a recipe's base: identified at once, unpacked into the cache when it is needed."""
+"""The source of a recipe's base: a Debian package or a git revision, unpacked into the cache.
+
+Its content hash is known without unpacking it, so a kernel that is built already needs no source.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import NetworkError, SourceError
-from harness.core.keys import file_digest, text_key
+from harness.core.keys import content_key, file_digest
 from harness.core.run_logged import run_logged
 from harness.core.store import Store
 from harness.core.toolchain import clean_environment
@@ -29,7 +32,7 @@ _FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 @dataclass(frozen=True)
 class Origin:
-    """A base that was found: ``identity`` is the hash of its content, ``unpack`` writes it out."""
+    """A base that exists. ``identity`` hashes its content; ``unpack`` writes it to a directory."""
 
     identity: str
     title: str
@@ -37,7 +40,7 @@ class Origin:
 
 
 def find_origin(base: DebianBase | GitBase, cache: Path, progress: Progress) -> Origin:
-    """Find the base. Raises SourceError (there is none) or NetworkError (no answer)."""
+    """Return the origin of a base. Raise SourceError if it does not exist, or NetworkError."""
     if isinstance(base, DebianBase):
         return _debian(base)
     repository = Path(base.url).expanduser()
@@ -47,13 +50,13 @@ def find_origin(base: DebianBase | GitBase, cache: Path, progress: Progress) -> 
 
 
 def pristine(origin: Origin, cache: Path, progress: Progress) -> Path:
-    """Return the directory with the unpacked source of ``origin``: shared, never written to."""
+    """Return the directory with the source of ``origin``, which no build writes to."""
 
     def make(directory: Path) -> None:
         progress.step(f"unpacking {origin.title}")
         origin.unpack(directory)
 
-    name = text_key(origin.identity)
+    name = content_key(origin.identity)
     return Store(cache, "sources", progress).obtain(name, make)
 
 
@@ -71,15 +74,15 @@ def _debian(base: DebianBase) -> Origin:
 
 
 def _extract(argv: list[str], directory: Path) -> None:
-    said: list[str] = []
+    output: list[str] = []
     environment = clean_environment()
-    status = run_logged(argv, io.StringIO(), cwd=directory, env=environment, on_line=said.append)
+    status = run_logged(argv, io.StringIO(), cwd=directory, env=environment, on_line=output.append)
     if status:
-        text = "\n".join(said[-10:])
+        text = "\n".join(output[-10:])
         if reports_disk_full(text):
             raise disk_full(directory)
         raise SourceError(
-            f"cannot unpack: {said[-1] if said else argv[0]}", "install it again", text
+            f"cannot unpack: {output[-1] if output else argv[0]}", "install it again", text
         )
 
 
@@ -102,8 +105,8 @@ def _git_origin(repository: Path, commit: str, title: str) -> Origin:
 
 
 def _git_remote(base: GitBase, store: Path, progress: Progress) -> Origin:
-    """Fetch the one revision, without history, unless it is there already."""
-    repository = store / text_key(base.url)
+    """Return the origin of a remote revision, fetched without history if it is not there yet."""
+    repository = store / content_key(base.url)
     if not repository.is_dir():
         repository.mkdir(parents=True)
         _git(repository, "init", "--quiet", "--bare")
@@ -146,7 +149,7 @@ def _remote(base: GitBase, *words: str, cwd: Path | None = None) -> str:
 
 
 def _git(repository: Path, *words: str) -> str | None:
-    """Return what git prints, or None if it fails."""
+    """Return the output of git, or None if it fails."""
     done = subprocess.run(
         ["git", "-c", "safe.directory=*", "-C", str(repository), *words],
         env=clean_environment(),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""One kernel, built by kbuild into an object directory and copied out of it.
+"""Builds one kernel with kbuild in an object directory, and copies the results out of it.
 
-The object directory is a direct child of the source: kbuild then calls the source ``..``
-(top Makefile, "building in a subdirectory of the source tree"), so every name on a compiler's
-command line is relative, and ccache finds an object again whatever directory it was built in.
+The object directory is a direct child of the source: kbuild then names the source ``..`` (top
+Makefile, "building in a subdirectory of the source tree"). So all names on the compiler's command
+line are relative, and ccache finds an object again after a build in another directory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OBJECTS = "mte-harness-objects"
 MTE_SELFTESTS = "tools/testing/selftests/arm64/mte"
-# Lines that make prints for the stock config; afterwards the last count is known.
+# First estimates of the number of lines that make prints; later builds use the last count.
 LINES_WHOLE = 1500
 LINES_AGAIN = 35
 
@@ -45,9 +45,10 @@ _ERRORS = (
 
 @dataclass(frozen=True)
 class Job:
-    """What to build: ``tree`` the source, to which only ``objects``, a child of it, is added.
+    """A build: of the source ``tree``, into its subdirectory ``objects``, for the cache ``cache``.
 
-    ``may_lack``: symbols of ``asked`` that the tree may not know, None for any.
+    ``asked``: the configuration asked for. ``may_lack``: symbols of it that the tree's Kconfig may
+    not define, None for any.
     """
 
     tree: Path
@@ -59,9 +60,9 @@ class Job:
 
 
 def build_kernel(job: Job, into: Path, progress: Progress) -> None:
-    """Build ``job`` and write all that artifact.py names into the empty directory ``into``.
+    """Build ``job`` and write the files that artifact.py lists into the empty directory ``into``.
 
-    Raises ConfigError, ImageError (no MTE), BuildError with the log's path, or DiskFullError.
+    Raise ConfigError, ImageError (no MTE), BuildError with the log's path, or DiskFullError.
     """
     logs = job.cache / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -88,10 +89,10 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
 
 @contextlib.contextmanager
 def _whole_objects(objects: Path) -> Iterator[None]:
-    """Mark ``objects`` while make writes there; drop them if a killed run left its mark.
+    """Mark ``objects`` while make writes there; remove them if a killed run left its mark.
 
-    make that ends by itself or by SIGTERM deletes its half-written targets. SIGKILL and a power
-    cut leave them, and kbuild would link them.
+    make deletes half-written targets when it fails or gets SIGTERM. SIGKILL or a power cut leaves
+    them, and the next make would link them.
     """
     mark = objects / KILLED_MARK
     if mark.exists():
@@ -105,7 +106,10 @@ def _whole_objects(objects: Path) -> Iterator[None]:
 
 
 def _configure(job: Job, make: _Make) -> list[str]:
-    """Write .config; return the symbols that the tree lacks and may lack."""
+    """Write .config; return the symbols asked for that the tree lacks, as it may.
+
+    Raise ConfigError, or ImageError for a kernel without MTE.
+    """
     asked = job.objects / "asked.config"
     asked.write_text(config.render_config(job.asked), encoding="utf-8")
     make("allnoconfig", f"KCONFIG_ALLCONFIG={asked}")
@@ -117,9 +121,9 @@ def _configure(job: Job, make: _Make) -> list[str]:
 
 
 def _build_selftests(job: Job, make: _Make) -> Path | None:
-    """Build the tree's own MTE selftests, if it has them; return where they are.
+    """Build the MTE selftests of the tree; return their directory, or None if there are none.
 
-    The make lines, and why each word is there: shared/facts/bugs.md, section 6.
+    The reason for each argument of make is in docs/facts/bugs.md, section 6.
     """
     if not (job.tree / MTE_SELFTESTS / "Makefile").is_file():
         return None
@@ -150,14 +154,14 @@ def _copy_out(job: Job, into: Path, selftests: Path | None) -> None:
 
 
 class _Make:
-    """Runs make for one job, writes its log, and turns its failures into errors."""
+    """Runs make for one job, writes the log, and turns failures into errors."""
 
     def __init__(self, job: Job, log: IO[str], log_path: Path, progress: Progress) -> None:
         self._job = job
         self._log = log
         self._log_path = log_path
         self._progress = progress
-        # No path of this machine in the DWARF: names are as in the source, "mm/memory.c".
+        # DWARF names files relative to the source ("mm/memory.c"), without paths of this host.
         mapped = f"-fdebug-prefix-map=../= -fdebug-prefix-map={job.objects}=."
         self._words = [
             f"O={job.objects}",
@@ -165,19 +169,19 @@ class _Make:
             "HOSTCC=ccache gcc",
             f"KCFLAGS={mapped}",
             f"KAFLAGS={mapped}",
-            "LOCALVERSION=",  # no "+" for a tree whose parent directory is a git repository
+            "LOCALVERSION=",  # no "+" in the version if a parent directory is a git repository
         ]
 
     def __call__(self, *words: str, count: tuple[str, int] | None = None) -> None:
         """Run a target of the kernel's top Makefile.
 
-        ``count``: show how far it is, by the number of lines that make printed the last time under
-        this name, at first the number given here.
+        ``count`` is a name and an estimate of the number of lines that make prints: progress is
+        shown against the number of the last build of that name, or else against the estimate.
         """
         self._run(self._job.tree, [*self._words, *words], count)
 
     def at(self, directory: Path, *words: str) -> None:
-        """Run make in another directory of the source."""
+        """Run make in ``directory`` of the source."""
         self._run(directory, [*words], None)
 
     def _run(self, directory: Path, words: list[str], count: tuple[str, int] | None) -> None:
@@ -193,12 +197,12 @@ class _Make:
             lines += 1
             tail.append(line)
             if count:
-                # More than the last time: a header was edited, which may be all there is.
+                # More lines than last time: a header was edited, and all may be compiled again.
                 self._progress.count(lines, total if lines <= total else whole)
 
         argv = ["make", f"-j{jobs()}", "--no-print-directory", "-C", str(directory)]
         environment = build_environment(self._job.cache / "ccache")
-        environment["KBUILD_BUILD_HOST"] = self._job.key  # the guest can say which build it runs
+        environment["KBUILD_BUILD_HOST"] = self._job.key  # /proc/version shows it
         common = ["ARCH=arm64", f"CROSS_COMPILE={CROSS}"]
         status = run_logged(
             [*argv, *common, *words], self._log, cwd=directory, env=environment, on_line=on_line
@@ -210,7 +214,7 @@ class _Make:
 
     def _fail(self, lines: list[str]) -> None:
         if any(map(reports_disk_full, lines)):
-            # What was compiled goes too: it is what filled the disk, and ccache has most of it.
+            # The objects filled the disk, so they are removed; ccache has most of them.
             shutil.rmtree(self._job.objects, ignore_errors=True)
             raise disk_full(self._job.cache)
         error = first_error(lines)
@@ -218,9 +222,9 @@ class _Make:
 
 
 def first_error(lines: list[str]) -> str:
-    """Return the first line that says what went wrong, the most telling kind first."""
+    """Return the line of make's output that names the error; _ERRORS lists the best kind first."""
     for pattern in _ERRORS:
         for line in lines:
             if pattern.match(line):
                 return line.removeprefix("../")
-    return lines[-1] if lines else "make failed and said nothing"
+    return lines[-1] if lines else "make failed without output"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel configuration: fragments merged, and the final .config held against them."""
+"""Kernel configuration: merges fragments, and checks the final .config against them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _UNSET = re.compile(r"# CONFIG_(\w+) is not set")
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A symbol that kbuild did not give as asked. Values are as in .config, ``n`` if unset."""
+    """A symbol whose value in the final .config is not the one asked for; ``n`` means unset.
+
+    ``known``: the tree's Kconfig defines the symbol. ``depends``: its "depends on" lines.
+    """
 
     symbol: str
     asked: str
@@ -29,7 +32,7 @@ class Mismatch:
     depends: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """Return one line for a message."""
         if not self.known:
             return f"CONFIG_{self.symbol}={self.asked}: this tree has no such symbol"
         rule = f" (depends on {' && '.join(self.depends)})" if self.depends else ""
@@ -39,7 +42,7 @@ class Mismatch:
 def parse_config(text: str) -> dict[str, str]:
     """Return symbol -> value of a .config or fragment; names without ``CONFIG_``, ``n`` if unset.
 
-    Raises ValueError with the line's number for a line that is neither a setting nor a comment.
+    Raise ValueError, with the number of the line, for a line that is no setting and no comment.
     """
     values: dict[str, str] = {}
     for number, raw in enumerate(text.splitlines(), 1):
@@ -52,7 +55,7 @@ def parse_config(text: str) -> dict[str, str]:
 
 
 def merge_fragments(paths: Iterable[Path]) -> dict[str, str]:
-    """Return what the fragments ask for; a later one wins. Raises ConfigError."""
+    """Return the configuration that the fragments ask for; a later one wins. Raise ConfigError."""
     merged: dict[str, str] = {}
     for path in paths:
         try:
@@ -70,10 +73,10 @@ def render_config(values: Mapping[str, str]) -> str:
 def compare_config(
     asked: Mapping[str, str], final: Mapping[str, str], tree: Path
 ) -> list[Mismatch]:
-    """Return what of ``asked`` the ``final`` .config does not hold.
+    """Return the symbols that have another value in ``final`` than ``asked`` for.
 
     A symbol that the Kconfig files of ``tree`` do not define is a mismatch even if ``n`` was
-    asked: it may be a spelling mistake.
+    asked for: it may be misspelled.
     """
     doubtful = {
         name: value
@@ -96,9 +99,10 @@ def check_config(
     tree: Path,
     may_lack: frozenset[str] | None = frozenset(),
 ) -> list[Mismatch]:
-    """Return the symbols that ``tree`` may lack and does; raise ConfigError for any other mismatch.
+    """Return the symbols that ``tree`` lacks, as it may; raise ConfigError for other mismatches.
 
-    ``may_lack`` None means any symbol: the fragments were not written for this tree.
+    ``may_lack`` is None if the tree may lack any symbol: a user's tree, for which the fragments
+    were not written.
     """
     mismatches = compare_config(asked, final, tree)
     lacking = [
@@ -123,7 +127,7 @@ def _normal(value: str) -> str:
 
 
 def _definitions(tree: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the defined ones of ``names``, with their ``depends on`` lines.
+    """Return those of ``names`` that Kconfig defines, with their ``depends on`` lines.
 
     Kconfig language: Documentation/kbuild/kconfig-language.rst, "Menu entries".
     """

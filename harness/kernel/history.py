@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The builds of one source directory: an edit a minute must not fill the disk."""
+"""Removes old builds of a source directory, so that frequent edits do not fill the disk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEEP = 8
-UNUSED_S = 24 * 3600.0  # a build that was resolved in this time may still have guests
+UNUSED_S = 24 * 3600.0  # a build that was used within this time may still have guests
 
 
 def remember_build(home: Path, build: Path) -> list[Path]:
-    """Note that ``build`` was made from the tree of ``home``; return the old builds removed.
+    """Record that ``build`` was made from the mirror ``home``; return the old builds removed.
 
-    The newest KEEP stay, and what was used within a day. The caller holds the lock on ``home``.
+    The newest KEEP stay, and those used within UNUSED_S. The caller holds the lock on ``home``.
     """
     record = home / "builds"
     known = record.read_text(encoding="utf-8").split() if record.exists() else []

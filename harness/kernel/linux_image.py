@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a kernel Image says of itself, read without booting it.
+"""The facts in a kernel Image: version, banner and .config, read without booting it.
 
 Header: Documentation/arch/arm64/booting.rst, section 4 ("Call the kernel image").
 """
@@ -22,7 +22,7 @@ MAGIC = 0x644D5241  # "ARM\x64"
 
 CURE = "give arch/arm64/boot/Image of an arm64 kernel"
 
-# (offset, bytes, what it is): what people take for an arm64 Image.
+# Other formats that are easily taken for an arm64 Image: offset, bytes there, name.
 _OTHERS = (
     (0x202, b"HdrS", "an x86 bzImage"),  # Documentation/arch/x86/boot.rst
     (0x24, b"\x18\x28\x6f\x01", "a 32-bit Arm zImage"),  # arch/arm/boot/compressed/head.S
@@ -40,7 +40,7 @@ _IKCONFIG = b"IKCFG_ST"  # kernel/configs.c
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What an Image says of itself. ``config`` is the .config of CONFIG_IKCONFIG, or None.
+    """The facts in an Image. ``config`` is the .config that CONFIG_IKCONFIG adds, or None.
 
     ``release`` is the version that uname -r prints. ``banner`` is linux_banner (init/version.c),
     the same bytes in the vmlinux of the same build.
@@ -52,7 +52,7 @@ class ImageFacts:
 
 
 def inspect_image(path: Path) -> ImageFacts:
-    """Return what the Image says. Raises ImageError if it is none, or for another architecture."""
+    """Return the facts in an Image. Raise ImageError if it is no little-endian arm64 Image."""
     data = path.read_bytes()
     for offset, magic, what in _OTHERS:
         if data[offset : offset + len(magic)] == magic:

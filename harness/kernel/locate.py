@@ -42,7 +42,7 @@ def locate_kernel(argument: str, root: Path) -> KernelSource:
 
     ``argument`` is a recipe (``stock``, ``known-bad/swapin``, or a directory that holds a
     kernel.toml), a kernel source directory, or an arm64 Image. ``root`` is the repository.
-    Raises UsageError if the argument is none of these, RecipeError if the recipe is wrong.
+    Raise UsageError if the argument is none of these, RecipeError if the recipe is wrong.
     """
     if found := recipe_path(argument, root):
         return RecipeKernel(load_recipe(found, root))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A user's source directory, mirrored into the cache and never written to.
+"""A copy of a user's source directory in the cache; the user's directory is never written to.
 
-kbuild refuses to build out of tree while the source holds an in-tree build, and would take the
-objects that lie there for its own (VPATH). So the source files, and only they, are copied into a
-mirror. A file is copied only when its content differs: make then compiles what was edited, and a
-`git checkout` there and back compiles nothing.
+kbuild refuses to build out of tree if the source has an in-tree build, and make would use the
+objects in it (VPATH). So the source files, without build products, are copied into a mirror. A file
+is copied only if its content differs: make then compiles only what was edited, and nothing after a
+`git checkout` of another branch and back.
 """
 
 from __future__ import annotations
@@ -30,28 +30,29 @@ if TYPE_CHECKING:
 
     from harness.core.progress import Progress
 
-# Build products, in gitignore(5) patterns; the tree's own .gitignore files say the rest.
-# Debian's source package ignores its whole top directory ("/*"): that is undone first.
+# Patterns (gitignore(5)) of build products that the tree's .gitignore files do not list. The first
+# one undoes the "/*" of Debian's source package, which ignores everything.
 PRODUCTS = (
     "!/*", "/.*", "/vmlinux*", "/System.map", "/Module.*", "/modules*", "/*.symvers",
     "/include/config/", "/include/generated/", "/arch/*/include/generated/",
     "*.o", "*.a", "*.ko", ".*.cmd", "*.mod", "*.order",
 )  # fmt: skip
 
-# An mtime this close to the look at it may hide a later edit (git's "racy" entries).
+# A file edited within this time before stat() may be edited again without a change of its mtime
+# (git's "racy" entries, Documentation/technical/racy-git.txt of git).
 RACY_NS = 1_000_000_000
 THREADS = 4
 
 Stamp = tuple[int, int, int, int]
-"""mode, size, mtime and ctime in ns: while they stay, the content stays."""
+"""Mode, size, mtime and ctime (in ns): if none changes, the content has not changed."""
 
 
 @dataclass
 class State:
-    """What the mirror holds, as of the last look.
+    """The content of the mirror after the last refresh.
 
     ``files``: name -> stamp and content hash. ``watched``: directories (and git's index) with
-    their mtime: while all stay, no file came or went. ``digest``: the hash of the whole content.
+    their mtime: if none changes, no file was added or removed. ``digest``: hash of all content.
     """
 
     files: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
@@ -73,9 +74,9 @@ class Mirror:
         self._private_git = home / "git"
 
     def refresh(self, progress: Progress) -> str:
-        """Make the mirror equal to the source; return the hash of its content.
+        """Make the mirror equal to the source, and return the hash of its content.
 
-        Raises SourceError if it is no kernel source, DiskFullError.
+        Raise SourceError if it is no kernel source, DiskFullError.
         """
         _check_is_kernel(self.source)
         state = self._load()
@@ -107,7 +108,8 @@ class Mirror:
             for name, stamp in stamps.items()
             if name in state.files and state.files[name][0] == stamp
         }
-        # From here until the end the state on disk knows only what is not being changed.
+        # Crash safety: until the update is complete, the state on disk lists only files that the
+        # update does not touch.
         self._save(State(files=kept))
         for name in self._present(state) - stamps.keys():
             (self.tree / name).unlink(missing_ok=True)
@@ -124,7 +126,7 @@ class Mirror:
     def _copy_all(
         self, names: list[str], state: State, progress: Progress
     ) -> Iterator[tuple[str, str]]:
-        """Bring ``names`` over; yield each with the hash of its content."""
+        """Copy ``names`` into the mirror; yield each with the hash of its content."""
         pool = concurrent.futures.ThreadPoolExecutor(THREADS)
         try:
             hashes = pool.map(lambda name: self._copy(name, state), names)
@@ -136,7 +138,7 @@ class Mirror:
             pool.shutdown(cancel_futures=True)
 
     def _copy(self, name: str, state: State) -> str:
-        """Bring one file over, unless the mirror has its content; return the content's hash."""
+        """Copy one file unless the mirror has its content; return the hash of the content."""
         source, target = self.source / name, self.tree / name
         known = state.files.get(name, (None, ""))[1]
         if source.is_symlink():
@@ -156,7 +158,7 @@ class Mirror:
         return digest
 
     def _list(self) -> dict[str, Stamp]:
-        """Return the source files with their stamps: what git knows or does not ignore."""
+        """Return the source files, which git tracks or does not ignore, with their stamps."""
         own = (self.source / ".git").exists()
         if own:
             where = ["-C", str(self.source)]
@@ -174,23 +176,23 @@ class Mirror:
             check=False,
         )
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()
+            message = done.stderr.decode(errors="replace").strip()
             raise SourceError(
-                f"cannot list the files of {self.source}: {said}", "see git status there"
+                f"cannot list the files of {self.source}: {message}", "see git status there"
             )
         stamps = {}
         top = str(self.source)
         for name in map(os.fsdecode, done.stdout.split(b"\0")[:-1]):
             try:
                 status = os.lstat(f"{top}/{name}")
-            except FileNotFoundError:  # deleted, and the deletion not committed
+            except FileNotFoundError:  # deleted, but still in the index
                 continue
             if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
                 stamps[name] = _stamp(status)
         return stamps
 
     def _make_private_git(self) -> None:
-        """Make an empty repository, so that git reads .gitignore files where there is no .git."""
+        """Make an empty repository, so that git reads .gitignore files in a tree without .git."""
         if not (self._private_git / "HEAD").exists():
             subprocess.run(
                 ["git", "init", "--quiet", "--bare", str(self._private_git)],
@@ -216,7 +218,7 @@ class Mirror:
         return watched
 
     def _present(self, state: State) -> set[str]:
-        """Return the names of the files in the mirror, objects left out."""
+        """Return the names of the source files in the mirror."""
         if state.digest:
             return set(state.files)
         names = set()
@@ -268,7 +270,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _make_room(target: Path) -> None:
-    """Clear what is at ``target``, and make the directory that it goes into."""
+    """Remove a file or directory at ``target``, and make its parent directory."""
     if target.is_symlink() or target.is_file():
         target.unlink()
     elif target.is_dir():

@@ -7,8 +7,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.keys import key_of, text_key
-from harness.core.lock import locked
+from harness.core.file_lock import locked
+from harness.core.keys import content_key, key_of
 from harness.core.store import Store
 from harness.core.toolchain import find_toolchain
 from harness.kernel.adopt import adopt_image
@@ -37,7 +37,7 @@ BUILDER = 1  # a part of each key: raise it when the same inputs give another ke
 def obtain_kernel(source: KernelSource, cache: Path, progress: Progress) -> Kernel:
     """Return the kernel of ``source``; what ``cache`` lacks is built, or copied if it is an Image.
 
-    Raises SourceError, NetworkError, PatchError, ConfigError, BuildError, ImageError,
+    Raise SourceError, NetworkError, PatchError, ConfigError, BuildError, ImageError,
     CompilerMissingError, DiskFullError or ArtifactError.
     """
     if isinstance(source, ImageKernel):
@@ -104,7 +104,7 @@ class _Builder:
 
         With patches, build in a copy of the mirror: the mirror stays as the user's tree is.
         """
-        home = self._cache / "trees" / text_key(str(path))
+        home = self._cache / "trees" / content_key(str(path))
         home.mkdir(parents=True, exist_ok=True)
         waiting = f"another run is building {path}; waiting for it"
         with locked(home / "lock", waiting, self._progress):

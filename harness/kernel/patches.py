@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Patch series: read, hashed, applied without fuzz."""
+"""Patch series: reads them from a series file or an mbox, and applies them without fuzz."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _HUNK = re.compile(r"@@ -(\d+)[ ,].*")
 
 @dataclass(frozen=True)
 class Patch:
-    """One patch: the file's name (for messages) and its text, a diff with or without a message."""
+    """One patch: a name for messages, and its text, a diff with or without a commit message."""
 
     name: str
     text: bytes
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the text, in hex."""
+        """The SHA-256 of the text, in hex."""
         return hashlib.sha256(self.text).hexdigest()
 
 
 def read_patches(files: Iterable[Path]) -> list[Patch]:
-    """Return the patches of series files and mboxes, in order. Raises RecipeError."""
+    """Return the patches of series files and mboxes, in order. Raise RecipeError."""
     patches: list[Patch] = []
     for path in files:
         patches += read_mbox(path) if is_mbox(path) else read_series(path)
@@ -47,25 +47,25 @@ def read_patches(files: Iterable[Path]) -> list[Patch]:
 
 
 def is_mbox(path: Path) -> bool:
-    """Whether a file is an mbox; otherwise it is a series file."""
+    """Return whether a file is an mbox; otherwise it is a series file."""
     with path.open("rb") as stream:
         return stream.read(5) == b"From "
 
 
 def listed(path: Path) -> list[Path]:
-    """Return the files that a series file lists, in order; they may not be there."""
+    """Return the files that a series file lists, in order, whether they exist or not."""
     return [path.parent / name for _, name in _series_lines(path)]
 
 
 def _series_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Line number and name of each patch, one a line; ``#`` begins a comment."""
+    """Yield line number and name of each patch of a series file; ``#`` begins a comment."""
     for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if name := raw.partition("#")[0].strip():
             yield number, name
 
 
 def read_series(path: Path) -> list[Patch]:
-    """Return the patches that a series file lists. Raises RecipeError if one is not there."""
+    """Return the patches that a series file lists. Raise RecipeError if one does not exist."""
     patches = []
     for number, name in _series_lines(path):
         patch = path.parent / name
@@ -76,7 +76,10 @@ def read_series(path: Path) -> list[Patch]:
 
 
 def read_mbox(path: Path) -> list[Patch]:
-    """Return the patches of an mbox, decoded by git-mailinfo(1); a mail may have no diff."""
+    """Return the patches of an mbox, decoded by git-mailinfo(1); mails without a diff are skipped.
+
+    Raise RecipeError for a file that is no mbox or has no patch.
+    """
     patches = []
     with tempfile.TemporaryDirectory(prefix="mte-harness-mbox-") as scratch:
         _git(["mailsplit", f"-o{scratch}", str(path)], Path(scratch), path)
@@ -113,10 +116,10 @@ def _git(argv: list[str], cwd: Path, path: Path, stdin: bytes = b"") -> str:
 
 
 def apply_patches(patches: list[Patch], tree: Path, progress: Progress) -> None:
-    """Apply ``patches`` to ``tree``, each exactly: lines may have moved, but not changed.
+    """Apply ``patches`` to ``tree`` without fuzz: context lines may have moved, but not changed.
 
-    git-apply(1) replaces files and never writes into them, so a tree of hard links is safe.
-    Raises PatchError that names patch, file and hunk, or DiskFullError.
+    git-apply(1) replaces files and never writes into them, so ``tree`` may be a copy by hard links.
+    Raise PatchError that names patch, file and hunk, or DiskFullError.
     """
     for number, patch in enumerate(patches):
         progress.count(number, len(patches))
@@ -127,8 +130,8 @@ def _apply(patch: Patch, tree: Path) -> None:
     done = _git_apply(patch, tree)
     if done.returncode == 0:
         return
-    said = done.stderr.decode(errors="replace")
-    if reports_disk_full(said):
+    message = done.stderr.decode(errors="replace")
+    if reports_disk_full(message):
         raise disk_full(tree)
     if _git_apply(patch, tree, "--reverse", "--check").returncode == 0:
         raise PatchError(
@@ -136,14 +139,14 @@ def _apply(patch: Patch, tree: Path) -> None:
             "drop it from the series",
         )
     raise PatchError(
-        f"patch {patch.name} does not apply: {_reason(said, patch)}",
-        "rebase it: scripts/kernel-tree, then scripts/kernel-refresh",
-        said,
+        f"patch {patch.name} does not apply: {_reason(message, patch)}",
+        "rebase it: mte-harness series tree, then mte-harness series refresh",
+        message,
     )
 
 
 def _git_apply(patch: Patch, tree: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
-    # Inside some other repository git-apply would skip what lies outside its own directory.
+    # Inside another repository, git-apply would skip files outside of the current directory.
     environment = clean_environment() | {"GIT_CEILING_DIRECTORIES": str(tree.parent)}
     return subprocess.run(
         ["git", "apply", "--whitespace=nowarn", *options, "-"],
@@ -155,11 +158,11 @@ def _git_apply(patch: Patch, tree: Path, *options: str) -> subprocess.CompletedP
     )
 
 
-def _reason(said: str, patch: Patch) -> str:
-    if failed := _FAILED_HUNK.search(said):
+def _reason(message: str, patch: Patch) -> str:
+    if failed := _FAILED_HUNK.search(message):
         name, line = failed[1], failed[2]
         return f"{name}, hunk {_hunk_header(patch, name, line)}: the lines around it differ"
-    other = _OTHER_ERROR.search(said)
+    other = _OTHER_ERROR.search(message)
     return other[1] if other else "git apply gave no reason"
 
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""A recipe: kernel-configs/<name>/kernel.toml. An unknown key is an error.
+"""A recipe, kernel-configs/<name>/kernel.toml: how a kernel is made. An unknown key is an error.
 
 description = "one line, shown in reports"
 inherits = "stock"            # base from there; its fragments, then ours; its patches, then ours
-fragments = ["base", "mte"]   # kernel-configs/fragments/<x>.config; "./x.config" lies beside
-optional = ["CONFIG_ZBUD"]    # symbols asked for that this tree may not know
+fragments = ["base", "mte"]   # kernel-configs/fragments/<x>.config; "./x.config": beside this file
+optional = ["CONFIG_ZBUD"]    # symbols asked for that this tree may lack
 patches = "patches/series"    # lists `git format-patch` files, one a line
 mbox = "series.mbox"          # or one mbox
-machine = "dram/tag-storage"  # where it runs, unless the command says otherwise
+machine = "dram/tag-storage"  # the machine it runs on, unless the command line names another
 
 [base]                        # exactly one of
 debian = "linux-source-6.12"  #   a Debian package that holds /usr/src/<name>.tar.xz
@@ -17,7 +17,7 @@ directory = "path"            #   relative to kernel.toml
 [known_bad]                   # kernel-configs/known-bad/ only
 breaks = "what the patch breaks"
 probes = ["swap_disk"]        # the probes that must fail
-sometimes = ["ksm_merge"]     # those that may: what they see of it is chance. And no others
+sometimes = ["ksm_merge"]     # probes that may fail, by chance; all others must pass
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DebianBase:
 
 @dataclass(frozen=True)
 class GitBase:
-    """A repository, by URL or path, and what `git rev-parse` understands there."""
+    """A repository, by URL or path, and a revision as `git rev-parse` takes it."""
 
     url: str
     revision: str
@@ -56,7 +56,7 @@ class GitBase:
 
 @dataclass(frozen=True)
 class DirectoryBase:
-    """A kernel source directory, taken as it is."""
+    """A kernel source directory of the user, used as it is."""
 
     path: Path
 
@@ -66,16 +66,15 @@ Base = DebianBase | GitBase | DirectoryBase
 
 @dataclass(frozen=True)
 class KnownBad:
-    """What a recipe breaks on purpose, the probes that must notice, and those that may."""
+    """The probes that must fail because of a bug made on purpose, and those that may."""
 
-    breaks: str
     probes: tuple[str, ...]
     sometimes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A kernel.toml with what it inherits folded in.
+    """A kernel.toml, merged with the recipes that it inherits from.
 
     ``patches`` are series files or mboxes, in the order of application; ``own_patches`` is the
     last of them, unless all are inherited. ``optional`` are symbol names without ``CONFIG_``.
@@ -99,8 +98,8 @@ class Recipe:
 def recipe_path(argument: str, root: Path) -> Path | None:
     """Return the kernel.toml that ``argument`` names, or None.
 
-    It names a recipe of the repository (``stock``, ``known-bad/swapin``), or a directory
-    anywhere that holds a kernel.toml.
+    ``argument`` is a recipe of the repository (``stock``, ``known-bad/swapin``) or any directory
+    with a kernel.toml.
     """
     plain = not argument.startswith((".", "/"))
     places = [root / RECIPES / argument / FILE] if plain else []
@@ -117,10 +116,7 @@ def recipe_names(root: Path) -> list[str]:
 
 
 def load_recipe(path: Path, root: Path) -> Recipe:
-    """Read the kernel.toml ``path`` and all that it inherits.
-
-    Raises RecipeError with file and line.
-    """
+    """Return the recipe of the kernel.toml ``path``. Raise RecipeError with file and line."""
     return _load(path, root, ())
 
 
@@ -209,9 +205,8 @@ def _patches(toml: _Toml, top: dict[str, Any]) -> list[Path]:
 
 def _known_bad(toml: _Toml) -> KnownBad:
     table = toml.table(toml.values["known_bad"], KNOWN_BAD_KEYS, "known_bad")
-    return KnownBad(
-        toml.text(table, "breaks"), toml.texts(table, "probes"), toml.texts(table, "sometimes")
-    )
+    toml.text(table, "breaks")  # for readers of the recipe
+    return KnownBad(toml.texts(table, "probes"), toml.texts(table, "sometimes"))
 
 
 class _Toml:

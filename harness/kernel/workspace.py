@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from harness.core.disk import disk_full, disk_full_as_error, reports_disk_full
-from harness.core.lock import locked
+from harness.core.file_lock import locked
 from harness.core.run_logged import GRACE_S
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def build_place(cache: Path, progress: Progress) -> Iterator[Path]:
     """Hold the build directory of ``cache``, which is empty when it is yielded.
 
     One build runs at a time, since two would only share the CPUs. What a killed build left is
-    removed first. Raises DiskFullError for a disk that fills up inside the block.
+    removed first. Raise DiskFullError for a disk that fills up inside the block.
     """
     place = cache / "work"
     waiting = "another run is building a kernel; waiting for it"
@@ -59,7 +59,7 @@ def link_tree(base: Path, tree: Path) -> None:
     """Make ``tree`` a copy of ``base`` by hard links: 2 s, where unpacking takes 20.
 
     The shared files stay as they are: git-apply(1) replaces files and never writes into them, and
-    kbuild writes into an object directory of its own. Raises DiskFullError.
+    kbuild writes into an object directory of its own. Raise DiskFullError.
     """
     done = subprocess.run(
         ["cp", "-al", str(base), str(tree)], capture_output=True, text=True, check=False

@@ -110,7 +110,8 @@ def render(report: Report) -> str:
 def write(report: Report, path: Path) -> None:
     """Write the page; a reader sees the old one or the new one, never half of one."""
     half = path.with_name(path.name + ".new")
-    half.write_text(render(report), "utf-8")
+    # A path of the command line may hold bytes that are not UTF-8.
+    half.write_text(render(report), "utf-8", errors="backslashreplace")
     half.replace(path)
 
 

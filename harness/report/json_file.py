@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def write(report: Report, path: Path) -> None:
     """Write the file; a reader sees the old one or the new one, never half of one."""
     half = path.with_name(path.name + ".new")
-    half.write_text(json.dumps(to_json(report), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    text = json.dumps(to_json(report), indent=1, ensure_ascii=False) + "\n"
+    # A path of the command line may hold bytes that are not UTF-8, which Python has as lone
+    # surrogates; as \\udc80 they are JSON.
+    half.write_text(text, "utf-8", errors="backslashreplace")
     half.replace(path)
 
 
@@ -28,4 +31,7 @@ def read(path: Path) -> Report:
         raise ArtifactError(f"{path}: {error}", "make the report again") from error
     if not isinstance(data, dict):
         raise ArtifactError(f"{path}: not a report", "make the report again")
-    return report_from_json(data)
+    try:
+        return report_from_json(data)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error.cause}", error.cure) from error

@@ -146,7 +146,9 @@ def shortened(result: ProbeResult) -> ProbeResult:
 
 
 def _end(text: str) -> str:
-    return "\n".join(text.splitlines()[-LINES_KEPT:])[-CHARACTERS_KEPT:]
+    lines = text.split("\n")  # splitlines() would also cut at U+2028 and form feeds, and lose them
+    kept = LINES_KEPT + text.endswith("\n")
+    return "\n".join(lines[-kept:])[-CHARACTERS_KEPT:]
 
 
 def _converter() -> cattrs.Converter:

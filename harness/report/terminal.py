@@ -79,7 +79,8 @@ def _print(report: Report, page: Path, console: Console) -> None:
         console.print(f"\n{mark} on {escape(test.kernel)}")
         for reason in test.result.reasons[:3]:
             console.print(f"  {escape(reason.text)}", highlight=False)
-            for detail in reason.details[:1]:
+            # The first line of a splat is its title, which the reason already has.
+            for detail in reason.details[: reason.status is not Status.SPLAT]:
                 console.print(f"    {escape(detail)}", highlight=False)
         if test.repeat:
             console.print(f"  again: {escape(test.repeat)}", highlight=False, soft_wrap=True)
@@ -92,7 +93,7 @@ def _print(report: Report, page: Path, console: Console) -> None:
 
 
 def _counts(report: Report, area: str, kernel: str) -> str:
-    """``✓ 12  ✗ 1`` for one cell."""
+    """Return one cell, such as ``✓ 12  ✗ 1``."""
     statuses = [i.status for i in report.tests if (i.area, i.kernel) == (area, kernel)]
     return "  ".join(
         f"[{_STYLES[status]}]{SYMBOLS[status]} {statuses.count(status)}[/]"

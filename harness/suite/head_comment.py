@@ -4,7 +4,7 @@
 The head comment follows the SPDX line (and a ``#!`` line, in Python)::
 
     /*
-     * probe: swap_disk
+     * probe: swap_roundtrip
      * needs: CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
      * timeout: 60
      * smoke: yes
@@ -13,7 +13,7 @@ The head comment follows the SPDX line (and a ``#!`` line, in Python)::
      */
 
 ``needs`` and ``smoke`` may be omitted. In Python the same lines are ``#`` comments. The
-area of a probe is the name of its directory: ``guest/probes/swap/swap_disk.c``.
+area of a probe is the name of its directory: ``guest/probes/swap/swap_roundtrip.c``.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def discover(directory: Path) -> tuple[Probe, ...]:
 
 
 def read(path: Path) -> Probe:
-    """Reads one probe's head comment; UsageError says what is wrong with it."""
+    """Return the probe of a file. Raise UsageError for a malformed head comment."""
     try:
         lines = _head_comment(path.read_text(encoding="utf-8"), LANGUAGES[path.suffix])
     except (OSError, UnicodeDecodeError) as error:
@@ -118,7 +118,7 @@ def read(path: Path) -> Probe:
 
 
 def _keys(path: Path, lines: list[str]) -> dict[str, str]:
-    """The ``key: value`` lines of a head comment."""
+    """Return the ``key: value`` lines of a head comment."""
     keys: dict[str, str] = {}
     for line in lines:
         match = _KEY_LINE.match(line)
@@ -138,7 +138,7 @@ def _malformed(path: Path, why: str) -> UsageError:
 
 
 def _head_comment(text: str, language: str) -> list[str]:
-    """The lines of the first comment after the SPDX line, without its markers."""
+    """Return the lines of the first comment after the SPDX line, without its markers."""
     return _python_comment(text) if language == "python" else _c_comment(text)
 
 

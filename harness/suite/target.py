@@ -29,7 +29,7 @@ class Target:
 def parse_target(argument: str, chosen: str | None) -> Target:
     """Return the target of ``KERNEL`` or ``KERNEL@MACHINE``.
 
-    Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. Raises UsageError
+    Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. Raise UsageError
     for a kernel or machine that does not exist, RecipeError for a recipe that is wrong.
     """
     root = resources()
@@ -44,7 +44,7 @@ def parse_target(argument: str, chosen: str | None) -> Target:
 
 
 def recipe_machine(recipe: Recipe) -> str | None:
-    """Return the name of the machine that a recipe asks for. Raises RecipeError for an unknown one.
+    """Return the name of the machine that a recipe asks for. Raise RecipeError for an unknown one.
 
     The check is here and not in recipe.py because kernel/ lies below vm/.
     """

@@ -4,6 +4,6 @@
 * ``evidence``: all that was seen; ``judge``: the verdict on it; ``result``: what judge() returns;
 * ``splat`` (with ``patterns``): reports of the kernel on its console; ``decode``: their file and
   line; ``taint``: the kernel's taint bits; ``counters``: the leak check;
-* ``audit`` (with ``vmcore`` and ``flag_bits``): struct pages against tag storage, read from DRAM;
-  ``finding``: what it finds.
+* ``audit``: struct pages against tag storage, read from DRAM by ``vmcore`` and ``flag_bits``;
+  ``audit_rules``: what must hold; ``finding``: what does not; ``auditable``: of which guests.
 """

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's memory counters before and after a probe: what must have come back.
+"""The leak check: the kernel's memory counters before and after a program.
 
-A snapshot is the text of ``/proc/meminfo`` (kB) and ``/proc/vmstat`` (pages and
-events). Take both of a pair at rest: the second after ``echo 3 > /proc/sys/vm/drop_caches``,
-both after a read of ``/proc/sys/vm/stat_refresh``, which folds
-the per-CPU differences in (mm/vmstat.c, vmstat_refresh(); up to 125 pages a CPU
-and counter lie in them otherwise). ``SETTLE`` is that as a shell line.
+A snapshot is made from ``/proc/meminfo`` (kB), ``/proc/vmstat`` (pages and events) and
+``/proc/zoneinfo``. Both snapshots are taken after a read of ``/proc/sys/vm/stat_refresh``, which
+adds the per-CPU deltas to the counters (mm/vmstat.c, vmstat_refresh(); a delta is up to 125 pages
+for each CPU and counter); the second one after ``echo 3 > /proc/sys/vm/drop_caches`` as well.
 
-This is a coarse net, under every probe. What it lets through in one run (a few
-hundred kB) the probes about leaks find by thousands of rounds.
+The check runs after every program and is coarse: a leak of a few hundred kB passes. The probes
+about leaks find smaller ones by thousands of rounds.
 """
 
 from __future__ import annotations
@@ -21,25 +20,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Folds the per-CPU differences of the counters in. Enough in a fresh clone: dropping its
-# caches would only make every program after that be read from the disk again.
+# Shell line before the first snapshot: adds the per-CPU deltas to the counters. The caches of a
+# fresh clone stay: without them each program would be read from the disk again.
 REFRESH = "cat /proc/sys/vm/stat_refresh > /dev/null"
-# Twice: the first pass frees inodes whose pages only the second can drop, and lets
-# RCU free what the exited processes left (task stacks, page tables).
+# Shell line before the second snapshot. Caches are dropped twice: the second pass drops the pages
+# of inodes that the first one freed, and RCU frees task stacks and page tables in between.
 SETTLE = (
     "sync; echo 3 > /proc/sys/vm/drop_caches; sleep 0.2; echo 3 > /proc/sys/vm/drop_caches; "
     + REFRESH
 )
 
-# Free memory and what the kernel gives back when asked: caches are no leak, and neither
-# are the free pages of the per-CPU lists, which MemFree leaves out: tens of MB after a
-# large process has ended (mm/page_alloc.c, nr_pcp_high()).
+# Free memory and reclaimable caches, in kB. The free pages on the per-CPU lists are added, since
+# MemFree leaves them out: tens of MB after the end of a large process (mm/page_alloc.c,
+# nr_pcp_high()).
 FREE = "FreeOrCache"
 _ON_CPU_LIST = re.compile(r"^ +count: +(?P<pages>\d+)$", re.MULTILINE)
 PAGE_KB = 4
 _FREE_PARTS = ("MemFree", "Buffers", "Cached", "SReclaimable")
 
-# Tag storage that is reserved for tags (CONFIG_MEMORY_METADATA of kernel-configs/tag-storage).
+# Tag storage reserved for the tags of pages (CONFIG_MEMORY_METADATA, kernel-configs/tag-storage).
 RESERVED = "MetadataReserved"
 
 _MEMINFO = re.compile(r"^(?P<name>[\w()]+):\s+(?P<value>\d+)(?: kB)?\s*$", re.MULTILINE)
@@ -48,14 +47,14 @@ _VMSTAT = re.compile(r"^(?P<name>\w+) (?P<value>\d+)\s*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Counters:
-    """One snapshot: meminfo in kB (huge page counts in pages), vmstat in pages or events."""
+    """One snapshot: meminfo in kB (numbers of huge pages in pages), vmstat in pages or events."""
 
     meminfo: Mapping[str, int]
     vmstat: Mapping[str, int]
 
 
 class Direction(enum.Enum):
-    """Which way a counter may not go."""
+    """The change of a counter that is a leak."""
 
     SAME = "must not change"
     GROWTH = "must not grow"
@@ -64,7 +63,10 @@ class Direction(enum.Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One counter that a probe must give back, within ``slack`` of the counter's unit."""
+    """A counter whose value must return to what it was, within ``slack`` in the counter's unit.
+
+    ``why`` is the likely cause if it does not; ``vmstat``: the counter is in /proc/vmstat.
+    """
 
     name: str
     direction: Direction
@@ -73,32 +75,31 @@ class Rule:
     vmstat: bool = False
 
 
-# What stays behind on an unmodified 6.12 comes from slab's partial lists and the SSH
-# session. Over the whole suite the
-# worst probe left SUnreclaim 348 kB, AnonPages 168, PageTables 104, KernelStack 32,
-# VmallocUsed 512 and Percpu 72 kB; the slack leaves room for other
-# configurations. No rule for HardwareCorrupted: only a program that asks for it poisons
-# pages under an emulator (MADV_SOFT_OFFLINE), and they stay poisoned.
+# The slack is for slab's partial lists and the SSH session: on an unmodified 6.12 the largest
+# differences of all probes were SUnreclaim 348 kB, VmallocUsed 512, AnonPages 168, PageTables 104,
+# Percpu 72 and KernelStack 32 kB; other configurations may need more. HardwareCorrupted has no
+# rule: an emulator has no memory errors, and pages that a program soft-offlines
+# (MADV_SOFT_OFFLINE) stay so.
 RULES = (
-    Rule("MemTotal", Direction.SAME, 0, "pages were taken from the kernel or given to it"),
-    Rule("SwapTotal", Direction.SAME, 0, "a swap area was left on, or one is gone"),
-    Rule("HugePages_Total", Direction.SAME, 0, "huge pages were left reserved, or are gone"),
+    Rule("MemTotal", Direction.SAME, 0, "pages were taken from or added to the kernel's memory"),
+    Rule("SwapTotal", Direction.SAME, 0, "a swap area was left on or turned off"),
+    Rule("HugePages_Total", Direction.SAME, 0, "huge pages were left reserved or released"),
     Rule("HugePages_Free", Direction.SAME, 0, "huge pages are still in use"),
     Rule("CmaTotal", Direction.SAME, 0, "contiguous memory areas changed their size"),
     Rule("MetadataTotal", Direction.SAME, 0, "tag storage changed its size"),
-    Rule(RESERVED, Direction.SAME, 0, "tag storage is still reserved, or was given back twice"),
-    # While memory is full, pages of other processes may come to lie there, and stay.
+    Rule(RESERVED, Direction.SAME, 0, "tag storage is still reserved, or was released twice"),
+    # While memory is full, pages of other processes may be allocated in tag storage, and stay.
     Rule("MetadataFree", Direction.LOSS, 512, "tag storage still holds data"),
     Rule("Zswapped", Direction.GROWTH, 0, "zswap still holds pages"),
-    Rule(FREE, Direction.LOSS, 8192, "memory is gone, whatever holds it"),
+    Rule(FREE, Direction.LOSS, 8192, "memory is in use, whatever holds it"),
     Rule("AnonPages", Direction.GROWTH, 1024, "anonymous pages outlived their processes"),
-    Rule("Shmem", Direction.GROWTH, 256, "shared memory or files in a tmpfs were left"),
+    Rule("Shmem", Direction.GROWTH, 256, "shared memory or files in a tmpfs are left"),
     Rule("Mlocked", Direction.GROWTH, 64, "pages are still locked"),
     Rule("PageTables", Direction.GROWTH, 512, "page tables outlived their processes"),
-    Rule("KernelStack", Direction.GROWTH, 256, "tasks were left"),
-    Rule("SUnreclaim", Direction.GROWTH, 2048, "kernel objects were left (kmalloc, tag copies)"),
-    Rule("VmallocUsed", Direction.GROWTH, 1024, "vmalloc memory was left"),
-    Rule("Percpu", Direction.GROWTH, 512, "per-CPU memory was left (control groups)"),
+    Rule("KernelStack", Direction.GROWTH, 256, "tasks are left"),
+    Rule("SUnreclaim", Direction.GROWTH, 2048, "kernel objects are left (kmalloc, saved tags)"),
+    Rule("VmallocUsed", Direction.GROWTH, 1024, "vmalloc memory is left"),
+    Rule("Percpu", Direction.GROWTH, 512, "per-CPU memory is left (control groups)"),
     Rule("nr_isolated_anon", Direction.SAME, 32, "pages are still isolated", vmstat=True),
     Rule("nr_isolated_file", Direction.SAME, 32, "pages are still isolated", vmstat=True),
     Rule("nr_zspages", Direction.GROWTH, 16, "zram or zswap still hold memory", vmstat=True),
@@ -107,7 +108,7 @@ RULES = (
 
 @dataclass(frozen=True)
 class CounterProblem:
-    """A counter that did not come back."""
+    """A counter that differs by more than its rule allows."""
 
     rule: Rule
     before: int
@@ -122,9 +123,10 @@ class CounterProblem:
 
 
 def parse(meminfo: str, vmstat: str, zoneinfo: str = "") -> Counters:
-    """A snapshot from the files' text. ValueError where meminfo or vmstat holds no counter.
+    """Return the snapshot of the texts of three files in /proc.
 
-    Of ``/proc/zoneinfo`` only the per-CPU lists are read, into ``FreeOrCache``.
+    zoneinfo counts only for ``FreeOrCache``: the free pages on the per-CPU lists. Raises
+    ValueError if meminfo or vmstat has no counter.
     """
     snapshot = Counters(
         {match["name"]: int(match["value"]) for match in _MEMINFO.finditer(meminfo)},
@@ -144,7 +146,7 @@ def parse(meminfo: str, vmstat: str, zoneinfo: str = "") -> Counters:
 
 
 def returned(before: Counters, after: Counters) -> tuple[CounterProblem, ...]:
-    """The counters that did not come back. One that this kernel has not got is no problem."""
+    """Return the counters that break their rule; a counter that the kernel lacks breaks none."""
     problems = []
     for rule in RULES:
         old, new = (s.vmstat if rule.vmstat else s.meminfo for s in (before, after))

@@ -57,7 +57,7 @@ class MismatchError(Exception):
 class Symbolizer:
     """Decodes addresses of one vmlinux, each once.
 
-    Raises ArtifactError where the file is no ELF file with symbols.
+    Raise ArtifactError where the file is no ELF file with symbols.
     """
 
     def __init__(self, vmlinux: Path) -> None:
@@ -75,7 +75,7 @@ class Symbolizer:
 
         ``exact`` is for a program counter; every other frame is a return address, and its call is
         the instruction before it. The result is empty where the vmlinux has no line for the
-        address (no DWARF, assembler). Raises MismatchError if the symbol is not in the vmlinux
+        address (no DWARF, assembler). Raise MismatchError if the symbol is not in the vmlinux
         with that size.
         """
         address = self._address(frame, exact=exact)
@@ -85,7 +85,7 @@ class Symbolizer:
     def annotate(self, splat: Splat) -> Splat:
         """Return the splat with file and line behind each ``symbol+offset/size`` of its lines.
 
-        A last line says so if the vmlinux does not match the kernel that printed the splat.
+        If the vmlinux does not match the kernel that printed the splat, a line is added about it.
         """
         addresses: list[int | None] = []
         mismatch = ""
@@ -112,7 +112,7 @@ class Symbolizer:
         return replace(splat, lines=(*lines, mismatch) if mismatch else tuple(lines))
 
     def _address(self, frame: Frame, *, exact: bool) -> int:
-        """Return an address inside the instruction of ``frame``. Raises MismatchError."""
+        """Return an address inside the instruction of ``frame``. Raise MismatchError."""
         candidates = self._symbols.get(frame.symbol, ())
         base = next((address for address, size in candidates if size == frame.size), None)
         if base is None:
@@ -146,7 +146,7 @@ class Symbolizer:
     def _addr2line(self, addresses: list[int]) -> dict[int, list[Place]]:
         """Return the lines of ``addresses``, innermost function first; none where unknown.
 
-        Raises CompilerMissingError, or ArtifactError for a vmlinux that addr2line cannot read.
+        Raise CompilerMissingError, or ArtifactError for a vmlinux that addr2line cannot read.
         """
         if not addresses:
             return {}

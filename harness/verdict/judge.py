@@ -152,7 +152,11 @@ def _audit(program: ProgramEnd) -> Iterator[Reason]:
 
 
 def _excused(program: ProgramEnd, reasons: list[Reason]) -> list[Reason]:
-    """Return ``reasons`` as those of a known bug, if a case of the program shows that bug."""
+    """Return ``reasons`` as those of a known bug, if a case of the program shows that bug.
+
+    The bug's own splat, taint and leak are part of it. A lost guest is not, nor a check that
+    could not run.
+    """
     document = program.document
     shown = document and any(result.outcome is Outcome.FAIL for result in document.results)
     if not shown:
@@ -160,6 +164,8 @@ def _excused(program: ProgramEnd, reasons: list[Reason]) -> list[Reason]:
     known = f"known bug ({program.known_bug}): "
     return [
         dataclasses.replace(reason, status=Status.SKIP, text=known + reason.text)
+        if reason.status in {Status.FAIL, Status.SPLAT}
+        else reason
         for reason in reasons
     ]
 

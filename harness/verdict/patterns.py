@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""How Linux words its complaints on an arm64 console.
+"""The messages by which an arm64 kernel reports that something is wrong with it.
 
-Each pattern is matched at the start of a kernel line, without its time stamp.
-The comment beside it names the code that prints it (paths in 6.12).
+A new splat pattern is a row of ``TRIGGERS``. A pattern is matched at the start of a kernel line,
+after the time stamp; the comment beside it names the code that prints it (paths of 6.12).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 
 
 class SplatKind(enum.StrEnum):
-    """What a splat is, as a part of its fingerprint."""
+    """The kind of a splat, which is a part of its fingerprint."""
 
     PANIC = "panic"
     OOPS = "oops"
@@ -39,7 +39,7 @@ def _table(*rows: tuple[SplatKind, str]) -> tuple[tuple[SplatKind, re.Pattern[st
     return tuple((kind, re.compile(pattern)) for kind, pattern in rows)
 
 
-# The first row that matches wins, so the general ones come last.
+# First line of a splat -> its kind. The first row that matches wins: general rows come last.
 TRIGGERS = _table(
     (SplatKind.PANIC, r"Kernel panic - not syncing: "),  # kernel/panic.c
     (SplatKind.SERROR, r"SError Interrupt on CPU"),  # arch/arm64/kernel/traps.c
@@ -81,15 +81,16 @@ TRIGGERS = _table(
     (SplatKind.BUG, r"(?:\w+: )?BUG: "),  # sleeping function, scheduling while atomic, spinlock ...
 )
 
-# Not the kernel's fault: memory ran out, as some tests make it.
+# Out of memory, which some tests provoke: no fault of the kernel, so no splat.
 EVENTS = re.compile(
     r"\S.* invoked oom-killer: |(?:Memory cgroup o|O)ut of memory: Killed process"  # oom_kill.c
     r"|oom_reaper: |\S.*: page allocation failure: "  # mm/page_alloc.c, warn_alloc()
 )
-# A trace that somebody asked for: drivers/tty/sysrq.c, lib/nmi_backtrace.c; or an event's.
+# Lines above a call trace that was requested (drivers/tty/sysrq.c, lib/nmi_backtrace.c) or that
+# an event prints: no splat either.
 ASKED_FOR = re.compile(rf"sysrq: |NMI backtrace for cpu |task:\S|{EVENTS.pattern}")
 
-# Complaints of one line, with no trace to follow.
+# Splats of one line, with no call trace.
 ONE_LINE = re.compile(
     r"BUG: (?:Bad rss-counter|non-zero pgtables_bytes|Bad page \w+: \d+ messages suppressed)"
     r"|\S+\.[ch]:\d+: bad p|(?:\w+: )?(?:Bad|Unused) swap |(?:Read|Write)-error on swap-device"
@@ -113,17 +114,17 @@ CPU = re.compile(r"CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<t
 TASK = re.compile(r"task:(?P<task>.*?)\s+state:.*\bpid:(?P<pid>\d+)")  # sched_show_task()
 REGISTERS = re.compile(r"\b(?P<name>x\d+|sp|pstate) ?: ?(?P<value>[0-9a-f]{8,16})")
 
-# What dump_stack_print_info() (lib/dump_stack.c) says above a trace, and sched_show_task()
-# the last three of (kernel/sched/core.c).
+# Printed above a trace by dump_stack_print_info() (lib/dump_stack.c); the last three also by
+# sched_show_task() (kernel/sched/core.c).
 _WHERE = r"CPU: \d+ (?:UID|PID)|Hardware name: |Tainted: |Workqueue: |Stopper: |Sched_ext: "
-# Lines that come just before a splat's first telling line: mm/debug.c, dump_page()
-# and dump_vma(), the lines of '=' above a report, and dump_stack()'s first lines.
+# Lines of a splat above the one that a trigger matches: dump_page() and dump_vma() of mm/debug.c,
+# the line of '=' above a report, and the first lines of dump_stack().
 PRELUDE = re.compile(
     rf"{_WHERE}|"
     r"page: ?refcount:|head: ?order:|memcg:|(?:\w+ )?flags: 0x|page_type: |raw: |"
     r"page dumped because: |page does not match folio|vma [0-9a-f]{16}|={20,}$"
 )
-# Lines of a splat that may follow its trace, and never begin one.
+# Lines that continue a splat after its call trace, and begin none.
 ANATOMY = re.compile(
     rf"{FRAME.pattern}|{BARE_FRAME.pattern}|{CALL_TRACE.pattern}|{END.pattern}|"
     rf"\s*$|Code: |Modules linked in:|{_WHERE}|pstate: |pc : |"
@@ -133,14 +134,14 @@ ANATOMY = re.compile(
     r"irq event stamp|hardirqs last|softirqs last|INFO: lockdep is turned off|page: ?refcount:|"
     r"head: ?order:|(?:\w+ )?flags: 0x|page_type: |raw: |page dumped because: |FIX |=+$|-+$"
 )
-# Panics that only say what an earlier splat led to: kernel/exit.c, panic.c, traps.c.
+# Panics that follow from an earlier splat and belong to it: kernel/exit.c, panic.c, traps.c.
 CONSEQUENCE = re.compile(
     r"Kernel panic - not syncing: (?:Oops|Fatal exception|\w+: panic_on_warn|kasan\.fault"
     r"|Attempted to kill (?:init|the idle)|softlockup|hung_task|RCU Stall|Asynchronous SError"
     r"|Unhandled exception|kernel stack overflow)"
 )
 
-# Frames that say how the splat was printed, not where the fault is.
+# Functions that report a fault: their frames do not show where it is.
 GENERIC = re.compile(
     r"dump_backtrace|show_stack|dump_stack|dump_stack_lvl|show_regs|__show_regs|die|__die|die_\w+|"
     r"__do_kernel_fault|do_bad_area|do_page_fault|do_translation_fault|do_mem_abort|\w*mem_abort\w*|"

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Finds kernel splats in a console log: what was printed, where, and a fingerprint.
+"""Finds kernel splats in a console log, each with its lines, call trace and fingerprint.
 
-A splat is anything by which the kernel says that it is at fault: an oops, a
-BUG, a WARN, a report of lockdep or a sanitizer, a stall, a panic. One fault
-makes one splat: the panic that an oops leads to is part of the oops. That memory
-ran out is an event, not a splat.
+A splat is the kernel's report of a fault of its own: an oops, BUG, WARN, a report of lockdep or a
+sanitizer, a stall, a panic. One fault makes one splat: the panic that follows from an oops is a
+part of the oops. Out of memory is no fault, so its messages make no splat.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class Splat:
-    """One report. ``lines`` are the kernel's words without time stamps.
+    """One report. ``lines`` are its lines without time stamps.
 
-    ``seconds`` is the time since boot of the first line, None where the log has
-    no time stamps. ``pc``, ``cpu`` and ``task`` (``"comm/pid"``) are set where the
-    report shows them; ``registers`` are names and hexadecimal values as printed.
+    ``seconds`` is the time of the first line since boot, None in a log without time stamps.
+    ``pc``, ``cpu`` and ``task`` (``"comm/pid"``) are set if the report shows them; ``registers``
+    are names and hexadecimal values as printed.
     """
 
     kind: SplatKind
@@ -58,17 +57,17 @@ class Splat:
 
     @property
     def culprits(self) -> tuple[Frame, ...]:
-        """The frames that say where the fault is, innermost first, at most 5."""
+        """The frames that show where the fault is, innermost first, at most five."""
         frames = self.frames or ((self.pc,) if self.pc else ())
-        telling = [f for f in frames if not patterns.GENERIC.fullmatch(_plain(f.symbol))]
-        return tuple(telling[:_FINGERPRINT_FRAMES])
+        culprits = [f for f in frames if not patterns.GENERIC.fullmatch(_plain(f.symbol))]
+        return tuple(culprits[:_FINGERPRINT_FRAMES])
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same fault on another boot, build or CPU: ``oops-1f0c…``.
+        """A text such as ``oops-1f0c…``, equal for one fault on other boots, builds or CPUs.
 
-        It is made of the kind and the names of the culprits; where there is no
-        trace, of the title without its numbers.
+        It is made from the kind and the names of the culprits; without a call trace, from the
+        title without its numbers.
         """
         words = [_plain(frame.symbol) for frame in self.culprits] or [_words(self.title)]
         digest = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
@@ -85,12 +84,11 @@ def find_splats(console: str) -> tuple[Splat, ...]:
 
 
 def _kernel_lines(console: str) -> list[tuple[float | None, str]]:
-    """The lines of printk(), as time and text.
+    """Return the lines of printk(), each as time in seconds and text.
 
-    Where the log has time stamps at all, a line without one is a program's and
-    is dropped, so that a test may print "BUG:". A stamp may follow a program's
-    unfinished line. Continuation lines of a multi-line printk() have stamps too
-    (kernel/printk/printk.c, info_print_prefix()).
+    In a log with time stamps, a line without one was printed by a program and is left out, so that
+    a test may print "BUG:". A stamp may follow an unfinished line of a program. The continuation
+    lines of a printk() have stamps too (kernel/printk/printk.c, info_print_prefix()).
     """
     lines = [_ANSI.sub("", line).rstrip("\r") for line in console.split("\n")]
     stamped: list[tuple[float | None, str]] = [
@@ -102,12 +100,12 @@ def _kernel_lines(console: str) -> list[tuple[float | None, str]]:
 
 
 def _plain(symbol: str) -> str:
-    """A symbol without the suffixes that depend on the compiler."""
+    """Return ``symbol`` without the suffixes that the compiler adds."""
     return _SUFFIX.sub("", symbol)
 
 
 def _words(title: str) -> str:
-    """A title without what differs between two boots: numbers, offsets, addresses."""
+    """Return ``title`` without what differs between boots: numbers, offsets, addresses, names."""
     title = re.sub(r"\+0x[0-9a-f]+/0x[0-9a-f]+", "", title)
     title = re.sub(r"\b(?:0x)?[0-9a-f]{8,}\b|\b0x[0-9a-f]+\b|-?\d+", "N", title)
     return re.sub(r"(?<=in process )\S+|(?<=task )\S+", "X", title)
@@ -117,15 +115,15 @@ def _words(title: str) -> str:
 class _Draft:
     """A splat being read."""
 
-    kind: SplatKind | None  # None until a telling line came
+    kind: SplatKind | None  # None until a line matched a trigger
     title: str
     seconds: float | None
     lines: list[str] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     traces: int = 0
     in_trace: bool = False
-    cut: bool = False  # began with "cut here", so ends with "end trace"
-    bordered: bool = False  # began with a line of '='; KASAN's and KFENCE's end with one
+    cut: bool = False  # it began with "cut here", so it ends with "end trace"
+    bordered: bool = False  # it began with a line of '='; those of KASAN and KFENCE end with one
     last: float | None = None
 
     def add(self, seconds: float | None, text: str) -> None:
@@ -176,14 +174,14 @@ def _trigger(text: str) -> SplatKind | None:
 
 
 class _Scanner:
-    """Cuts a log into splats. One line at a time; ``close()`` at the end."""
+    """Cuts a log into splats: takes one line at a time, and ``close()`` at the end."""
 
     def __init__(self) -> None:
         self.done: list[_Draft] = []
         self.draft: _Draft | None = None
         self.prelude: list[tuple[float | None, str]] = []
-        self.asked_for = False  # a trace that comes now was asked for
-        self.previous = ""  # the last line that was not part of a report
+        self.asked_for = False  # a call trace that comes now was requested
+        self.previous = ""  # the last line outside of a splat
 
     def line(self, seconds: float | None, text: str) -> None:
         kind = _trigger(text)
@@ -195,7 +193,7 @@ class _Scanner:
         self._outside(seconds, text, kind)
 
     def close(self) -> None:
-        """Ends the splat being read, if any; one without a telling line is none."""
+        """End the splat being read, if any; it is dropped if no line of it matched a trigger."""
         if self.draft is not None and self.draft.kind is not None:
             self.done.append(self.draft)
         self.draft = None
@@ -220,7 +218,7 @@ class _Scanner:
         self.prelude.clear()
 
     def _consequence(self, seconds: float | None, text: str) -> bool:
-        """Whether this panic is what the last splat led to, within a second."""
+        """Return whether this panic follows from the last splat, within a second of it."""
         if not self.done or not patterns.CONSEQUENCE.match(text):
             return False
         last = self.done[-1].last
@@ -239,10 +237,10 @@ class _Scanner:
     def _belongs(
         self, draft: _Draft, seconds: float | None, text: str, kind: SplatKind | None
     ) -> bool:
-        """Whether a line is a part of the splat that is open."""
+        """Return whether a line belongs to the splat that is open."""
         gap = seconds - draft.last if seconds is not None and draft.last is not None else 0
         if not 0 <= gap <= _MAX_GAP or len(draft.lines) >= _MAX_LINES:
-            return False  # it booted again, or goes about its own business
+            return False  # the kernel has booted again, or gone on
         if text == patterns.CUT_HERE:
             return not (draft.cut or draft.traces)
         if kind is SplatKind.PANIC:
@@ -260,7 +258,8 @@ class _Scanner:
     ) -> None:
         message = " ".join(line.strip() for line in draft.lines if line != patterns.CUT_HERE)
         if kind is not None and draft.kind is None:
-            # What WARN() was given comes above its line (kernel/panic.c, __warn_printk()).
+            # The message of WARN() comes above the line "WARNING:" (kernel/panic.c,
+            # __warn_printk()).
             draft.kind = kind
             draft.title = f"{text.strip()}: {message}" if message else text.strip()
         elif text.startswith(_AT_LINE) and not draft.traces:
@@ -273,5 +272,5 @@ class _Scanner:
 
     @staticmethod
     def _up_to_border(draft: _Draft) -> bool:
-        """KASAN and KFENCE print several traces and prose, up to a line of '='."""
+        """Return whether only a line of '=' ends the splat, as KASAN's and KFENCE's traces do."""
         return draft.bordered and draft.kind in {SplatKind.KASAN, SplatKind.KFENCE}

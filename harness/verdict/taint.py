@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""/proc/sys/kernel/tainted: what each bit means, and what came on during a test.
+"""The taint bits of /proc/sys/kernel/tainted, and those that a test has set.
 
 Letters and bits: kernel/panic.c, taint_flags[]; meanings:
 Documentation/admin-guide/tainted-kernels.rst.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Flag:
-    """One taint bit. ``letter`` is what a splat's ``Tainted:`` shows for it."""
+    """One taint bit. ``letter`` stands for it in the ``Tainted:`` line of a splat."""
 
     bit: int
     letter: str
@@ -43,7 +43,7 @@ FLAGS = (
 
 
 def decode(mask: int) -> tuple[Flag, ...]:
-    """The flags of a mask, lowest bit first; a bit of a newer kernel has letter ``?``."""
+    """Return the flags of ``mask``, lowest bit first; a bit unknown here has the letter ``?``."""
     known = {flag.bit: flag for flag in FLAGS}
     return tuple(
         known.get(bit, Flag(bit, "?", f"unknown taint bit {bit}"))
@@ -53,5 +53,5 @@ def decode(mask: int) -> tuple[Flag, ...]:
 
 
 def added(before: int, after: int) -> tuple[Flag, ...]:
-    """The flags that are in ``after`` and were not in ``before``."""
+    """Return the flags that are set in ``after`` and not in ``before``."""
     return decode(after & ~before)

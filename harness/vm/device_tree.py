@@ -7,7 +7,6 @@ The overlays, ``*.dtso`` in this directory, describe tag storage, each in one bi
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 import string
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import MachineError
+from harness.core.keys import content_key, key_of
 from harness.vm.qemu_args import dump_command
 from harness.vm.spec import Description
 
@@ -43,7 +43,7 @@ def obtain_device_tree(store: Store, qemu: Qemu, spec: MachineSpec, limits: Limi
     # Kept, because QEMU puts new random seeds into each dump, and a template's clones have
     # to see the tree with which it was booted.
     dump = store.obtain(
-        _key(repr((qemu.identity, spec.key())).encode()),
+        key_of({"qemu": qemu.identity, "machine": spec.key()}),
         lambda directory: _dump(qemu, spec, directory / BLOB, seconds),
     )
     base = (dump / BLOB).read_bytes()
@@ -52,11 +52,8 @@ def obtain_device_tree(store: Store, qemu: Qemu, spec: MachineSpec, limits: Limi
     def make(directory: Path) -> None:
         (directory / BLOB).write_bytes(apply_overlays(base, overlays, seconds))
 
-    return store.obtain(_key(base, *map(str.encode, overlays)), make) / BLOB
-
-
-def _key(*parts: bytes) -> str:
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    key = key_of({"base": content_key(base), "overlays": overlays})
+    return store.obtain(key, make) / BLOB
 
 
 def _dump(qemu: Qemu, spec: MachineSpec, blob: Path, seconds: float) -> None:

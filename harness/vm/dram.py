@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from harness.core.errors import ArtifactError, DiskFullError, UsageError
+from harness.core.disk import disk_full_as_error
+from harness.core.errors import ArtifactError, UsageError
 from harness.vm.geometry import DRAM_BASE, PAGE, PAGE_STORAGE, storage_of
 
 if TYPE_CHECKING:
@@ -183,22 +184,19 @@ class Dram(contextlib.AbstractContextManager["Dram"]):
         """Write DRAM to a new, sparse file. Raise DiskFullError where there is no room."""
         target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.truncate(target, self.size)
-            with memoryview(self.view) as view:
-                for start, end in _extents(self.fd, self.size):
-                    at = start
-                    while at < end:
-                        with view[at:end] as part:
-                            at += os.pwrite(target, part, at)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            raise DiskFullError(
-                f"the disk is full: {path.parent}",
-                "mte-harness clean, or set MTE_HARNESS_CACHE to a larger disk",
-            ) from error
+            with disk_full_as_error(path.parent):
+                self._write_extents(target)
         finally:
             os.close(target)
+
+    def _write_extents(self, target: int) -> None:
+        os.truncate(target, self.size)
+        with memoryview(self.view) as view:
+            for start, end in _extents(self.fd, self.size):
+                at = start
+                while at < end:
+                    with view[at:end] as part:
+                        at += os.pwrite(target, part, at)
 
     def close(self) -> None:
         """Free the memory, once QEMU has ended; a second call does nothing."""

@@ -32,7 +32,7 @@ class Qemu:
     identity: str  # changes when the file does
 
     def __str__(self) -> str:
-        """``QEMU 10.0.2 (Debian …)``."""
+        """Return the version line, ``QEMU 10.0.2 (Debian …)``."""
         return self.banner
 
 

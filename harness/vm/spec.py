@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import hashlib
 from dataclasses import dataclass
 
 from harness.core.errors import UsageError
+from harness.core.keys import key_of
 from harness.vm.geometry import MIB, TagRegion
 
 
@@ -60,10 +60,10 @@ class MachineSpec:
         return self.memory_mib * MIB
 
     def key(self) -> str:
-        """Return sixteen hex digits over every field that the guest can see."""
+        """Return the key of the machine, made from every field that the guest can see."""
         fields = dataclasses.asdict(self)
         del fields["description"]
-        return hashlib.sha256(repr(sorted(fields.items())).encode()).hexdigest()[:16]
+        return key_of(fields)
 
 
 _DRAM = {

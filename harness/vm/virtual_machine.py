@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from harness.core.deadline import Deadline
+from harness.core.disk import CURE
 from harness.core.errors import DiskFullError, QemuDiedError
 from harness.vm import tags_in_dram
 from harness.vm.channels import Channels
@@ -101,7 +102,7 @@ class VirtualMachine:
             if info.get("status") == "failed" or deadline.passed():
                 raise DiskFullError(
                     f"the guest could not be saved: {info.get('error-desc', info.get('status'))}",
-                    f"room is needed under {saved.directory.parent}",
+                    CURE,
                 )
             time.sleep(0.005)
         if process.dram:

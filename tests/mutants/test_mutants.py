@@ -36,7 +36,7 @@ PARAMETERS = {"mutants": "mte_mutant", "reuse-mutants": "metadata_mutant"}
 
 
 def table(recipe: str) -> list[dict[str, Any]]:
-    """The mutants of ``recipe`` that a program can see."""
+    """Return the mutants of ``recipe`` that a program can see."""
     path = ROOT / "kernel-configs" / recipe / "mutants.toml"
     listed = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
     return [{"recipe": recipe, **mutant} for mutant in listed if "equivalent" not in mutant]

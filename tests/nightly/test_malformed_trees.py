@@ -178,7 +178,7 @@ def counters(guest: Guest) -> dict[str, int]:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that is removed at once: pytest keeps its own, and a template is large."""
+    """Make a directory that is removed at once: pytest keeps its own, and a template is large."""
     with tempfile.TemporaryDirectory(prefix="mte-harness-tree-", dir=cache_root()) as name:
         yield Path(name)
 

@@ -36,7 +36,7 @@ OTHER = "tag-storage-other"
 
 
 def start(launch: Launcher, kernel: str, name: str, append: str = "", option: str = "") -> Guest:
-    """A guest of ``kernel`` on machine ``name``, which QEMU makes with one more ``option``."""
+    """Return a guest of ``kernel`` on machine ``name``; ``option`` extends QEMU's -machine."""
     spec = find_machine(name)
     if option:
         spec = dataclasses.replace(
@@ -52,7 +52,7 @@ def meminfo(guest: Guest) -> dict[str, int]:
 
 
 def said(guest: Guest) -> str:
-    """What the kernel said of tag storage; it must have said nothing that is a splat."""
+    """Return the kernel's log lines about tag storage; fail for a splat or taint."""
     log = guest.exec("dmesg").stdout
     assert not find_splats(log)
     assert guest.exec("cat /proc/sys/kernel/tainted").stdout.split() == ["0"]
@@ -60,7 +60,7 @@ def said(guest: Guest) -> str:
 
 
 def run_python(guest: Guest, name: str) -> str:
-    """What a program of programs/ prints."""
+    """Run a program of programs/ and return its output."""
     guest.push(PROGRAMS / name, name)
     done = guest.exec(f"python3 {name}")
     assert done.status == 0, done

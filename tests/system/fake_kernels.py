@@ -19,7 +19,7 @@ PSCI_SYSTEM_RESET = struct.pack(
 
 
 def write_image(path: Path, code: bytes) -> Path:
-    """An arm64 Image (Documentation/arch/arm64/booting.rst) that runs ``code`` at EL1."""
+    """Write an arm64 Image (Documentation/arch/arm64/booting.rst) that runs ``code`` at EL1."""
     size = 0x10000
     header = struct.pack(
         "<IIQQQQQQ4sI",

@@ -14,12 +14,12 @@ import pexpect
 import pytest
 
 from harness.core import errors
-from harness.core.paths import resources
+from harness.core.paths import checkout
 from tests.support.command import COMMAND
 from tests.support.emulators import emulators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from harness.guest.template import Template
     from harness.kernel import Kernel
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 PROGRAMS = Path(__file__).parent / "programs"
+PROMPT = "# "
 
 
 @pytest.fixture(autouse=True)
 def warm(template: Template) -> None:
-    """The template is there: no test below waits for a build."""
+    """Prepare the template, so that no test below waits for a build."""
 
 
 def test_clean_program(cli: Cli) -> None:
@@ -48,7 +49,7 @@ def test_failed_program(cli: Cli) -> None:
 
 
 def test_leak(cli: Cli) -> None:
-    """What is gone for good is seen, however often the counters are read."""
+    """Memory that stays allocated is found, however often the counters are read."""
     done = cli("run", "stock", str(PROGRAMS / "leak.c"))
     assert done.returncode == errors.PROGRAM_FAILED, done.stderr
     assert "not given back" in done.stderr
@@ -110,15 +111,59 @@ def test_truncated_image_in_the_cache(cli: Cli, kernel: Kernel, tmp_path: Path) 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_shell_is_interactive() -> None:
-    child = pexpect.spawn(COMMAND, ["shell", "stock"], cwd=str(resources()), timeout=120)
-    child.expect("# ")
-    child.sendline("echo $((6 * 7)) $(uname -m)")
-    child.expect("42 aarch64")
-    child.sendline("exit")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+@pytest.fixture
+def shell() -> Iterator[pexpect.spawn[str]]:
+    """Run `mte-harness shell stock` on a terminal, up to its first prompt."""
+    # get_terminal_size() prefers these two to the terminal.
+    sized = {"COLUMNS", "LINES"}
+    child = pexpect.spawn(
+        COMMAND,
+        ["shell", "stock"],
+        env={name: value for name, value in os.environ.items() if name not in sized},
+        dimensions=(33, 111),
+        encoding="utf-8",
+        timeout=120,
+    )
+    try:
+        child.expect(PROMPT)
+        yield child
+    finally:
+        child.close(force=True)
+
+
+def answer(shell: pexpect.spawn[str], command: str, expected: str) -> None:
+    """Run a command in the guest and wait for its output and the next prompt.
+
+    The terminal echoes the command, so ``expected`` must not be a part of it.
+    """
+    assert expected not in command
+    shell.sendline(command)
+    shell.expect_exact(expected)
+    shell.expect(PROMPT)
+
+
+def test_shell_ends_with_the_status_of_its_last_command(shell: pexpect.spawn[str]) -> None:
+    answer(shell, "echo $((6 * 7)) $(uname -m)", "42 aarch64")
+    shell.sendline("exit 3")
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 3
+
+
+def test_shell_has_the_size_of_the_terminal(shell: pexpect.spawn[str]) -> None:
+    answer(shell, "stty size", "33 111")
+    shell.setwinsize(44, 122)
+    # The new size arrives by a message of its own, which may come after the next command.
+    answer(shell, 'until [ "$(stty size)" != "33 111" ]; do sleep 0.1; done; stty size', "44 122")
+
+
+def test_ctrl_c_ends_a_command_in_the_guest_and_not_the_shell(shell: pexpect.spawn[str]) -> None:
+    shell.sendline("echo $((40 + 2)); sleep 1000")
+    shell.expect_exact("42")
+    shell.sendintr()
+    shell.expect(PROMPT)
+    answer(shell, "echo status $((100 + 30)) is $?", "status 130 is 130")
+    assert shell.isalive()
 
 
 def test_shell_ends_with_its_input() -> None:
@@ -129,7 +174,7 @@ def test_shell_ends_with_its_input() -> None:
         text=True,
         timeout=120,
         check=False,
-        cwd=resources(),
+        cwd=checkout("the tests"),
     )
     assert "42 aarch64" in done.stdout
     assert done.returncode == 0
@@ -140,7 +185,7 @@ def test_interrupted_in_mid_run(which: signal.Signals, status: int) -> None:
     before = emulators()
     child = subprocess.Popen(
         [COMMAND, "run", "stock", str(PROGRAMS / "sleep.py")],
-        cwd=resources(),
+        cwd=checkout("the tests"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -158,7 +203,7 @@ def test_killed_in_mid_run() -> None:
     before = emulators()
     child = subprocess.Popen(
         [COMMAND, "run", "stock", str(PROGRAMS / "sleep.py")],
-        cwd=resources(),
+        cwd=checkout("the tests"),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -178,7 +223,7 @@ def test_two_runs_at_once() -> None:
     children = [
         subprocess.Popen(
             [COMMAND, "run", "stock", str(PROGRAMS / "pass.c"), str(number)],
-            cwd=resources(),
+            cwd=checkout("the tests"),
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The quick part of scripts/check-series, on our own series."""
+"""``mte-harness series check --form`` on our own series."""
 
 from __future__ import annotations
 
-from harness.core.paths import cache_root, resources
+from harness.core.paths import cache_root
 from harness.core.progress import Silent
 from harness.jobs.series_check import check_form
-from harness.kernel.recipe import load_recipe, recipe_path
+from harness.jobs.series_commands import find_recipe
 
 
 def test_each_patch_has_the_form_of_a_patch() -> None:
-    path = recipe_path("tag-storage", resources())
-    assert path
-    assert check_form(load_recipe(path, resources()), cache_root(), Silent()) == []
+    assert check_form(find_recipe("tag-storage"), cache_root(), Silent()) == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Unit tests see no network, none of the user's files, and none of the host's settings."""
+"""Fixtures that keep unit tests from the network, the user's files and the host's settings."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# A shared machine is slow now and then; that is no failure of the code.
+# No time limit per example: a shared machine is slow now and then.
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
 
 FOREIGN = ("PIP_", "APT_", "GIT_", "MTE_", "KCONFIG_", "XDG_", "CCACHE_", "UV_")
 FOREIGN_NAMES = ("ARCH", "CROSS_COMPILE", "MAKEFLAGS", "LANGUAGE", "PYTHONPATH", "CI")
-# What reaches out all the same gets "connection refused" at once.
+# A proxy that refuses connections, for programs that use the network all the same.
 NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
 def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for each test, which is returned, and loopback as the only network."""
+    """Give each test a home of its own, which is returned, and loopback as the only network."""
     home = tmp_path_factory.mktemp("home")
     for name in tuple(os.environ):
         if name.startswith(FOREIGN) or name in FOREIGN_NAMES:
@@ -67,9 +67,9 @@ Shim = Callable[[str, str], Path]
 
 @pytest.fixture
 def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shim:
-    """``shim(name, script)`` puts a shell script before all else on PATH.
+    """Return ``shim(name, script)``, which puts a shell script first on PATH.
 
-    Each call of it leaves a line, ``name arguments``, for `calls`.
+    Each call of the script leaves a line, ``name arguments``, for `calls`.
     """
     directory = tmp_path / "shims"
     directory.mkdir()
@@ -87,7 +87,7 @@ def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shim:
 
 @pytest.fixture
 def calls(tmp_path: Path) -> Callable[[], list[str]]:
-    """What the shims were called with, in order."""
+    """Return the calls of the shims, in order, as ``name arguments``."""
 
     def read() -> list[str]:
         log = tmp_path / "calls"

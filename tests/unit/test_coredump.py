@@ -38,7 +38,7 @@ class Segment:
 def elf(
     *segments: Segment, e_type: int = ET_CORE, machine: int = EM_AARCH64, cut: int = 0
 ) -> io.BytesIO:
-    """A 64-bit little-endian ELF file whose last `cut` bytes are missing."""
+    """Return a 64-bit little-endian ELF file whose last `cut` bytes are missing."""
     at = 64 + 56 * len(segments)
     ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     head = struct.pack("<HHIQQQIHHHHHH", e_type, machine, 1, 0, 64, 0, 0, 64, 56, len(segments),

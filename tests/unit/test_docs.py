@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import io
 import re
 import shlex
@@ -19,7 +20,12 @@ from click.testing import CliRunner
 
 from harness import cli
 from harness.core import errors
+from harness.core.ktap import KtapResult
+from harness.report import model
 from harness.suite import plugin
+from harness.verdict.finding import Finding
+from harness.verdict.result import CounterSample, ProbeResult, Reason
+from harness.verdict.splat import Frame, Splat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,13 +70,13 @@ class Prose:
     text: str
 
     def place(self, offset: int) -> str:
-        """``file:line`` of a character of the text."""
+        """Return ``file:line`` of a character of the text."""
         line = self.line + self.text[:offset].count("\n")
         return f"{self.file.relative_to(ROOT)}:{line}"
 
 
 def own_files() -> list[Path]:
-    """Every text file of the repository, but for patches, licences, and data of tests."""
+    """Return every text file of the repository, but for patches, licences, and data of tests."""
     left_out = {".patch", ".txt", ".json", ".png", ".pyc"}
     below = [path for top in DIRECTORIES for path in (ROOT / top).rglob("*")]
     return [
@@ -81,7 +87,7 @@ def own_files() -> list[Path]:
 
 
 def hash_comments(file: Path, lines: list[tuple[int, str]]) -> Iterator[Prose]:
-    """Comments that begin with ``#``: lines in a row are one text."""
+    """Yield comments that begin with ``#``: lines in a row are one text."""
     block: list[str] = []
     first = last = 0
     for number, text in lines:
@@ -96,7 +102,7 @@ def hash_comments(file: Path, lines: list[tuple[int, str]]) -> Iterator[Prose]:
 
 
 def python_prose(file: Path) -> Iterator[Prose]:
-    """Comments and docstrings; of ``harness/`` other strings too, since they are messages."""
+    """Yield comments and docstrings; of ``harness/`` all strings, since they are messages."""
     source = file.read_text(encoding="utf-8")
     comments = [
         (token.start[0], token.string)
@@ -121,7 +127,7 @@ def python_prose(file: Path) -> Iterator[Prose]:
 
 
 def c_prose(file: Path) -> Iterator[Prose]:
-    """Comments of C and assembler."""
+    """Yield comments of C and assembler."""
     source = file.read_text(encoding="utf-8")
     for match in re.finditer(r"/\*.*?\*/|//[^\n]*", source, re.DOTALL):
         text = re.sub(r"^[ \t]*(?:/?\*+|//) ?", "", match[0], flags=re.MULTILINE)
@@ -129,7 +135,7 @@ def c_prose(file: Path) -> Iterator[Prose]:
 
 
 def prose_of(file: Path) -> Iterator[Prose]:
-    """All texts of a file that a person reads."""
+    """Yield all texts of a file that a person reads."""
     match file.suffix:
         case ".py":
             yield from python_prose(file)
@@ -149,25 +155,30 @@ PAGES = [file for file in FILES if file.suffix == ".md"]
 
 
 def exists(path: str) -> bool:
-    """Whether a path of the repository is there; NAME, ``<area>``, ``…`` and ``*`` are any."""
+    """Return whether a path of the repository exists; NAME, ``<area>``, ``…``, ``*`` are any.
+
+    ``*`` may stand for directories, too, as in git's pathspecs.
+    """
     pattern = re.sub(r"\*+", "*", _ANY.sub("*", path)).rstrip("/")
-    return any(ROOT.glob(pattern)) if "*" in pattern else (ROOT / pattern).exists()
+    if "*" not in pattern:
+        return (ROOT / pattern).exists()
+    return any(ROOT.glob(pattern)) or any(ROOT.glob(pattern.replace("*", "**/*", 1)))
 
 
 def cited_paths() -> Iterator[tuple[str, str]]:
-    """Every path of the repository that a text cites: where, and the path."""
+    """Yield every path of the repository that a text cites: where, and the path."""
     for prose in PROSE:
         for match in _PATH.finditer(prose.text):
             yield prose.place(match.start()), match[0].rstrip(".")
 
 
 def headings(page: Path) -> list[str]:
-    """The headings of a page, outside fenced text."""
+    """Return the headings of a page, outside fenced text."""
     return _HEADING.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
 
 
 def slug(heading: str) -> str:
-    """A heading as the part of a link after ``#``, as GitHub makes it."""
+    """Return a heading as the part of a link after ``#``, as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -196,7 +207,7 @@ def test_cited_modules_exist() -> None:
 
 
 def module_exists(parts: list[str]) -> bool:
-    """Whether dotted ``parts`` are a package, a module, or a name in a module."""
+    """Return whether dotted ``parts`` are a package, a module, or a name in a module."""
     at = ROOT
     for number, part in enumerate(parts):
         if (at / part).is_dir():
@@ -257,7 +268,7 @@ def test_readme_is_short() -> None:
 
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:
-    """The words of each command in fenced shell text: where, and the words."""
+    """Yield the words of each command in fenced shell text: where, and the words."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for fence in _FENCE.finditer(text):
@@ -271,7 +282,7 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
 
 
 def find_command(words: list[str]) -> tuple[list[str], click.Command, list[str]]:
-    """Names of a subcommand of ``mte-harness``, the subcommand, and the words that remain."""
+    """Return names of a subcommand of ``mte-harness``, the subcommand, and the words after it."""
     command: click.Command = cli.cli
     names: list[str] = []
     rest = list(words)
@@ -284,7 +295,7 @@ def find_command(words: list[str]) -> tuple[list[str], click.Command, list[str]]
 
 
 def options_of(command: click.Command) -> set[str]:
-    """Every spelling of every option of a command."""
+    """Return every spelling of every option of a command."""
     found = {"-h", "--help"}
     for parameter in command.params:
         if isinstance(parameter, click.Option):
@@ -293,12 +304,12 @@ def options_of(command: click.Command) -> set[str]:
 
 
 def used_options(words: list[str]) -> list[str]:
-    """The words that are options, without their values."""
+    """Return the words that are options, without their values."""
     return [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
 
 
 def check_mte_harness(words: list[str]) -> None:
-    """AssertionError unless the subcommand and its options exist."""
+    """Fail unless the subcommand and its options exist."""
     names, command, rest = find_command(words)
     assert CliRunner().invoke(cli.cli, [*names, "--help"]).exit_code == 0
     unknown = set(used_options(rest)) - options_of(command)
@@ -306,7 +317,7 @@ def check_mte_harness(words: list[str]) -> None:
 
 
 def check_pytest(words: list[str], config: pytest.Config) -> None:
-    """AssertionError for an option that pytest with our plugin does not have."""
+    """Fail for an option that pytest with our plugin does not have."""
     for option in used_options(words):
         try:
             config.getoption(option)
@@ -343,7 +354,7 @@ def test_the_readme_shows_each_way_in() -> None:
 
 
 def leaves(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    """Every subcommand that is not a group, by its full name."""
+    """Yield every subcommand that is not a group, by its full name."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from leaves(command, (*names, name))
@@ -379,17 +390,17 @@ def test_commands_in_texts_exist() -> None:
 
 
 class Recorder:
-    """Takes the place of pytest's parser, and notes the options that a plugin adds."""
+    """A stand-in for pytest's parser that notes the options that a plugin adds."""
 
     def __init__(self) -> None:
         self.options: set[str] = set()
 
     def getgroup(self, _name: str, _description: str = "") -> Recorder:
-        """A group is the recorder itself."""
+        """Return the recorder, which is its own group."""
         return self
 
     def addoption(self, *names: str, **_settings: object) -> None:
-        """Notes an option."""
+        """Note an option."""
         self.options.update(names)
 
 
@@ -402,11 +413,34 @@ def test_the_reference_has_every_pytest_option() -> None:
     assert documented == recorder.options
 
 
+# --- the report's JSON -----------------------------------------------------------
+
+DERIVED: dict[type, set[str]] = {Splat: {"fingerprint"}}  # in the JSON, and no field
+
+
+def test_the_reference_has_every_field_of_the_report() -> None:
+    page = (REFERENCE / "report.md").read_text(encoding="utf-8")
+    documented = {}
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        name, _, text = section.partition("\n")
+        cells = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+        documented[name] = {field for cell in cells for field in re.findall(r"`(\w+)`", cell)}
+    real = {
+        cls.__name__: {field.name for field in dataclasses.fields(cls)} | DERIVED.get(cls, set())
+        for cls in (
+            model.Report, model.KernelRecord, model.TestRecord, ProbeResult, Reason, KtapResult,
+            Splat, Frame, CounterSample, Finding, model.Figure,
+        )
+    }  # fmt: skip
+    assert documented == real
+    assert f"schema {model.SCHEMA}." in page
+
+
 # --- exit statuses ---------------------------------------------------------------
 
 
 def real_statuses() -> set[int]:
-    """Every exit status of harness/core/errors.py, and that of SIGTERM."""
+    """Return every exit status of harness/core/errors.py, and that of SIGTERM."""
 
     def classes(base: type[errors.HarnessError]) -> Iterator[type[errors.HarnessError]]:
         yield base
@@ -421,7 +455,7 @@ def real_statuses() -> set[int]:
 
 
 def status_table(page: Path) -> set[int]:
-    """The statuses in the first column of the tables of a page."""
+    """Return the statuses in the first column of the tables of a page."""
     cells = re.findall(r"^\| (\d[\d, ]*?) *\|", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {int(number) for cell in cells for number in cell.split(",")}
 

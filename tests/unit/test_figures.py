@@ -39,7 +39,7 @@ def record(day: int, **changes: Any) -> Record:
 
 
 def row(page: str, what: str) -> list[str]:
-    """The cells of the one row that is about ``what``."""
+    """Return the cells of the one row that is about ``what``."""
     lines = [line for line in page.splitlines() if line.startswith(f"| {what} |")]
     assert len(lines) == 1
     return [cell.strip() for cell in lines[0].strip("|").split(" | ")]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
+from harness.core.progress import PlainProgress
 from harness.host import apt
-from harness.host.child import Lines
 from harness.host.needs import Need, Survey, distribution
 
 Shim = Callable[[str, str], Path]
@@ -27,7 +27,7 @@ MISSING = Survey(
 )
 TARGETS = "qemu-system-arm/bookworm-backports qemu-system-data/bookworm-backports ccache"
 
-# $STATE is a directory in which a file says what has happened or shall happen.
+# $STATE is a directory of files: what the fake apt-get is to print, and what it has done.
 APT_GET = """
 case "$*" in
   *--print-uris*) cat "$STATE/uris" 2>/dev/null; exit 0;;
@@ -47,7 +47,7 @@ esac
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shim: Shim) -> Path:
-    """A host on which we are root, apt has lists, and an installation goes well."""
+    """Make a host with root, apt's lists, and an apt-get that succeeds."""
     directory = tmp_path / "state"
     directory.mkdir()
     (directory / "lists").touch()
@@ -61,7 +61,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shim: Shim) -> Path:
 
 def install() -> str:
     stream = io.StringIO()
-    apt.install(MISSING, Lines(stream))
+    apt.install(MISSING, PlainProgress(stream))
     return stream.getvalue()
 
 
@@ -72,7 +72,7 @@ def fails_with(kind: type[HarnessError]) -> HarnessError:
 
 
 def apt_calls(calls: Calls) -> list[str]:
-    """The calls that change something, cut to what matters."""
+    """Return the calls that change something, shortened."""
     return [
         call.split(" -qq")[0].split(" -o")[0]
         + (" --download-only" if call.endswith("--download-only") else "")

@@ -46,7 +46,7 @@ class Steps:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
-    """A complete Debian 12."""
+    """Make a host: a Debian 12 that lacks nothing."""
     fake = Steps([COMPLETE])
     monkeypatch.setattr(bootstrap, "os_id", lambda: "debian-12")
     monkeypatch.setattr(bootstrap, "survey", fake.survey)
@@ -123,21 +123,18 @@ def test_exit_status(
 
 @pytest.fixture
 def clone(tmp_path: Path, shim: Shim) -> Path:
-    """A clone that is set up, on a host that is; its programs are shims.
+    """Make a clone that is set up, on a host that is set up; its programs are shims.
 
     Skips nothing: the distribution that the test runs on is in the table.
     """
     root = tmp_path / "a clone"
     (root / ".venv/bin").mkdir(parents=True)
-    for name in ("scripts", "harness/host", ".ci"):
+    for name in ("scripts", "harness/core", "harness/host", ".ci"):
         shutil.copytree(
             REPOSITORY / name, root / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    (root / "harness/core").mkdir()
     for name in (
         "harness/__init__.py",
-        "harness/core/__init__.py",
-        "harness/core/errors.py",
         "requirements.lock",
         "pyproject.toml",
     ):

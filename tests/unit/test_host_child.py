@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.host.child import Finished, Lines, run
+from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +27,7 @@ run(["sh", "-c", sys.argv[1]], on_line=lambda line: bool(print(line, flush=True)
 
 
 def parent(script: str, kind: str) -> subprocess.Popen[str]:
-    """A process that runs ``script`` with `run`, once the script has said "ready"."""
+    """Return a process that runs ``script`` with `run`, once the script has printed "ready"."""
     started = subprocess.Popen(
         [sys.executable, "-c", PARENT, script, kind],
         stdout=subprocess.PIPE,
@@ -83,21 +82,3 @@ def test_shielded_child_finishes_its_work(tmp_path: Path, number: signal.Signals
         os.killpg(started.pid, number)
         assert started.wait(20) != 0
     assert (tmp_path / "end").exists()
-
-
-def test_lines_on_a_pipe() -> None:
-    stream = io.StringIO()
-    lines = Lines(stream)
-    lines.step("one")
-    lines.count(1, 2)
-    lines.done()
-    assert stream.getvalue() == "mte-harness: one\n  done in 0 s\n"
-
-
-def test_lines_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = io.StringIO()
-    monkeypatch.setattr(stream, "isatty", lambda: True)
-    lines = Lines(stream)
-    lines.step("one")
-    lines.count(1, 3)
-    assert stream.getvalue().endswith("\r\033[K   33 %  0 s")

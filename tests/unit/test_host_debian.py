@@ -43,7 +43,7 @@ done
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shim: Shim) -> Path:
-    """A mirror with one package, ``tool``, in version 1:1.0, that depends on ``libtool``."""
+    """Make a mirror with one package, ``tool`` 1:1.0, that depends on ``libtool``."""
     directory = tmp_path / "mirror"
     directory.mkdir()
     monkeypatch.setenv("MIRROR", str(directory))
@@ -69,7 +69,7 @@ def publish(mirror: Path, index: str, version: str) -> None:
 
 @pytest.fixture
 def downloads(tmp_path: Path) -> Path:
-    """The cache's directory for them."""
+    """Return the directory for downloads."""
     return tmp_path / "downloads"
 
 

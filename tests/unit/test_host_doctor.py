@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The doctor finds what is missing, and each finding says what cures it."""
+"""The doctor finds what is missing, and each finding has a cure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Usage(NamedTuple):
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """A healthy Debian 12."""
+    """Make a host: a Debian 12 that lacks nothing."""
     monkeypatch.setattr(needs, "os_id", lambda: "debian-12")
     see(monkeypatch, COMPLETE)
     monkeypatch.setattr(apt, "_is_configured", lambda _: True)
@@ -74,7 +74,7 @@ def test_missing_package_and_the_command(host: pytest.MonkeyPatch) -> None:
     ("path", "version", "level", "words"),
     [
         (None, None, Level.MISSING, "no qemu-system-aarch64"),
-        (Path("/q"), None, Level.MISSING, "/q does not tell"),
+        (Path("/q"), None, Level.MISSING, "/q --version prints no version"),
         (Path("/q"), (7, 2), Level.MISSING, "7.2 (/q); 8.2 or newer"),
         (Path("/q"), (9, 2), Level.WARNING, "9.2 (/q)"),
         (Path("/q"), (10, 0), Level.OK, "10.0 (/q)"),

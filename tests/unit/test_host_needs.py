@@ -20,13 +20,13 @@ PACKAGES = [package for need in DEBIAN.needs for package in need.packages]
 
 
 def installed(*lines: str) -> str:
-    """A dpkg-query that knows ``lines``, and fails as the real one does if one is lacking."""
+    """Make a dpkg-query that prints ``lines`` and, as the real one, fails if one is missing."""
     return "cat <<'E'\n" + "".join(f"{line}\n" for line in lines) + "E\nexit 1"
 
 
 @pytest.fixture(autouse=True)
 def host(shim: Shim) -> None:
-    """A Debian 12 host on which everything is installed."""
+    """Make a Debian 12 host on which everything is installed."""
     shim("dpkg", "echo amd64")
     shim("dpkg-query", installed(*(f"{package} amd64 installed" for package in PACKAGES)))
     shim("qemu-system-aarch64", "echo 'QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)'")
@@ -58,7 +58,7 @@ def test_qemu_comes_from_backports_on_debian_12_only() -> None:
 
 
 def test_unknown_distribution_names_the_known_ones() -> None:
-    with pytest.raises(SetupError, match=r"fedora-41 is not .*Debian 12 \(bookworm\)"):
+    with pytest.raises(SetupError, match=r"distribution fedora-41 .*Debian 12 \(bookworm\)"):
         needs.distribution("fedora-41")
 
 

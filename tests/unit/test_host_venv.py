@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.core.errors import DiskFullError, HarnessError, NetworkError, SetupError
+from harness.core.progress import Silent
 from harness.host import venv
-from harness.host.child import Finished, Lines
+from harness.host.child import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FakePip:
-    """Stands in for `run`: makes what ``python -m venv`` makes, and ends as it is told."""
+    """Stands in for `run`: makes what ``python -m venv`` makes, and ends as a test asks."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -40,7 +40,7 @@ class FakePip:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A clone."""
+    """Make a clone."""
     clone = tmp_path / "clone"
     clone.mkdir()
     (clone / "requirements.lock").write_text("click==8 --hash=sha256:0\n")
@@ -50,14 +50,14 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pip(root: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
-    """What runs in place of pip."""
+    """Replace pip by a fake."""
     fake = FakePip(root)
     monkeypatch.setattr(venv, "run", fake)
     return fake
 
 
 def ensure(root: Path) -> None:
-    venv.ensure(root, Lines(io.StringIO()))
+    venv.ensure(root, Silent())
 
 
 def fails_with(kind: type[HarnessError], root: Path) -> HarnessError:

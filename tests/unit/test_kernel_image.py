@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A ready Image: what it says of itself, and what is used from beside it."""
+"""A ready Image: the facts in it, and the files beside it that are used."""
 
 from __future__ import annotations
 

@@ -307,7 +307,7 @@ def test_patch_that_does_not_apply(world: World) -> None:
 
 
 def test_full_disk_during_make(world: World) -> None:
-    """What gcc says; a kept object directory goes too, since it is what filled the disk."""
+    """The message of gcc is found, and the objects, which filled the disk, are removed."""
     world.edit("Makefile", "@echo '  CC ", "@echo 'x.s: No space left on device'; false '")
     with pytest.raises(DiskFullError, match="the disk is full"):
         world.obtain(world.linux)

@@ -29,7 +29,7 @@ source = locate_kernel(linux, Path(root))
 print(obtain_kernel(source, Path(cache), PlainProgress(sys.stderr)).key)
 """
 
-# A compiler that tells its process id, and then waits for the file "go".
+# A compiler that writes its process id to a file, and then waits for the file "go".
 SLOW = (
     "@echo $$$$ > $(O)/../../../../pid; while [ ! -e $(CURDIR)/../../../go ]; do sleep 0.05; done"
 )

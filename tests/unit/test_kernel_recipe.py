@@ -72,7 +72,7 @@ def test_inherited_base_fragments_and_patches_come_first(root: Path) -> None:
     assert [path.name for path in recipe.fragments] == ["base.config", "debug.config"]
     assert [path.parent.parent.name for path in recipe.patches] == ["mid", "top"]
     assert recipe.own_patches == recipe.patches[1]
-    assert recipe.known_bad == KnownBad("x", ("swap_disk",))
+    assert recipe.known_bad == KnownBad(("swap_disk",))
 
 
 def test_bases(root: Path) -> None:

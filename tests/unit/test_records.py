@@ -48,7 +48,7 @@ def git(root: Path, *words: str) -> str:
 
 
 def commit(root: Path, **files: str) -> str:
-    """Commits files, whose names have "__" for a slash; returns the commit."""
+    """Commit files, whose names have "__" for a slash; return the commit."""
     for name, text in files.items():
         path = root / name.replace("__", "/")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scripts/check-series: what it lets pass of checkpatch.pl, and the kernels between two patches."""
+"""``mte-harness series check``: exceptions from checkpatch.pl, kernels of the first N patches."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ROOT = resources()
 
 
 def recipe(name: str) -> Recipe:
-    """A recipe of the repository."""
+    """Load a recipe of kernel-configs/."""
     path = recipe_path(name, ROOT)
     assert path
     return load_recipe(path, ROOT)
 
 
 def checkpatch(tmp_path: Path, said: str, status: int = 1) -> Path:
-    """A tree whose checkpatch.pl says that."""
+    """Make a tree whose checkpatch.pl prints ``said``."""
     script = tmp_path / "scripts/checkpatch.pl"
     script.parent.mkdir()
     script.write_text(f"print q({said}); exit {status};\n")

@@ -1,101 +1,436 @@
 # SPDX-License-Identifier: MIT
-"""A program's run in a fake guest: what becomes evidence, in milliseconds."""
+"""gather(): its round trips with a guest, and what is evidence when one of them fails."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from harness.suite.gather import run_program
-from harness.suite.program import Program, PushedFile
+import pytest
+
+from harness.core.errors import AuditError, GuestLostError, HarnessError, QemuDiedError
+from harness.guest.ssh import Completed
+from harness.suite import gather as gather_module
+from harness.suite.gather import gather, missing_needs, run_program
+from harness.suite.head_comment import Probe
+from harness.suite.program import Program, PushedFile, file_program
+from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.result import Status
-from tests.support.fake_guest import Answer, FakeGuest, fake_kernel, fake_template, proc
+from harness.vm.spec import find_machine
+from tests.support.fake_session import FAILS, PASSES, FakeGuest, Played, fake_kernel, fake_template
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COUNTERS = "cat /proc/meminfo; echo"
-WARNING = "[   10.000000] WARNING: CPU: 0 PID: 9 at mm/ksm.c:9 ksm+0x1/0x2\r\n"
-PROGRAM = Program("./probe", 60, speaks_ktap=True)
-PASSED = Answer("KTAP version 1\n1..1\nok 1 it works\n")
+    from harness.core.store import Store
+
+PROBE = Program("./passes", 30, speaks_ktap=True)
+SETTLE_MARK = "drop_caches"
 
 
-def test_pass() -> None:
-    with FakeGuest({"./probe": [PASSED]}) as guest:
-        result = run_program(guest, PROGRAM)
-        assert result.status is Status.PASS, result.text()
-        assert list(result.phases) == ["clone", "before", "push", "run", "after"]
+@pytest.fixture
+def guest(tmp_path: Path) -> FakeGuest:
+    return FakeGuest(fake_template(fake_kernel(tmp_path), find_machine("emulator")))
 
 
-def test_a_failed_case() -> None:
-    failed = Answer("KTAP version 1\n1..1\n# expected 1, saw 2\nnot ok 1 it works\n", status=1)
-    with FakeGuest({"./probe": [failed]}) as guest:
-        result = run_program(guest, PROGRAM)
-    assert result.status is Status.FAIL
-    assert "expected 1, saw 2" in result.text()
+def steps(guest: FakeGuest) -> list[str]:
+    """Return each round trip in a word."""
+    return [
+        "push" if call.line.startswith("gzip")
+        else "settled counters" if SETTLE_MARK in call.line
+        else "counters" if "=== mte-harness" in call.line
+        else call.line
+        for call in guest.calls
+    ]  # fmt: skip
 
 
-def test_a_splat_during_the_run() -> None:
-    answer = Answer(PASSED.stdout, prints=WARNING)
-    with FakeGuest({"./probe": [answer]}) as guest:
-        result = run_program(guest, PROGRAM)
-    assert result.status is Status.SPLAT
-    assert "mm/ksm.c:9" in result.text()
+def plays(guest: FakeGuest, **change: Any) -> Program:
+    """Let the next program be one that passes, but for ``change``."""
+    guest.played = replace(Played(), **change)
+    return PROBE
 
 
-def test_taint() -> None:
-    with FakeGuest({"./probe": [PASSED], COUNTERS: [proc(), proc(tainted=1 << 9)]}) as guest:
-        assert run_program(guest, PROGRAM).status is Status.SPLAT
+# The round trips.
 
 
-def test_a_leak_is_one_only_if_it_stays() -> None:
-    leaky = proc(SwapTotal=4096)
-    with FakeGuest({"./probe": [PASSED], COUNTERS: [proc(), leaky, proc()]}) as guest:
-        assert run_program(guest, PROGRAM).status is Status.PASS
-    with FakeGuest({"./probe": [PASSED], COUNTERS: [proc(), leaky]}) as guest:
-        result = run_program(guest, PROGRAM)
-    assert result.status is Status.FAIL
-    assert "SwapTotal" in result.text()
+def test_order_of_the_round_trips(guest: FakeGuest, tmp_path: Path) -> None:
+    path = tmp_path / "passes"
+    path.write_bytes(b"binary")
+    evidence = gather(guest, replace(PROBE, files=(PushedFile(path, "passes"),)))
+    assert steps(guest) == ["counters", "push", "./passes", "settled counters"]
+    assert list(evidence.phases) == ["clone", "before", "push", "run", "after"]
+    assert evidence.phases["clone"] == guest.clone_seconds
+    assert all(seconds >= 0 for seconds in evidence.phases.values())
 
 
-def test_a_guest_that_is_lost() -> None:
-    panic = "[   10.000000] Kernel panic - not syncing: a test\r\n"
-    answer = Answer(prints=panic, cut="the SSH connection was cut", machine="shutdown")
-    with FakeGuest({"./probe": [answer]}) as guest:
-        result = run_program(guest, PROGRAM)
+def test_time_limits_of_the_round_trips(guest: FakeGuest) -> None:
+    gather(guest, PROBE)
+    counters, program, settled = guest.calls
+    assert counters.timeout == settled.timeout == guest.limits.counters
+    assert program.timeout == PROBE.seconds
+
+
+def test_caches_are_not_dropped_before_the_program(guest: FakeGuest) -> None:
+    """In a fresh clone that would make every program be read from the disk again."""
+    gather(guest, PROBE)
+    assert SETTLE_MARK not in guest.calls[0].line
+    assert "stat_refresh" in guest.calls[0].line
+
+
+def test_swap_and_files_are_removed_before_the_counters_are_read_again(guest: FakeGuest) -> None:
+    gather(guest, PROBE)
+    line = guest.calls[-1].line
+    order = ["swapoff -a", "/sys/block/zram", "rm -rf /tmp/*", "nr_hugepages", SETTLE_MARK,
+             "stat_refresh", "/proc/meminfo", "/proc/vmstat", "/proc/zoneinfo"]  # fmt: skip
+    places = [line.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_evidence_of_a_program_that_passes(guest: FakeGuest) -> None:
+    guest.prints("[    1.000000] swap: hello\n")
+    evidence = gather(guest, PROBE)
+    assert evidence.lost is None
+    assert evidence.splats == ()
+    assert evidence.console == "[    1.000000] swap: hello\n"
+    program = evidence.program
+    assert program is not None
+    assert program.document is not None and program.document.passed
+    assert (program.exit_status, program.stdout, program.stderr) == (0, PASSES, "")
+    assert (program.taint_before, program.taint_after) == (0, 0)
+    assert [sample.values["SUnreclaim"] for sample in program.samples] == [3000, 3000]
+    assert run_program(guest, PROBE).status is Status.PASS
+
+
+def test_program_without_ktap_has_no_document(guest: FakeGuest) -> None:
+    evidence = gather(guest, replace(PROBE, speaks_ktap=False))
+    assert evidence.program is not None
+    assert evidence.program.document is None
+
+
+def test_skips_and_known_bug_are_handed_on(guest: FakeGuest) -> None:
+    program = replace(PROBE, allowed_skips={"CONFIG_ZSWAP": "x"}, known_bug="docs/findings/y.md")
+    end = gather(guest, program).program
+    assert end is not None
+    assert (dict(end.allowed_skips), end.known_bug) == (
+        {"CONFIG_ZSWAP": "x"}, "docs/findings/y.md",
+    )  # fmt: skip
+
+
+def test_output_is_streamed(guest: FakeGuest) -> None:
+    seen = []
+    gather(guest, PROBE, stream=lambda channel, data: seen.append((channel, data)))
+    assert seen == [("stdout", PASSES.encode())]
+
+
+def test_lockdep_kernel_gets_six_times_the_time(tmp_path: Path) -> None:
+    kernel = fake_kernel(tmp_path, config="CONFIG_PROVE_LOCKING=y")
+    guest = FakeGuest(fake_template(kernel, find_machine("emulator")))
+    program = plays(guest, status=None)
+    result = run_program(guest, program)
+    (call,) = [call for call in guest.calls if "./passes" in call.line]
+    assert call.line == "KTAP_SLOW=6 ./passes"
+    assert call.timeout == 6 * PROBE.seconds
+    assert "did not end within 180 s" in result.title
+
+
+def test_other_kernels_do_not_see_ktap_slow(guest: FakeGuest) -> None:
+    gather(guest, PROBE)
+    assert not any("KTAP_SLOW" in call.line for call in guest.calls)
+
+
+# Files.
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "-rf", "it's", "$(x)", "grün", "x;y", 'a"b'])
+def test_file_is_pushed_under_its_name(guest: FakeGuest, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\x7fELF\0")
+    gather(guest, replace(PROBE, files=(PushedFile(path, name), PushedFile(path, "data", 0o644))))
+    # "./": a name with a leading dash must not be taken for an option of chmod.
+    assert guest.files == {f"./{name}": (b"\x7fELF\0", 0o755), "./data": (b"\x7fELF\0", 0o644)}
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("tool", "./tool 'x y' -l"),
+        ("a b", "'./a b' 'x y' -l"),
+        ("-x", "./-x 'x y' -l"),
+        ("it's", """'./it'"'"'s' 'x y' -l"""),
+    ],
+)
+def test_line_of_a_binary(tmp_path: Path, name: str, line: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    program = file_program(path, _no_store(), ["x y", "-l"], seconds=5)
+    assert shlex.split(program.line) == shlex.split(line)
+    assert program.files == (PushedFile(path, name, 0o755),)
+    assert (program.seconds, program.speaks_ktap) == (5, False)
+
+
+def test_python_program_brings_its_library_along(tmp_path: Path) -> None:
+    path = tmp_path / "a probe.py"
+    path.touch()
+    program = file_program(path, _no_store(), seconds=5, speaks_ktap=True)
+    assert shlex.split(program.line) == ["python3", "./a probe.py"]
+    first, *library = program.files
+    assert first == PushedFile(path, "a probe.py", 0o755)
+    assert "probe.py" in [file.name for file in library]
+    assert {file.mode for file in library} == {0o644}
+
+
+def _no_store() -> Store:
+    """Only a C file is compiled, and needs one."""
+    store: Any = None
+    return store  # type: ignore[no-any-return]
+
+
+# A guest that is lost.
+
+
+@pytest.mark.parametrize(
+    ("at", "phases", "samples"),
+    [
+        ("stat_refresh", ["clone"], 0),
+        ("gzip", ["clone", "before"], 1),
+        ("^./passes", ["clone", "before", "push"], 1),
+        (SETTLE_MARK, ["clone", "before", "push", "run"], 1),
+    ],
+    ids=["before", "push", "run", "after"],
+)
+def test_guest_lost_in_each_phase(
+    guest: FakeGuest, tmp_path: Path, at: str, phases: list[str], samples: int
+) -> None:
+    path = tmp_path / "passes"
+    path.touch()
+    guest.lost_at = at
+    guest.prints("[    6.000000] Kernel panic - not syncing: dead\n")
+    program = replace(PROBE, files=(PushedFile(path, "passes"),))
+    evidence = gather(guest, program)
+    assert evidence.lost is not None
+    assert "the kernel reset or powered off the machine" in evidence.lost.cause
+    assert "PC=ffff800080345b30" in evidence.lost.details
+    assert list(evidence.phases) == phases
+    assert evidence.program is not None
+    assert len(evidence.program.samples) == samples
+    assert [splat.kind for splat in evidence.splats] == ["panic"]
+    result = run_program(guest, program)
     assert result.status is Status.LOST
-    assert "the kernel reset or powered off the machine" in result.text()
-    assert "Kernel panic - not syncing: a test" in result.text()
+    # A lost guest is not also "its taint could not be read" and "did not end".
+    assert {reason.status for reason in result.reasons} == {Status.LOST, Status.SPLAT}
 
 
-def test_a_program_that_does_not_end() -> None:
-    with FakeGuest({"./probe": [Answer(status=None)]}) as guest:
-        result = run_program(guest, PROGRAM)
+def test_guest_lost_after_the_program_keeps_the_program_s_results(guest: FakeGuest) -> None:
+    guest.lost_at = SETTLE_MARK
+    result = run_program(guest, plays(guest, stdout=FAILS, status=1))
+    assert [reason.status for reason in result.reasons] == [Status.LOST, Status.FAIL]
+    assert [case.name for case in result.cases] == ["first", "second"]
+    assert "reading the kernel's counters" in result.title
+
+
+def test_guest_lost_in_the_audit_keeps_the_counters(
+    guest: FakeGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auditor(monkeypatch, audit=GuestLostError("guest lost in phase: reading vmcoreinfo"))
+    evidence = gather(guest, plays(guest, kept=9000))
+    assert list(evidence.phases) == ["clone", "before", "push", "run", "after"]
+    assert evidence.program is not None
+    assert len(evidence.program.problems) == 1
+    assert evidence.lost is not None
+
+
+def test_counters_that_cannot_be_read_are_a_lost_guest(guest: FakeGuest) -> None:
+    """A shell that cannot fork any more answers, with nothing."""
+    guest.answers.append((SETTLE_MARK, lambda: Completed("x", 2, "", "sh: cannot fork\n", 0.1)))
+    result = run_program(guest, PROBE)
+    assert result.status is Status.LOST
+    assert "cannot be read" in result.title
+    assert "cannot fork" in result.title
+
+
+def test_qemu_that_ended_from_outside_is_no_verdict(
+    guest: FakeGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> str:
+        raise QemuDiedError("QEMU ended with signal 9")
+
+    monkeypatch.setattr(guest.fake, "status", gone)
+    guest.lost_at = "^./passes"
+    with pytest.raises(QemuDiedError) as caught:
+        gather(guest, PROBE)
+    assert "in phase: running: ./passes" in caught.value.details
+
+
+def test_push_that_fails_is_no_verdict(guest: FakeGuest, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.touch()
+    guest.answers.append(("gzip", lambda: Completed("x", 1, "", "No space left\n", 0.1)))
+    with pytest.raises(HarnessError, match=r"cannot write \./x in the guest: No space left"):
+        gather(guest, replace(PROBE, files=(PushedFile(path, "x"),)))
+
+
+# A program that does not end.
+
+
+def test_program_that_never_ends(guest: FakeGuest) -> None:
+    result = run_program(guest, plays(guest, stdout="KTAP version 1\n1..2\n", status=None))
+    assert (result.status, result.title) == (Status.FAIL, "did not end within 30 s")
+    assert len(result.reasons) == 1
+    # Its counters would prove nothing, and it may still run.
+    assert steps(guest) == ["counters", "./passes"]
+    assert list(result.phases) == ["clone", "before", "push", "run"]
+
+
+def test_splat_of_a_program_that_never_ends_is_told(guest: FakeGuest) -> None:
+    console = "[    5.000000] WARNING: CPU: 0 PID: 9 at mm/ksm.c:9 ksm+0x1/0x2\n"
+    result = run_program(guest, plays(guest, status=None, console=console))
+    assert [reason.status for reason in result.reasons] == [Status.SPLAT, Status.FAIL]
+
+
+def test_output_that_is_too_much(guest: FakeGuest) -> None:
+    result = run_program(guest, plays(guest, status=None, overflow=True, stderr="x"))
     assert result.status is Status.FAIL
-    assert "did not end within 60 s" in result.text()
-    assert "after" not in result.phases, "counters beside a running program prove nothing"
+    assert result.title == "did not end within 2 s"  # when it was stopped, not its limit
+    assert result.reasons[0].details[-1] == (
+        "the program printed more than the harness keeps; it was cut off"
+    )
 
 
-def test_files_are_pushed_before_the_run(tmp_path: Path) -> None:
-    (tmp_path / "probe").write_bytes(b"ELF")
-    program = Program("./probe", 60, files=(PushedFile(tmp_path / "probe", "probe"),))
-    with FakeGuest() as guest:
-        assert run_program(guest, program).status is Status.PASS
-        started = next(i for i, line in enumerate(guest.lines) if "cd /tmp; ./probe\n" in line)
-        push = next(i for i, line in enumerate(guest.lines) if "gzip -dc > ./probe" in line)
-        assert push < started
+# Counters and taint.
 
 
-def test_a_kernel_with_lockdep_gets_six_times_as_long(tmp_path: Path) -> None:
-    (tmp_path / "config").write_text("CONFIG_PROVE_LOCKING=y\n")
-    template = fake_template(kernel=fake_kernel(tmp_path / "config"))
-    with FakeGuest({"./probe": [Answer(status=None)]}, template=template) as guest:
-        assert guest.limits.exec == 6 * 60
-        assert "did not end within 360 s" in run_program(guest, PROGRAM).text()
-        assert any("KTAP_SLOW=6 ./probe" in line for line in guest.lines)
+def test_counters_that_come_back_at_the_second_look(guest: FakeGuest) -> None:
+    result = run_program(guest, plays(guest, kept=9000, looks=1))
+    assert result.status is Status.PASS
+    assert steps(guest)[2:] == ["settled counters"] * 2
+    assert [sample.values["SUnreclaim"] for sample in result.samples] == [3000, 3000]
 
 
-def test_output_reaches_the_stream() -> None:
-    pieces: list[tuple[str, bytes]] = []
-    with FakeGuest({"./probe": [PASSED]}) as guest:
-        run_program(guest, PROGRAM, stream=lambda name, data: pieces.append((name, data)))
-    assert pieces == [("stdout", PASSED.stdout.encode())]
+def test_counters_that_come_back_at_the_third_look(guest: FakeGuest) -> None:
+    assert run_program(guest, plays(guest, kept=9000, looks=2)).status is Status.PASS
+    assert steps(guest)[2:] == ["settled counters"] * 3
+
+
+def test_counters_that_never_come_back(guest: FakeGuest) -> None:
+    result = run_program(guest, plays(guest, kept=9000))
+    assert result.status is Status.FAIL
+    assert result.title.startswith("not given back: SUnreclaim: 3000 before, 12000 kB after")
+    assert steps(guest)[2:] == ["settled counters"] * 3
+    assert [sample.values["SUnreclaim"] for sample in result.samples] == [3000, 12000]
+    assert [sample.seconds for sample in result.samples] == sorted(
+        sample.seconds for sample in result.samples
+    )
+
+
+def test_taint_that_the_program_brought(guest: FakeGuest) -> None:
+    guest.taint = 1 << 9  # W from before the program
+    result = run_program(guest, plays(guest, taint=1 << 5))
+    assert [reason.text for reason in result.reasons] == [
+        "the kernel became tainted: B (bad page referenced or unexpected page flags)"
+    ]
+
+
+def test_lost_guest_s_taint_is_not_compared(guest: FakeGuest) -> None:
+    guest.taint = 1 << 9
+    guest.lost_at = "^./passes"
+    result = run_program(guest, PROBE)
+    assert [reason.status for reason in result.reasons] == [Status.LOST]
+
+
+# The audit.
+
+
+def auditor(
+    monkeypatch: pytest.MonkeyPatch, **errors: Exception | tuple[Finding, ...]
+) -> list[str]:
+    """Let guests be auditable, and the auditor find or raise what is given; note its calls."""
+    calls = []
+
+    def acting(name: str) -> Any:
+        def call(_guest: object) -> Any:
+            calls.append(name)
+            answer = errors.get(name, ())
+            if isinstance(answer, Exception):
+                raise answer
+            return type("Audit", (), {"findings": answer})
+
+        return call
+
+    monkeypatch.setattr(gather_module, "unauditable", lambda _template: "")
+    monkeypatch.setattr(gather_module, "learn", acting("learn"))
+    monkeypatch.setattr(gather_module, "audit", acting("audit"))
+    return calls
+
+
+LEAKED = (Finding(FindingKind.LEAKED, (7,)),)
+
+
+def test_auditor_learns_before_the_first_counters(
+    guest: FakeGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Learning takes memory in the guest, which must not look like a leak of the program."""
+    calls = auditor(monkeypatch, audit=LEAKED)
+    seen = []
+    real = guest.exec
+
+    def noted(command: Any, **options: Any) -> Completed:
+        seen.append((list(calls), command))
+        return real(command, **options)
+
+    monkeypatch.setattr(guest, "exec", noted)
+    result = run_program(guest, PROBE)
+    assert calls == ["learn", "audit"]
+    assert [before for before, _ in seen] == [["learn"]] * 3
+    assert result.findings == LEAKED
+    assert result.status is Status.FAIL
+    assert list(result.phases)[-1] == "audit"
+
+
+def test_kernel_that_cannot_be_audited_after_all_is_an_error(
+    guest: FakeGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = auditor(monkeypatch, learn=AuditError("no vmcoreinfo", "cure"))
+    result = run_program(guest, PROBE)
+    assert calls == ["learn"]
+    assert result.status is Status.ERROR
+    assert result.title == "the guest could not be audited: no vmcoreinfo"
+
+
+def test_audit_that_fails_is_an_error(guest: FakeGuest, monkeypatch: pytest.MonkeyPatch) -> None:
+    auditor(monkeypatch, audit=AuditError("a list is damaged"))
+    result = run_program(guest, PROBE)
+    assert (result.status, result.title) == (
+        Status.ERROR, "the guest could not be audited: a list is damaged",
+    )  # fmt: skip
+    assert list(result.phases)[-1] == "audit"
+
+
+def test_program_that_never_ends_is_not_audited(
+    guest: FakeGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = auditor(monkeypatch, audit=LEAKED)
+    run_program(guest, plays(guest, status=None))
+    assert calls == ["learn"]
+
+
+def test_machine_with_tags_outside_dram_is_not_audited(guest: FakeGuest) -> None:
+    result = run_program(guest, PROBE)
+    assert "audit" not in result.phases
+    assert result.status is Status.PASS
+
+
+# What a probe needs.
+
+
+def probe(path: Path, *needs: str) -> Probe:
+    return Probe("x", "swap", needs, 30, False, "prose", path, "c")
+
+
+def test_missing_needs(tmp_path: Path) -> None:
+    config = "CONFIG_SWAP=y\nCONFIG_ZRAM=m\n# CONFIG_ZSWAP is not set\nCONFIG_KSM_=y"
+    kernel = fake_kernel(tmp_path, config=config)
+    needs = ("CONFIG_SWAP", "CONFIG_ZRAM", "CONFIG_ZSWAP", "CONFIG_KSM")
+    assert missing_needs(probe(tmp_path, *needs), kernel) == ("CONFIG_ZSWAP", "CONFIG_KSM")
+    unknown = replace(kernel, config=None)
+    assert missing_needs(probe(tmp_path, *needs), unknown) == ()

@@ -194,7 +194,7 @@ def test_vmcoreinfo(dram: Dram) -> None:
 
 @pytest.fixture
 def reuse() -> Memory:
-    """A kernel that reuses tag storage: ONE and TWO are tagged and hold theirs."""
+    """Return a guest whose kernel reuses tag storage: ONE and TWO are tagged and hold theirs."""
     made = Memory()
     for pfn in (ONE, TWO):
         made.set(pfn, flags=1 << TAGGED | 1 << HOLDS)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from harness.kernel import Kernel
     from harness.suite.fixtures import Runner
 
-# The slow one first (31 s of the 45 that all take, facts/bugs.md 6).
+# The slow one first (31 s of the 45 that all take, docs/facts/bugs.md 6).
 PROGRAMS = (
     "check_gcr_el1_cswitch",
     "check_user_mem",

@@ -43,23 +43,6 @@ static char *page_of(int prot, uint64_t data)
 	return p;
 }
 
-static void set_tags(char *page, uint64_t seed)
-{
-	size_t g;
-
-	for (g = 0; g < GRANULES_PER_PAGE; g++)
-		stg(page + g * GRANULE, pattern_tag(seed, g));
-}
-
-static void check_tags(char *page, uint64_t seed, const char *when)
-{
-	size_t g, bad = 0;
-
-	for (g = 0; g < GRANULES_PER_PAGE; g++)
-		bad += ldg(page + g * GRANULE) != pattern_tag(seed, g);
-	CHECK_EQ(bad, 0, "%s: wrong tags", when);
-}
-
 static bool merged(const char *a, const char *b)
 {
 	return pfn_of(a) == pfn_of(b);
@@ -99,9 +82,9 @@ static void tagged_pairs(void)
 	start();
 	for (i = 0; i < 2; i++) {
 		same[i] = page_of(PROT_RW_MTE, 1);
-		set_tags(same[i], 7);
+		pattern_set_tags(same[i], PAGE, 7);
 		different[i] = page_of(PROT_RW_MTE, 2);
-		set_tags(different[i], 8 + i);
+		pattern_set_tags(different[i], PAGE, 8 + i);
 		zero[i] = page_of(PROT_RW_MTE, 3);
 		plain[i] = page_of(PROT_RW, 4);
 	}
@@ -112,8 +95,8 @@ static void tagged_pairs(void)
 	CHECK(!merged(different[0], different[1]), "pages of different tags were merged");
 	CHECK(!merged(zero[0], zero[1]), "PROT_MTE pages of tag 0 were merged");
 	for (i = 0; i < 2; i++) {
-		check_tags(same[i], 7, "same tags");
-		check_tags(different[i], 8 + i, "different tags");
+		pattern_check_tags(same[i], PAGE, 7, "same tags");
+		pattern_check_tags(different[i], PAGE, 8 + i, "different tags");
 		tags_zero_check(zero[i], PAGE, "tags 0");
 		CHECK_EQ(wrong_words(same[i], 1) + wrong_words(different[i], 2) +
 				 wrong_words(zero[i], 3) + wrong_words(plain[i], 4),
@@ -134,14 +117,15 @@ static void tagged_and_untagged(void)
 		tagged[i] = page_of(PROT_RW_MTE, 10 + i);
 		if (i == 1)
 			plain[i] = page_of(PROT_RW, 10 + i);
-		set_tags(tagged[i], 3 + i);
+		pattern_set_tags(tagged[i], PAGE, 3 + i);
 		control[i] = page_of(PROT_RW, 20);
 	}
 	scan();
 	MUST(merged(control[0], control[1]), "the untagged pages were not merged");
 	for (i = 0; i < 2; i++) {
 		CHECK(!merged(tagged[i], plain[i]), "tagged and untagged merged");
-		check_tags(tagged[i], 3 + i, "beside an untagged page of the same data");
+		pattern_check_tags(tagged[i], PAGE, 3 + i,
+				   "beside an untagged page of the same data");
 		MUST(mprotect(plain[i], PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 		tags_zero_check(plain[i], PAGE, "the untagged page, PROT_MTE now");
 	}
@@ -158,11 +142,11 @@ static void stable_tree(void)
 	scan();
 	MUST(merged(plain[0], plain[1]), "the untagged pages were not merged");
 	tagged = page_of(PROT_RW_MTE, 5);
-	set_tags(tagged, 5);
+	pattern_set_tags(tagged, PAGE, 5);
 	scan();
 	MUST(merged(plain[0], plain[1]), "the untagged pages are not merged any more");
 	CHECK(!merged(tagged, plain[0]), "merged with the page of the stable tree");
-	check_tags(tagged, 5, "beside the stable tree");
+	pattern_check_tags(tagged, PAGE, 5, "beside the stable tree");
 }
 
 /* With use_zero_pages a page of zero data is replaced by the zero page, but no tagged page. */
@@ -176,11 +160,11 @@ static void zero_page(void)
 	tagged = page_of(PROT_RW_MTE, 6);
 	memset(plain, 0, PAGE);
 	memset(tagged, 0, PAGE);
-	set_tags(tagged, 6);
+	pattern_set_tags(tagged, PAGE, 6);
 	scan();
 	MUST(page_flag(plain, KPF_ZERO_PAGE), "the untagged page is not the zero page");
 	CHECK(!page_flag(tagged, KPF_ZERO_PAGE), "the tagged page is the zero page");
-	check_tags(tagged, 6, "zero data");
+	pattern_check_tags(tagged, PAGE, 6, "zero data");
 	stg(tagged, 0);
 	CHECK_EQ(other_bytes(tagged, 0, PAGE), 0, "bytes that are not zero");
 	/* The zero page that KSM mapped, and the copy that a write makes of it, have tag 0. */
@@ -209,9 +193,9 @@ static void merged_then_mprotect(void)
 	stale_fill(8 * HUGE, false);
 	MUST(mprotect(a, PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(a, PAGE, "merged page, PROT_MTE");
-	set_tags(a, 9); /* copies the page */
+	pattern_set_tags(a, PAGE, 9); /* copies the page */
 	CHECK(!merged(a, b), "STG wrote to the merged page");
-	check_tags(a, 9, "own tags");
+	pattern_check_tags(a, PAGE, 9, "own tags");
 	MUST(mprotect(b, PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(b, PAGE, "second merged page, PROT_MTE");
 	MUST(madvise(c, PAGE, MADV_UNMERGEABLE) == 0, "MADV_UNMERGEABLE");

@@ -4,14 +4,13 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * An asynchronous tag fault is reported to the thread that made it and to no
- * other: not to the thread that runs next on the CPU, not to a child of fork()
- * or clone(), not to the program after execve(). TFSRE0_EL1 belongs to the CPU,
- * so the kernel moves it to the thread's flags at each entry, and reports it
- * before a system call is carried out. arch/arm64/kernel/entry.S
- * check_mte_async_tcf, clear_mte_async_tcf; syscall.c el0_svc_common();
- * process.c arch_dup_task_struct(), __switch_to(); mte.c mte_thread_init_user(),
- * mte_thread_switch().
+ * An asynchronous tag fault is reported to the thread that made it and to no other: not to the
+ * thread that runs next on the CPU, not to a child of fork() or clone(), not to the program
+ * after execve(). TFSRE0_EL1 belongs to the CPU, so the kernel moves its state to the flags of
+ * the thread at each kernel entry, and reports the fault before a system call is carried out.
+ * arch/arm64/kernel/entry.S check_mte_async_tcf, clear_mte_async_tcf; syscall.c
+ * el0_svc_common(); process.c arch_dup_task_struct(), __switch_to(); mte.c
+ * mte_thread_init_user(), mte_thread_switch().
  */
 #include <linux/sched.h>
 #include <pthread.h>
@@ -25,9 +24,9 @@ enum { ROUNDS = 300 };
 /* Shared by all processes of a case. */
 static struct shared {
 	volatile int turn, stop;
-	volatile int signals[2]; /* caught, by side */
-	volatile int stores[2]; /* bad ones made, by side */
-	volatile int wrong; /* caught with no bad store of this side's own before */
+	volatile int signals[2]; /* caught by each side */
+	volatile int stores[2]; /* mismatching ones made by each side */
+	volatile int wrong; /* signals with an unexpected si_code or si_addr */
 } *shared;
 
 static unsigned char *page;
@@ -48,9 +47,8 @@ static void begin(void)
 	size_t i;
 
 	mte_need();
-	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	MUST(shared != MAP_FAILED, "mmap");
-	/* Shared: a copy-on-write page would be another page for one of the sides. */
+	shared = map_file(-1, PAGE, PROT_RW, MAP_SHARED | MAP_ANONYMOUS);
+	/* Shared memory: copy-on-write would give one side another page. */
 	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		    0);
 	MUST(page != MAP_FAILED, "mmap of a shared tagged page");
@@ -59,7 +57,7 @@ static void begin(void)
 	page = with_tag(page, GOOD);
 	MUST(sigaction(SIGSEGV, &sa, NULL) == 0, "sigaction");
 	mte_mode(TCF_ASYNC);
-	pin_cpu(0); /* the children too: a switch is between these two */
+	pin_cpu(0); /* and its children, so that the scheduler switches between the two */
 }
 
 /* Makes `rounds` bad stores, each ended by giving up the CPU. */
@@ -97,11 +95,9 @@ static void check_two_sides(void)
 static void processes_on_one_cpu(unsigned long neighbour)
 {
 	pid_t pid;
-	int status;
 
 	begin();
 	pid = child_fork();
-	MUST(pid >= 0, "fork");
 	if (pid == 0) {
 		side = 1;
 		mte_mode(neighbour);
@@ -110,8 +106,7 @@ static void processes_on_one_cpu(unsigned long neighbour)
 	}
 	fault_and_yield(ROUNDS);
 	shared->stop = 1;
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK_EQ(status, 0, "wait status of the neighbour");
+	wait_child(pid);
 	check_two_sides();
 }
 
@@ -150,7 +145,7 @@ static void next_to_an_async_thread(void)
 	check_two_sides();
 }
 
-/* The neighbour makes bad stores as well, but unchecked: they are nobody's faults. */
+/* The other thread makes mismatching stores in mode none, which are not checked. */
 static void *unchecked_thread(void *arg)
 {
 	(void)arg;
@@ -180,7 +175,7 @@ static void bad_stores_of_an_unchecked_thread(void)
 	CHECK_EQ(shared->signals[1], 0, "signals of the unchecked thread");
 }
 
-/* --- all CPUs busy: each thread counts its own --------------------------- */
+/* --- threads on all CPUs, each of which counts its own faults --------------- */
 
 static void *own_faults_thread(void *arg)
 {
@@ -189,7 +184,7 @@ static void *own_faults_thread(void *arg)
 	side = me & 1;
 	pin_cpu(me % sysconf(_SC_NPROCESSORS_ONLN));
 	for (i = 0; i < 150; i++) {
-		/* This thread's own count: the handler runs on it. */
+		/* The handler runs on the faulting thread, so this count is that of this thread. */
 		caught = tag_faults.async;
 		if (me < 2)
 			store_byte(with_tag(page + me * 64, BAD));
@@ -221,12 +216,12 @@ static void four_threads_at_once(void)
 /* --- children and new programs -------------------------------------------- */
 
 /*
- * The clone() is the kernel entry that finds the fault: it is the parent's, and
+ * clone() is the kernel entry that finds the pending fault, which is the parent's:
  * el0_svc_common() reports it before there is a child.
  */
 static void check_child(const char *what, unsigned long flags)
 {
-	int i, status;
+	int i;
 
 	for (i = 0; i < 20; i++) {
 		pid_t pid;
@@ -245,12 +240,11 @@ static void check_child(const char *what, unsigned long flags)
 			     : "memory");
 		pid = x0;
 		if (pid == 0) {
-			/* A signal of its own came on the way out of clone(). */
+			/* A signal of the child would have come before clone() returned. */
 			kernel_entry();
 			SYS(exit_group, 0);
 		}
-		MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-		CHECK_EQ(status, 0, "%s: wait status of the child", what);
+		wait_child(pid);
 		CHECK_EQ(shared->signals[0], 1, "%s: signals of parent and child", what);
 	}
 }
@@ -267,10 +261,9 @@ static void not_to_a_vforked_child(void)
 	check_child("vfork", CLONE_VM | CLONE_VFORK);
 }
 
-/* A child made in asynchronous mode reports its own faults, its parent none of them. */
+/* A fault of a child in asynchronous mode is reported to the child, and not to the parent. */
 static void from_a_forked_child(void)
 {
-	int status;
 	pid_t pid;
 
 	begin();
@@ -281,9 +274,8 @@ static void from_a_forked_child(void)
 		kernel_entry();
 		_exit(0);
 	}
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
+	wait_child(pid);
 	kernel_entry();
-	CHECK_EQ(status, 0, "wait status of the child");
 	CHECK_EQ(shared->signals[1], 1, "signals of the child");
 	CHECK_EQ(shared->signals[0], 0, "signals of the parent");
 }
@@ -302,13 +294,13 @@ __attribute__((constructor)) static void exec_child(int argc, char **argv)
 	_exit(42);
 }
 
-/* The execve() is the kernel entry that finds the fault: the handler runs before it. */
+/* execve() is the kernel entry that finds the pending fault: the handler runs before it. */
 static void not_to_the_next_program(void)
 {
 	static char name[] = "/proc/self/exe", option[] = "--after-exec";
 	char *args[] = { name, option, NULL };
 	char *no_environment[] = { NULL };
-	int i, status;
+	int i;
 
 	begin();
 	for (i = 0; i < 5; i++) {
@@ -319,9 +311,7 @@ static void not_to_the_next_program(void)
 			SYS(execve, name, args, no_environment);
 			_exit(1);
 		}
-		MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42,
-		      "expected the next program to exit with 42, saw wait status %#x", status);
+		wait_child_exit(pid, 42);
 	}
 }
 

@@ -4,10 +4,9 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * An asynchronous tag fault is reported once, and not later than the next entry
- * to the kernel, by whatever way that comes: system call, page fault, breakpoint,
- * interrupt. Nothing is left over afterwards, and the kernel's own accesses
- * leave none. arch/arm64/kernel/entry.S check_mte_async_tcf and
+ * An asynchronous tag fault is reported once, and not later than the next kernel entry, whichever
+ * it is: system call, page fault, breakpoint, interrupt. Nothing stays pending afterwards, and
+ * the kernel's own accesses cause no signal. arch/arm64/kernel/entry.S check_mte_async_tcf and
  * clear_mte_async_tcf; entry-common.c do_notify_resume().
  */
 #include <sched.h>
@@ -17,14 +16,6 @@
 #include "fault.h"
 
 static unsigned char *page; /* tagged GOOD */
-
-static void begin(unsigned long tcf)
-{
-	mte_need();
-	page = good_pages(1);
-	catch_signal(SIGSEGV, 0);
-	mte_mode(tcf);
-}
 
 static void check_async(const char *what)
 {
@@ -40,7 +31,7 @@ static void before_system_call_returns(void)
 {
 	int i;
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	for (i = 0; i < 20; i++) {
 		fault_reset();
 		CHECK_EQ(store_enter_read(with_tag(page + i * GRANULE, BAD), &fault.count), 1,
@@ -49,7 +40,7 @@ static void before_system_call_returns(void)
 	}
 }
 
-/* The page that is touched is untagged and new: its fault is the kernel entry. */
+/* The kernel entry is a page fault, on new memory without PROT_MTE. */
 static void before_page_fault_returns(void)
 {
 	char *fresh =
@@ -58,7 +49,7 @@ static void before_page_fault_returns(void)
 
 	MUST(fresh != MAP_FAILED, "mmap");
 	madvise(fresh, 8 * PAGE, MADV_NOHUGEPAGE);
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	for (i = 0; i < 8; i++) {
 		int seen;
 
@@ -72,13 +63,13 @@ static void before_page_fault_returns(void)
 	}
 }
 
-/* No kernel entry of the thread's own: the timer tick must report it. */
+/* The thread makes no kernel entry itself: the timer interrupt must report the fault. */
 static void at_an_interrupt(void)
 {
 	struct timespec start, now;
 	int i;
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	for (i = 0; i < 3; i++) {
 		fault_reset();
 		clock_gettime(CLOCK_MONOTONIC, &start);
@@ -90,16 +81,16 @@ static void at_an_interrupt(void)
 	}
 }
 
-/* Many bad accesses before one kernel entry are one signal; later entries give none. */
+/* Many mismatches before one kernel entry are one signal; later entries report none. */
 static void once(unsigned long tcf)
 {
 	int i;
 
-	begin(tcf);
+	page = fault_begin(tcf);
 	for (i = 0; i < 50; i++)
 		store_byte(with_tag(page + i, BAD));
 	kernel_entry();
-	/* An interrupt may have come between the stores. */
+	/* More than one signal is possible, as interrupts may come between the stores. */
 	CHECK(fault.count >= 1 && fault.count <= 25, "50 bad stores: expected few signals, saw %d",
 	      fault.count);
 	fault_reset();
@@ -122,18 +113,18 @@ static void once_async(void)
 	once(TCF_ASYNC);
 }
 
-/* Both modes asked for: asynchronous or asymmetric, stores are the same. */
+/* With both modes requested the mode is asynchronous or asymmetric: stores behave alike. */
 static void once_both(void)
 {
 	once(TCF_ASYNC | TCF_SYNC);
 }
 
-/* Loads too: in asynchronous mode the load gives its value, and a signal comes. */
+/* In asynchronous mode a mismatching load returns its value, and a signal follows. */
 static void loads(void)
 {
 	register int value;
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	page[5] = 0x5c;
 	asm volatile("ldrb %w0, [%1]" : "=r"(value) : "r"(with_tag(page + 5, BAD)) : "memory");
 	kernel_entry();
@@ -161,7 +152,7 @@ static void in_its_own_handler(void)
 {
 	struct sigaction sa = { .sa_sigaction = faulting_handler, .sa_flags = SA_SIGINFO };
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	MUST(sigaction(SIGSEGV, &sa, NULL) == 0, "sigaction");
 	store_byte(with_tag(page, BAD));
 	kernel_entry();
@@ -170,13 +161,13 @@ static void in_its_own_handler(void)
 	CHECK_EQ(fault.code, SEGV_MTEAERR, "si_code of the second");
 }
 
-/* What the kernel does for the thread is not the thread's fault. */
+/* The kernel's accesses to mismatching memory cause no signal. */
 static void kernel_accesses_give_no_signal(unsigned long tcf)
 {
 	int fds[2], zero = open("/dev/zero", O_RDONLY), i;
 	void *bad;
 
-	begin(tcf);
+	page = fault_begin(tcf);
 	bad = with_tag(page, BAD);
 	MUST(pipe(fds) == 0 && zero >= 0, "pipe, /dev/zero");
 	for (i = 0; i < 20; i++) {
@@ -200,10 +191,10 @@ static void kernel_accesses_none(void)
 	kernel_accesses_give_no_signal(TCF_NONE);
 }
 
-/* The fault and a system call that fails, or exits, or changes the mode at once. */
+/* The system call after the fault changes the mode. */
 static void store_then_mode_none(void)
 {
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	store_byte(with_tag(page, BAD));
 	SYS(prctl, PR_SET_TAGGED_ADDR_CTRL, PR_TAGGED_ADDR_ENABLE, 0, 0, 0);
 	check_async("bad store, then prctl(mode none)");
@@ -222,9 +213,9 @@ static void store_then_mode_none(void)
 /* Leaving at once does not hang, oops or report to the parent. */
 static void store_then_exit(void)
 {
-	int i, status;
+	int i;
 
-	begin(TCF_ASYNC);
+	page = fault_begin(TCF_ASYNC);
 	for (i = 0; i < 10; i++) {
 		pid_t pid = child_fork();
 
@@ -232,9 +223,7 @@ static void store_then_exit(void)
 			store_byte(with_tag(page, BAD));
 			SYS(exit_group, 7);
 		}
-		MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7,
-		      "bad store, then exit: wait status %#x", status);
+		wait_child_exit(pid, 7);
 	}
 	CHECK_EQ(fault.count, 0, "signals of the parent");
 }

@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_SYSFS
  * timeout: 60
  *
- * Asymmetric mode: loads fault synchronously, stores asynchronously, for the
- * thread and for the kernel on its behalf. So a system call that reads a
- * mismatching buffer fails, and one that writes it succeeds without a signal:
- * the kernel clears what its own stores left in TFSRE0_EL1.
- * arch/arm64/include/asm/mte.h mte_disable_tco_entry(); arch/arm64/kernel/
- * entry.S check_mte_async_tcf, clear_mte_async_tcf; mte.c set_mte_ctrl().
+ * In asymmetric mode mismatching loads fault synchronously and stores asynchronously, those of
+ * the thread and those of the kernel for it. So a system call that reads a mismatching buffer
+ * fails, and one that writes to it succeeds without a signal: the kernel clears what its own
+ * stores left in TFSRE0_EL1. arch/arm64/include/asm/mte.h mte_disable_tco_entry();
+ * arch/arm64/kernel/entry.S check_mte_async_tcf, clear_mte_async_tcf; mte.c set_mte_ctrl().
  */
 #include <pthread.h>
 
@@ -88,7 +87,7 @@ static void stores_are_async(void)
 	restore();
 }
 
-/* The kernel reads the buffer: that is a load, checked synchronously. */
+/* System calls that read the buffer: the kernel's loads are checked synchronously. */
 static void kernel_reads_are_checked(void)
 {
 	int fds[2], on;
@@ -112,7 +111,7 @@ static void kernel_reads_are_checked(void)
 	restore();
 }
 
-/* The kernel writes the buffer: a store, asynchronous, and the kernel's own affair. */
+/* System calls that write to the buffer: the kernel's stores are not reported. */
 static void kernel_writes_are_not(void)
 {
 	int fds[2], zero = open("/dev/zero", O_RDONLY), i;
@@ -137,8 +136,8 @@ static void kernel_writes_are_not(void)
 }
 
 /*
- * A read() that wakes up in the kernel and stores there, with a switch right
- * before and another thread of the same mode on the CPU: a signal to neither.
+ * A thread wakes up in read() and the kernel stores to its buffer, right after a switch
+ * from another thread in the same mode on this CPU: neither thread gets a signal.
  */
 static int pipe_fds[2];
 static volatile long reader_result;

@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * Every class of load and store faults when, and only when, the tags differ:
- * in synchronous mode once, at the exact instruction and address, without the
- * access; in asynchronous mode once, with the access; in neither mode not at
- * all. (QEMU 10.0.2 does not check a store-exclusive, only the load before it:
- * there is no STXR here.) Exercises arch/arm64/mm/fault.c do_tag_check_fault(), do_bad_area(),
- * set_thread_esr() and entry.S check_mte_async_tcf.
+ * Every class of load and store faults if, and only if, the tags differ: in synchronous mode once,
+ * at the exact instruction and address, and without the access; in asynchronous mode once, and
+ * with the access; in mode none never. STXR is missing here, because QEMU 10.0.2 does not check
+ * a store-exclusive, only the load before it. Exercises arch/arm64/mm/fault.c
+ * do_tag_check_fault(), do_bad_area(), set_thread_esr() and entry.S check_mte_async_tcf.
  */
 #include "fault.h"
 
@@ -151,14 +150,6 @@ static unsigned char *area; /* one page, all tagged GOOD, filled with 0x55 */
 #define AT (area + 256) /* aligned to any ZVA block of up to 256 bytes */
 enum { FILL = 0x55, WINDOW = 512 };
 
-static void begin(unsigned long tcf)
-{
-	mte_need();
-	area = good_pages(1);
-	catch_signal(SIGSEGV, 0);
-	mte_mode(tcf);
-}
-
 static void refill(void)
 {
 	fault_reset();
@@ -181,12 +172,12 @@ static bool writes(const struct insn *insn)
 	return insn->kind == STORE || insn->kind == RMW;
 }
 
-/* Runs it through the right tag: never a fault, in any mode, and the store is seen. */
+/* With the right tag there is no fault, in any mode, and a store changes memory. */
 static void matching(unsigned long tcf)
 {
 	size_t i;
 
-	begin(tcf);
+	area = fault_begin(tcf);
 	for (i = 0; i < INSNS; i++) {
 		refill();
 		insns[i].run(AT);
@@ -211,7 +202,7 @@ static void mismatch_sync(void)
 {
 	size_t i;
 
-	begin(TCF_SYNC);
+	area = fault_begin(TCF_SYNC);
 	for (i = 0; i < INSNS; i++) {
 		const struct insn *insn = &insns[i];
 		uintptr_t pc;
@@ -230,7 +221,7 @@ static void mismatch_sync(void)
 		CHECK_EQ(fault.esr & ESR_DFSC, ESR_DFSC_TAG, "%s: fault status of ESR %#llx",
 			 insn->name, (unsigned long long)fault.esr);
 		CHECK_EQ(ESR_EC(fault.esr), ESR_EC_DABT_LOW, "%s: class of ESR", insn->name);
-		/* For these two WnR is the emulator's choice. */
+		/* WnR is not checked for these two: its value depends on the emulator. */
 		if (insn->kind != RMW && insn->run != insn_dc_zva)
 			CHECK_EQ(!!(fault.esr & ESR_WNR), insn->kind == STORE, "%s: ESR.WnR",
 				 insn->name);
@@ -241,7 +232,7 @@ static void mismatch_async(void)
 {
 	size_t i;
 
-	begin(TCF_ASYNC);
+	area = fault_begin(TCF_ASYNC);
 	for (i = 0; i < INSNS; i++) {
 		const struct insn *insn = &insns[i];
 
@@ -263,7 +254,7 @@ static void mismatch_none(void)
 {
 	size_t i;
 
-	begin(TCF_NONE);
+	area = fault_begin(TCF_NONE);
 	for (i = 0; i < INSNS; i++) {
 		refill();
 		insns[i].run(with_tag(AT, BAD));
@@ -296,7 +287,7 @@ static void crossing_into_a_mismatch(void)
 	size_t i;
 	int ahead;
 
-	begin(TCF_SYNC);
+	area = fault_begin(TCF_SYNC);
 	stg(AT, BAD);
 	for (i = 0; i < ARRAY_SIZE(crossers); i++)
 		for (ahead = 1; ahead <= crossers[i].size; ahead++) {
@@ -322,7 +313,7 @@ static void setting_tags_is_not_checked(void)
 {
 	size_t i;
 
-	begin(TCF_SYNC);
+	area = fault_begin(TCF_SYNC);
 	refill();
 	stg(with_tag(AT, GOOD), BAD);
 	CHECK_EQ(ldg(AT), BAD, "tag after STG");

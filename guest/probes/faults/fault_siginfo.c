@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 30
  *
- * What a fault tells its handler: si_addr is the faulting address without tag,
- * or with SA_EXPOSE_TAGBITS with the tag in bits 59:56 (tag check faults) or
- * the whole top byte (other faults); sigcontext.fault_address has never a tag;
- * the signal frame has the ESR. arch/arm64/mm/fault.c do_tag_check_fault(),
- * set_thread_esr(); kernel/signal.c hide_si_addr_tag_bits(); arch/arm64/kernel/
- * signal.c setup_sigframe(); Documentation/arch/arm64/tagged-pointers.rst.
+ * What the handler of a fault is given: si_addr is the faulting address without a tag, or with
+ * SA_EXPOSE_TAGBITS with the tag in bits 59:56 (tag check faults) or the whole top byte (other
+ * faults); sigcontext.fault_address never has a tag; the signal frame has the ESR.
+ * arch/arm64/mm/fault.c do_tag_check_fault(), set_thread_esr(); kernel/signal.c
+ * hide_si_addr_tag_bits(); arch/arm64/kernel/signal.c setup_sigframe();
+ * Documentation/arch/arm64/tagged-pointers.rst.
  */
 #include "fault.h"
 
@@ -27,7 +27,7 @@ static void begin(int flags)
 	mte_mode(TCF_SYNC);
 }
 
-/* Each pointer tag at each place of a granule, first and last granule of a page. */
+/* Each pointer tag, at several places of the first and the last granule of a page. */
 static void tag_fault_addresses(int flags)
 {
 	static const int places[] = { 0, 1, 7, 15, 4080, 4095 };
@@ -70,7 +70,7 @@ static void tag_fault_exposes_bits_59_to_56(void)
 	tag_fault_addresses(SA_EXPOSE_TAGBITS);
 }
 
-/* The other data aborts keep the whole top byte, where it is asked for. */
+/* Other data aborts report the whole top byte with SA_EXPOSE_TAGBITS. */
 static void other_fault_addresses(int flags)
 {
 	static const unsigned int bytes[] = { 0x00, 0x05, 0x09, 0xa5, 0xff };
@@ -93,7 +93,7 @@ static void other_fault_addresses(int flags)
 		CHECK_EQ(fault.fault_address, ADDRESS(unmapped) + 5,
 			 "unmapped, top byte %#x: sigcontext.fault_address", bytes[i]);
 		fault_reset();
-		/* Tag 0 in memory; a write that may not write faults for that first. */
+		/* The memory has tag 0; the permission fault comes before a tag check. */
 		store_byte(with_top_byte(readonly + 9, bytes[i] & 0xf0));
 		CHECK_EQ(fault.count, 1, "read-only, top byte %#x: signals", bytes[i]);
 		CHECK_EQ(fault.code, SEGV_ACCERR, "read-only, top byte %#x: si_code", bytes[i]);
@@ -112,7 +112,7 @@ static void other_fault_exposes_top_byte(void)
 	other_fault_addresses(SA_EXPOSE_TAGBITS);
 }
 
-/* Each of 16 tags in memory matches exactly one pointer tag: there is no match-all tag. */
+/* Each of the 16 tags in memory matches exactly one pointer tag: no tag matches all. */
 static void no_tag_matches_all(void)
 {
 	unsigned char *p;
@@ -132,7 +132,7 @@ static void no_tag_matches_all(void)
 		}
 }
 
-/* Bits 63:60 of the pointer take no part in the check. */
+/* Bits 63:60 of the pointer are not checked. */
 static void top_nibble_is_ignored(void)
 {
 	unsigned char *p;
@@ -149,7 +149,7 @@ static void top_nibble_is_ignored(void)
 	}
 }
 
-/* The first fault of a page that is not there yet is a page fault, checked only then. */
+/* The first access to a page that is not populated is a page fault; tags are checked then. */
 static void first_touch(void)
 {
 	unsigned char *p;
@@ -165,14 +165,12 @@ static void first_touch(void)
 	CHECK_EQ(fault.addr, ADDRESS(p) + 2 * PAGE, "new page through tag 1: si_addr");
 }
 
-/* Memory without PROT_MTE has no tags: a pointer with any is good. */
+/* Accesses to memory without PROT_MTE are not checked, whatever the tag of the pointer. */
 static void memory_without_prot_mte(void)
 {
-	unsigned char *p =
-		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p = untagged_map(PAGE);
 	unsigned int tag;
 
-	MUST(p != MAP_FAILED, "mmap");
 	begin(0);
 	for (tag = 0; tag < 16; tag++) {
 		load_byte(with_tag(p, tag));
@@ -188,7 +186,7 @@ static void memory_without_prot_mte(void)
 	CHECK_EQ(fault.count, 2, "PROT_MTE stays after mprotect() without it: signals");
 }
 
-/* sigaction() gives SA_EXPOSE_TAGBITS back: that is how a program finds the support. */
+/* sigaction() returns SA_EXPOSE_TAGBITS, by which a program detects that it is supported. */
 static void expose_tagbits_round_trip(void)
 {
 	struct sigaction sa;

@@ -4,15 +4,13 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI CONFIG_PROC_PAGE_MONITOR
  * timeout: 30
  *
- * A program starts with no checking mode, an empty include mask, no tagged
- * address ABI and PSTATE.TCO clear, whatever the process had before execve(),
- * and a fault that it just made is not the new program's (Documentation/arch/
- * arm64/memory-tagging-extension.rst, "Initial process state").
- * arch/arm64/kernel/process.c flush_thread(), arch_setup_new_exec(); mte.c
- * mte_thread_init_user().
+ * A program starts with mode none, an empty include mask, without the tagged address ABI and with
+ * PSTATE.TCO clear, whatever the process had before execve(), and a fault that was pending is
+ * not reported to the new program (Documentation/arch/arm64/memory-tagging-extension.rst,
+ * "Initial process state"). arch/arm64/kernel/process.c flush_thread(), arch_setup_new_exec();
+ * mte.c mte_thread_init_user().
  *
- * The probe executes itself with --state FD, and that program writes what it
- * finds to FD before main().
+ * The probe executes itself with --state FD; that program writes its state to FD before main().
  */
 #include <pthread.h>
 
@@ -62,11 +60,11 @@ __attribute__((constructor)) static void report_state(int argc, char **argv)
 	_exit(0);
 }
 
-/* Forks; the child runs `prepare` and executes this program, whose state is returned. */
+/* Runs `prepare` in a child, which executes this program; returns the state it reports. */
 static struct state state_after_exec(void (*prepare)(const char *fd))
 {
 	struct state s;
-	int p[2], status;
+	int p[2];
 	char fd[12];
 	pid_t child;
 	ssize_t n;
@@ -80,9 +78,8 @@ static struct state state_after_exec(void (*prepare)(const char *fd))
 	}
 	close(p[1]);
 	n = read(p[0], &s, sizeof(s));
-	MUST(waitpid(child, &status, 0) == child, "waitpid");
-	CHECK_EQ(status, 0, "wait status of the executed program");
-	MUST(n == sizeof(s), "the executed program reported %zd bytes, wait status %#x", n, status);
+	wait_child(child);
+	MUST(n == sizeof(s), "the executed program reported %zd bytes", n);
 	close(p[0]);
 	return s;
 }
@@ -134,7 +131,7 @@ static void mode_and_mask_are_reset(void)
 	}
 }
 
-/* The parent of the process that executes keeps what it had. */
+/* execve() in a child does not change the mode of the parent. */
 static void the_parent_keeps_its_mode(void)
 {
 	void *p;
@@ -151,7 +148,8 @@ static void the_parent_keeps_its_mode(void)
 	include_check(0x0770, "in the parent");
 }
 
-static int *old_program_faults; /* shared: the old program's memory is gone when it is read */
+static int *
+	old_program_faults; /* in shared memory, as that of the old program is gone when it is read */
 
 static void count_fault(int sig)
 {
@@ -170,9 +168,9 @@ static void with_pending_fault(const char *fd)
 }
 
 /*
- * The system call waits until the fault is reported (el0_svc_common() in
- * arch/arm64/kernel/syscall.c), and the old program's handler gets it. Left
- * over, the signal would kill the new program, which has no handler.
+ * The pending fault is reported before the system call is carried out (el0_svc_common() in
+ * arch/arm64/kernel/syscall.c), to the handler of the old program. A signal that stayed
+ * pending would kill the new program, which has no handler.
  */
 static void pending_async_fault_is_the_old_programs(void)
 {

@@ -4,17 +4,17 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 60
  *
- * The include mask belongs to the thread: IRG and ADDG see it, and only it,
- * after every switch of threads, every way in and out of the kernel and every
- * move to another CPU. arch/arm64/kernel/process.c __switch_to(); mte.c
- * mte_thread_switch(), mte_update_gcr_excl(); entry.S mte_set_user_gcr.
+ * The include mask belongs to the thread: IRG and ADDG use the mask of the running thread, and only
+ * that, after every switch of threads, every kernel entry and exit and every migration to
+ * another CPU. arch/arm64/kernel/process.c __switch_to(); mte.c mte_thread_switch(),
+ * mte_update_gcr_excl(); entry.S mte_set_user_gcr.
  */
 #include <sys/time.h>
 
 #include "child.h"
 #include "switching.h"
 
-/* Masks that differ from each other and from their neighbours' complement. */
+/* Masks that differ from each other, and from the complements of their neighbours. */
 static const unsigned int masks[] = { 0x0002, 0xfff0, 0x0000, 0x8001, 0xffff };
 
 static void setup(int who)
@@ -64,7 +64,7 @@ static void handler(int sig)
 	mask_in_handler = gcr_include();
 }
 
-/* Every way into the kernel and out of it, with nobody else on the CPU. */
+/* Each kind of kernel entry and exit, with no other thread on the CPU. */
 static void kernel_entries(void)
 {
 	struct itimerval timer = { .it_value = { .tv_usec = 2000 } };
@@ -113,7 +113,7 @@ static void kernel_entries(void)
 	include_check(0x0a50, "after waiting for the child");
 }
 
-/* Another process with another mask, and another address space, in between. */
+/* Switches between processes, with different masks and address spaces. */
 static void processes(void)
 {
 	int to[2], back[2], i;

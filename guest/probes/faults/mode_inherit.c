@@ -4,11 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * A new thread or process starts with the mode, the include mask and the
- * tagged address ABI of the thread that made it, and from then on each has its
- * own. An asynchronous fault of the parent's is not the child's.
- * arch/arm64/kernel/process.c arch_dup_task_struct(), copy_thread(); mte.c
- * set_mte_ctrl(), mte_thread_switch().
+ * A new thread or process starts with the mode, the include mask and the tagged address ABI of the
+ * thread that made it; later changes by one do not change the other. A pending asynchronous
+ * fault of the parent is not reported to the child. arch/arm64/kernel/process.c
+ * arch_dup_task_struct(), copy_thread(); mte.c set_mte_ctrl(), mte_thread_switch().
  */
 #include <pthread.h>
 
@@ -39,7 +38,7 @@ static void check_state(const struct state *s, void *granule, const char *who)
 	include_check(s->include, who);
 }
 
-/* The child gets `s`, takes the next state, and the parent keeps `s`. */
+/* Checks that the child has state `s`, and changes it to the next one. */
 static void check_child(const struct state *s, void *granule, const char *who)
 {
 	const struct state *next = s + 1 < states + STATES ? s + 1 : states;
@@ -47,15 +46,6 @@ static void check_child(const struct state *s, void *granule, const char *who)
 	check_state(s, granule, who);
 	set_state(next);
 	check_state(next, granule, who);
-}
-
-static void wait_for(pid_t child)
-{
-	int status;
-
-	MUST(child > 0, "make a child");
-	MUST(waitpid(child, &status, 0) == child, "waitpid");
-	CHECK_EQ(status, 0, "wait status of the child");
 }
 
 static void start(void)
@@ -78,7 +68,7 @@ static void fork_child(void)
 			check_child(&states[i], p, "child of fork");
 			_exit(0);
 		}
-		wait_for(child);
+		wait_child(child);
 		check_state(&states[i], p, "parent after fork");
 	}
 }
@@ -101,7 +91,7 @@ static void vfork_child(void)
 			check_child(vfork_state, vfork_granule, "child of vfork");
 			_exit(0);
 		}
-		wait_for(child);
+		wait_child(child);
 		check_state(vfork_state, vfork_granule, "parent after vfork");
 	}
 }
@@ -141,7 +131,7 @@ static void new_thread(void)
 	}
 }
 
-/* The creator counts, not the first thread of the process. */
+/* The state is inherited from the creating thread, not from the first of the process. */
 static void *creating_thread(void *arg)
 {
 	struct thread_job *outer = arg, job = { &states[2], outer->granule };
@@ -155,7 +145,7 @@ static void *creating_thread(void *arg)
 		check_state(&states[2], job.granule, "child that a thread forked");
 		_exit(0);
 	}
-	wait_for(child);
+	wait_child(child);
 	return NULL;
 }
 
@@ -169,12 +159,16 @@ static void the_creating_thread_counts(void)
 	check_state(&states[0], job.granule, "first thread");
 }
 
+/* fork() without code of the C library in the child. */
 static pid_t raw_fork(void)
 {
-	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	pid_t pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+
+	MUST(pid >= 0, "clone");
+	return pid;
 }
 
-/* The store is the last thing before clone(), and its signal comes before the child. */
+/* The mismatching store is right before clone(): it is reported before there is a child. */
 static void async_fault_stays_with_the_parent(void)
 {
 	void *bad = with_tag(mode_granule(), 4);
@@ -191,7 +185,7 @@ static void async_fault_stays_with_the_parent(void)
 			kernel_entry();
 			_exit(tag_faults.async_tid == syscall(SYS_gettid) ? 1 : 0);
 		}
-		wait_for(child);
+		wait_child(child);
 		CHECK_EQ(tag_faults.async - before, 1, "asynchronous faults of the parent");
 	}
 }
@@ -215,7 +209,7 @@ static void tagged_addr_abi(void)
 			MUST(set_ctrl(on ? 0 : PR_TAGGED_ADDR_ENABLE) == 0, "PR_SET %d", !on);
 			_exit(0);
 		}
-		wait_for(child);
+		wait_child(child);
 		CHECK_EQ(read(fd, p, 16), on ? 16 : -1,
 			 "read to a tagged pointer in the parent, ABI %s", on ? "on" : "off");
 	}

@@ -4,11 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * IRG, ADDG and SUBG give only tags of the include mask, and every tag of it;
- * GMI and SUBP work on tags and addresses as the architecture says. The kernel
- * decides through GCR_EL1.Exclude and SCTLR_EL1.ATA0: arch/arm64/kernel/mte.c
- * set_mte_ctrl(), mte_update_gcr_excl(); cpufeature.c cpu_enable_mte(), which
- * each CPU runs for itself.
+ * IRG, ADDG and SUBG generate only tags of the include mask, and every tag of it; GMI and SUBP work
+ * on tags and addresses as the architecture says. The kernel controls this with
+ * GCR_EL1.Exclude and SCTLR_EL1.ATA0: arch/arm64/kernel/mte.c set_mte_ctrl(),
+ * mte_update_gcr_excl(); cpufeature.c cpu_enable_mte(), which each CPU calls for itself.
  */
 #include "modes.h"
 #include "pin.h"
@@ -42,7 +41,7 @@ static void empty_mask_gives_tag_zero(void)
 	CHECK_EQ(draw(0), 1, "tags drawn, include mask 0");
 }
 
-/* All tags of a mask come: 400 draws miss one of 16 about once in 10^10 runs. */
+/* IRG generates each tag of a mask: 400 draws miss one of 16 about once in 10^10 runs. */
 static void masks_and_their_complements(void)
 {
 	static const unsigned int masks[] = {
@@ -60,7 +59,7 @@ static void masks_and_their_complements(void)
 		}
 }
 
-/* The operand excludes further tags, and only tags. */
+/* Bits 15:0 of the operand exclude further tags; its other bits have no effect. */
 static void excluded_operand(void)
 {
 	unsigned int tag;
@@ -76,7 +75,7 @@ static void excluded_operand(void)
 	CHECK_EQ(draw(0xfffffffffffe7fffULL), 1U << 15, "tags drawn from 0xffff, operand ~0x18000");
 }
 
-/* IRG changes bits 59-56 and no other, also under a tag that is there already. */
+/* IRG changes bits 59:56 of the address and no other, also if it has a tag already. */
 static void irg_keeps_the_address(void)
 {
 	uintptr_t in = 0xa500123456789abcUL, out;
@@ -133,7 +132,7 @@ static void addg_skips_excluded_tags(void)
 	}
 }
 
-/* SUBG subtracts from the address, and moves the tag on as ADDG does. */
+/* SUBG subtracts from the address, and chooses the tag as ADDG does. */
 static void subg_and_address_offsets(void)
 {
 	uintptr_t in = 0x0300000000010000UL, out;
@@ -155,7 +154,7 @@ static void gmi_and_subp(void)
 	unsigned int tag;
 
 	mte_need();
-	must_set(TCF_NONE, 0); /* neither looks at the mask */
+	must_set(TCF_NONE, 0); /* neither uses the mask */
 	for (tag = 0; tag < 16; tag++) {
 		asm volatile(".arch_extension memtag\n gmi %0, %1, %2"
 			     : "=r"(out)
@@ -168,7 +167,7 @@ static void gmi_and_subp(void)
 	CHECK_EQ(out, -0x10010L, "SUBP the other way");
 }
 
-/* Each CPU enables MTE for itself (cpu_enable_mte(), mte_cpu_setup()). */
+/* The same on each CPU (cpu_enable_mte(), mte_cpu_setup()). */
 static void every_cpu(void)
 {
 	long cpu, cpus = sysconf(_SC_NPROCESSORS_ONLN);

@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * PR_SET_TAGGED_ADDR_CTRL accepts every combination of its documented bits and
- * no other, and PR_GET_TAGGED_ADDR_CTRL gives back exactly what was set, also
- * with no checking mode (929c1f3384d7). What is set is what the CPU does, at
- * once. kernel/sys.c prctl(); arch/arm64/kernel/process.c
- * set_tagged_addr_ctrl(), get_tagged_addr_ctrl(); mte.c set_mte_ctrl(),
- * get_mte_ctrl(), mte_update_sctlr_user(), mte_update_gcr_excl().
+ * PR_SET_TAGGED_ADDR_CTRL accepts every combination of its documented bits and no other, and
+ * PR_GET_TAGGED_ADDR_CTRL returns exactly what was set, also with mode none (929c1f3384d7).
+ * The CPU follows what was set at once. kernel/sys.c prctl(); arch/arm64/kernel/process.c
+ * set_tagged_addr_ctrl(), get_tagged_addr_ctrl(); mte.c set_mte_ctrl(), get_mte_ctrl(),
+ * mte_update_sctlr_user(), mte_update_gcr_excl().
  */
 #include "modes.h"
 
@@ -41,7 +40,7 @@ static void round_trip(void)
 		}
 }
 
-/* A refused value leaves mode, mask and address ABI as they were. */
+/* A refused value changes neither mode nor mask nor address ABI. */
 static void unknown_bits_are_refused(void)
 {
 	unsigned long before = ctrl_value(TCF_SYNC, 0x1234);
@@ -86,7 +85,7 @@ static void other_arguments_must_be_zero(void)
 	CHECK_EQ(get_ctrl(), before, "PR_GET after refused calls");
 }
 
-/* Every change from mode to mode is what the next access sees. */
+/* The next access after each change from mode to mode is checked in the new mode. */
 static void mode_takes_effect_at_once(void)
 {
 	/* SYNC|ASYNC is async where mte_tcf_preferred is the default, async. */
@@ -127,7 +126,7 @@ static void mask_takes_effect_at_once(void)
 	}
 }
 
-/* The address ABI bit is separate: without it mode and mask still hold. */
+/* Mode and mask have effect without the bit of the tagged address ABI too. */
 static void mode_without_tagged_addr_abi(void)
 {
 	void *p;

@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 60
  *
- * /sys/devices/system/cpu/cpuN/mte_tcf_preferred is each CPU's own: a thread
- * that asked for SYNC|ASYNC runs in the mode of the CPU it is on, from the
- * moment it gets there; one that asked for a single mode, or none, keeps that
- * everywhere. arch/arm64/kernel/mte.c mte_tcf_preferred_show() and _store(),
- * mte_update_sctlr_user() as called by mte_thread_switch() and set_mte_ctrl().
+ * Each CPU has its own /sys/devices/system/cpu/cpuN/mte_tcf_preferred: a thread that requested
+ * SYNC|ASYNC runs in the mode that the CPU it runs on prefers, as soon as it runs there. A
+ * thread that requested a single mode, or none, keeps it on every CPU. arch/arm64/kernel/mte.c
+ * mte_tcf_preferred_show() and _store(), mte_update_sctlr_user() as called by
+ * mte_thread_switch() and set_mte_ctrl().
  */
 #include "procfs.h"
 #include "switching.h"
@@ -50,7 +50,7 @@ static void start(void)
 	prefer(1, "async");
 }
 
-/* A store for one CPU while running on the other, and nothing else changes. */
+/* A write to the file of one CPU changes that file only, whichever CPU it is made on. */
 static void files_belong_to_their_cpu(void)
 {
 	int on, x, y;
@@ -84,7 +84,7 @@ static void unknown_words_are_refused(void)
 	start();
 }
 
-/* Moves to and fro between CPUs that prefer different modes. */
+/* A thread that migrates between CPUs that prefer different modes. */
 static void mode_follows_the_cpu(void)
 {
 	void *p;
@@ -97,7 +97,7 @@ static void mode_follows_the_cpu(void)
 		for (y = 0; y < 3; y++) {
 			if (x == y)
 				continue;
-			/* What a CPU prefers is looked up when it switches to a thread. */
+			/* A CPU reads its preference when it switches to a thread. */
 			prefer(0, words[x]);
 			prefer(1, words[y]);
 			for (round = 0; round < 3; round++) {
@@ -110,11 +110,11 @@ static void mode_follows_the_cpu(void)
 					   words[y]);
 			}
 		}
-	CHECK_EQ(get_ctrl(), ctrl_value(TCF_ASYMM, INCLUDE_ALL), "what was asked for");
+	CHECK_EQ(get_ctrl(), ctrl_value(TCF_ASYMM, INCLUDE_ALL), "PR_GET of the requested modes");
 	start();
 }
 
-/* prctl() resolves by the CPU it runs on, without waiting for a switch. */
+/* prctl() applies the preference of the CPU that it runs on, without a switch. */
 static void prctl_takes_this_cpus_mode(void)
 {
 	int cpu, x;
@@ -136,7 +136,7 @@ static void prctl_takes_this_cpus_mode(void)
 	start();
 }
 
-/* A single mode is not widened by any CPU's preference. */
+/* A single requested mode does not depend on the preference of the CPU. */
 static void single_modes_stay(void)
 {
 	static const unsigned long modes[] = { TCF_NONE, TCF_SYNC, TCF_ASYNC };
@@ -161,7 +161,7 @@ static void single_modes_stay(void)
 	start();
 }
 
-/* Threads with different wishes, on two CPUs with different preferences. */
+/* Threads with different requests, on two CPUs with different preferences. */
 static const unsigned long wishes[] = { TCF_ASYMM, TCF_SYNC, TCF_ASYMM, TCF_ASYNC, TCF_NONE };
 static __thread void *granule;
 
@@ -178,7 +178,7 @@ static void check(int who, const char *when)
 
 	if (wishes[who] == TCF_ASYMM)
 		want = sched_getcpu() ? SEEN_SYNC : SEEN_ASYMM;
-	CHECK_MODE(granule, want, "thread %d that asked for %#lx %s", who, wishes[who], when);
+	CHECK_MODE(granule, want, "thread %d that requested %#lx, %s", who, wishes[who], when);
 }
 
 static void threads_on_unlike_cpus(void)

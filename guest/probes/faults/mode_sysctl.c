@@ -4,9 +4,9 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI CONFIG_PROC_SYSCTL
  * timeout: 20
  *
- * /proc/sys/abi/tagged_addr_disabled stops new requests for the tagged address
- * ABI, and nothing else: who has it keeps it, and modes and masks can still be
- * set. arch/arm64/kernel/process.c set_tagged_addr_ctrl(), tagged_addr_init().
+ * /proc/sys/abi/tagged_addr_disabled refuses new requests for the tagged address ABI, and nothing
+ * else: a thread that has the ABI keeps it, and modes and masks can still be set.
+ * arch/arm64/kernel/process.c set_tagged_addr_ctrl(), tagged_addr_init().
  */
 #include "modes.h"
 #include "procfs.h"
@@ -41,7 +41,7 @@ static void disabled(void)
 	start();
 	MUST(set_ctrl(PR_TAGGED_ADDR_ENABLE) == 0, "PR_SET");
 	write_file(SWITCH, "1");
-	check_abi(true, "asked for before it was disabled");
+	check_abi(true, "requested before it was disabled");
 	errno = 0;
 	CHECK_EQ(set_ctrl(ctrl_value(TCF_SYNC, 0xff)), -1, "PR_SET with the ABI bit, disabled");
 	CHECK_EQ(errno, EINVAL, "errno of PR_SET with the ABI bit, disabled");
@@ -49,7 +49,7 @@ static void disabled(void)
 	CHECK_EQ(set_ctrl(without), 0, "PR_SET without the ABI bit, disabled");
 	CHECK_EQ(get_ctrl(), without, "PR_GET");
 	include_check(0xff, "set while disabled");
-	check_abi(false, "given up");
+	check_abi(false, "switched off");
 	CHECK_EQ(set_ctrl(PR_TAGGED_ADDR_ENABLE), -1, "PR_SET with the ABI bit, disabled");
 	write_file(SWITCH, "0");
 	CHECK_EQ(set_ctrl(PR_TAGGED_ADDR_ENABLE), 0, "PR_SET with the ABI bit, enabled again");

@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * System calls take tagged pointers from a thread that asked for it with
- * PR_TAGGED_ADDR_ENABLE, and from no other; address-range calls follow the
- * list in Documentation/arch/arm64/tagged-address-abi.rst.
- * arch/arm64/include/asm/uaccess.h access_ok(); process.c
- * set_tagged_addr_ctrl(), get_tagged_addr_ctrl(); mm/mprotect.c, madvise.c,
- * mmap.c, mremap.c, mlock.c, mincore.c untagged_addr().
+ * System calls accept tagged pointers of a thread that requested this with PR_TAGGED_ADDR_ENABLE, and
+ * of no other. Calls on address ranges follow the list in
+ * Documentation/arch/arm64/tagged-address-abi.rst. arch/arm64/include/asm/uaccess.h
+ * access_ok(); process.c set_tagged_addr_ctrl(), get_tagged_addr_ctrl(); mm/mprotect.c,
+ * madvise.c, mmap.c, mremap.c, mlock.c, mincore.c untagged_addr().
  */
 #include <pthread.h>
 #include <sys/uio.h>
@@ -18,7 +17,7 @@
 
 static int zero_fd;
 
-/* A page with tag 3, and the pointer with it. */
+/* A page whose first granule has tag 3; the pointer has that tag. */
 static char *start(void)
 {
 	mte_need();
@@ -67,14 +66,14 @@ static void off_by_default_and_on_by_request(void)
 	check_syscalls(p, true);
 	MUST(set_ctrl(0) == 0, "PR_SET 0");
 	check_syscalls(p, false);
-	/* The checking mode does not bring the ABI with it. */
+	/* Setting a checking mode does not enable the ABI. */
 	MUST(set_ctrl(TCF_SYNC | PR_MTE_TAG_MASK) == 0, "PR_SET");
 	check_syscalls(p, false);
 	must_set(TCF_SYNC, INCLUDE_ALL);
 	check_syscalls(p, true);
 }
 
-/* Every tag, and the whole top byte, is taken off. */
+/* The kernel removes the whole top byte of a pointer, whatever it is. */
 static void whole_top_byte(void)
 {
 	char *p = start();
@@ -86,7 +85,7 @@ static void whole_top_byte(void)
 
 		CHECK_EQ(read(zero_fd, q, 16), 16, "read to a pointer with top byte %#x", top);
 	}
-	/* Not a tag: bit 55 makes it a kernel address. */
+	/* Bit 55 is not part of the tag: it makes this a kernel address. */
 	CHECK_EQ(read(zero_fd, (char *)((uintptr_t)p | 1UL << 55), 16), -1,
 		 "read to a kernel address");
 }
@@ -109,7 +108,7 @@ static void belongs_to_the_thread(void)
 	check_syscalls(p, false);
 }
 
-/* These untag, with the ABI on or off: "may be tagged" in tagged-address-abi.rst. */
+/* These calls accept tagged addresses with the ABI on or off, as the document says. */
 static void range_calls(void)
 {
 	char *base, *p;
@@ -137,7 +136,7 @@ static void range_calls(void)
 	}
 }
 
-/* These take no tagged address, ABI or not. */
+/* These calls refuse tagged addresses with the ABI on or off. */
 static void addresses_of_new_mappings(void)
 {
 	char *base = start(), *p;

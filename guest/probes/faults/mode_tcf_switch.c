@@ -4,11 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 60
  *
- * The checking mode belongs to the thread. Threads in different modes make
- * mismatching accesses and each sees exactly its own mode's faults: none, a
- * synchronous one an access, or one asynchronous one that is its own. So it
- * stays after every switch of threads and every move to another CPU.
- * arch/arm64/kernel/process.c __switch_to(), update_sctlr_el1(); mte.c
+ * The checking mode belongs to the thread. Threads in different modes make mismatching accesses, and
+ * each gets exactly the faults of its own mode: none, a synchronous one for each access, or
+ * an asynchronous one. That holds after every switch of threads and every migration to another
+ * CPU. arch/arm64/kernel/process.c __switch_to(), update_sctlr_el1(); mte.c
  * mte_thread_switch(), mte_update_sctlr_user(); entry.S check_mte_async_tcf,
  * clear_mte_async_tcf.
  */
@@ -86,7 +85,7 @@ static void wait_turn(int who)
 	MUST(read(turn_fd[who][0], &c, 1) == 1, "wait for the turn");
 }
 
-/* What one thread sets, the others of the process do not get. */
+/* prctl() of one thread does not change the other threads of the process. */
 static void *other_thread(void *arg)
 {
 	void *p = mode_granule();

@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * How the signal of a tag fault is delivered. A synchronous one is forced: it
- * kills a process that blocks or ignores SIGSEGV. An asynchronous one is sent:
- * blocked it stays pending, ignored it is dropped. Both go to the faulting
- * thread, on the alternate stack if there is one. arch/arm64/kernel/traps.c
- * arm64_force_sig_fault(); entry-common.c do_notify_resume(), send_sig_fault();
- * Documentation/arch/arm64/memory-tagging-extension.rst.
+ * How the signal of a tag fault is delivered. A synchronous one is forced: it kills a process that
+ * blocks or ignores SIGSEGV. An asynchronous one is sent: if blocked it stays pending, if
+ * ignored it is dropped. Both go to the faulting thread, on the alternate stack if there is
+ * one. arch/arm64/kernel/traps.c arm64_force_sig_fault(); entry-common.c do_notify_resume(),
+ * send_sig_fault(); Documentation/arch/arm64/memory-tagging-extension.rst.
  */
 #include <pthread.h>
 #include <sys/resource.h>
@@ -43,14 +42,12 @@ static bool segv_pending(void)
 	return sigismember(&set, SIGSEGV);
 }
 
-/* The wait status of a child that runs `prepare` and makes a bad store. */
-static int status_of_faulting_child(unsigned long tcf, void (*prepare)(void))
+/* Starts a child that runs `prepare`, makes a mismatching store and exits with 42. */
+static pid_t faulting_child(unsigned long tcf, void (*prepare)(void))
 {
 	struct rlimit none = { 0, 0 };
-	int status;
 	pid_t pid = child_fork();
 
-	MUST(pid >= 0, "fork");
 	if (pid == 0) {
 		setrlimit(RLIMIT_CORE, &none);
 		begin(tcf);
@@ -60,8 +57,7 @@ static int status_of_faulting_child(unsigned long tcf, void (*prepare)(void))
 		kernel_entry();
 		SYS(exit_group, 42);
 	}
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	return status;
+	return pid;
 }
 
 static void default_action(void)
@@ -80,38 +76,35 @@ static void blocked(void)
 	block_segv(SIG_BLOCK);
 }
 
-static void check_killed(const char *what, unsigned long tcf, void (*prepare)(void))
+/* Each prints what it tests, as a failure of wait_child_...() names only the child. */
+static void must_be_killed(const char *what, unsigned long tcf, void (*prepare)(void))
 {
-	int status = status_of_faulting_child(tcf, prepare);
-
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV,
-	      "%s: expected the child to be killed by SIGSEGV, saw wait status %#x", what, status);
+	ktap_note("%s", what);
+	wait_child_killed(faulting_child(tcf, prepare), SIGSEGV);
 }
 
-static void check_survives(const char *what, unsigned long tcf, void (*prepare)(void))
+static void must_survive(const char *what, unsigned long tcf, void (*prepare)(void))
 {
-	int status = status_of_faulting_child(tcf, prepare);
-
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42,
-	      "%s: expected the child to exit with 42, saw wait status %#x", what, status);
+	ktap_note("%s", what);
+	wait_child_exit(faulting_child(tcf, prepare), 42);
 }
 
 static void sync_is_forced(void)
 {
-	check_killed("sync, default action", TCF_SYNC, default_action);
-	check_killed("sync, ignored", TCF_SYNC, ignored);
-	check_killed("sync, blocked", TCF_SYNC, blocked);
+	must_be_killed("sync, default action", TCF_SYNC, default_action);
+	must_be_killed("sync, ignored", TCF_SYNC, ignored);
+	must_be_killed("sync, blocked", TCF_SYNC, blocked);
 }
 
 static void async_is_sent(void)
 {
-	check_killed("async, default action", TCF_ASYNC, default_action);
-	check_survives("async, ignored", TCF_ASYNC, ignored);
-	check_survives("async, blocked", TCF_ASYNC, blocked);
-	check_survives("mode none, default action", TCF_NONE, default_action);
+	must_be_killed("async, default action", TCF_ASYNC, default_action);
+	must_survive("async, ignored", TCF_ASYNC, ignored);
+	must_survive("async, blocked", TCF_ASYNC, blocked);
+	must_survive("mode none, default action", TCF_NONE, default_action);
 }
 
-/* A fault while SIGSEGV is blocked is pending, and comes once when it is unblocked. */
+/* A fault while SIGSEGV is blocked stays pending, and is delivered once when unblocked. */
 static void async_blocked_stays_pending(void)
 {
 	begin(TCF_ASYNC);
@@ -168,7 +161,7 @@ static void async_goes_to_the_thread(void)
 	goes_to_the_thread(TCF_ASYNC, SEGV_MTEAERR);
 }
 
-/* A thread that blocks SIGSEGV keeps its asynchronous fault: no other thread takes it. */
+/* The asynchronous fault of a thread that blocks SIGSEGV goes to no other thread. */
 static void *blocked_faulting_thread(void *arg)
 {
 	(void)arg;
@@ -235,14 +228,12 @@ static void async_on_alternate_stack(void)
 	on_alternate_stack(TCF_ASYNC, SEGV_MTEAERR);
 }
 
-/* A signal frame that cannot be written for its tags ends the process with SIGSEGV. */
+/* If the signal frame cannot be written, because tags mismatch, SIGSEGV kills the process. */
 static void no_frame_on_a_mismatching_stack(void)
 {
 	size_t size = 64 << 10;
-	int status;
 	pid_t pid = child_fork();
 
-	MUST(pid >= 0, "fork");
 	if (pid == 0) {
 		unsigned char *memory = with_tag(mte_map(size), BAD);
 		stack_t stack = { .ss_sp = memory, .ss_size = size };
@@ -254,12 +245,10 @@ static void no_frame_on_a_mismatching_stack(void)
 		SYS(kill, getpid(), SIGUSR1);
 		_exit(2);
 	}
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV,
-	      "expected death by SIGSEGV, saw wait status %#x", status);
+	wait_child_killed(pid, SIGSEGV);
 }
 
-/* A matching tag of the stack pointer is good for the frame and the handler. */
+/* With a matching tag in the stack pointer frame and handler work on a tagged stack. */
 static void frame_on_a_tagged_stack(void)
 {
 	size_t pages = 16;

@@ -4,11 +4,10 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * PSTATE.TCO belongs to the thread: a signal handler starts with it clear,
- * whatever was interrupted; sigreturn() restores it; system calls, context
- * switches and fork() keep it; execve() clears it; and it never switches off
- * the checks of the kernel's own accesses. arch/arm64/kernel/signal.c
- * setup_return(), restore_sigframe(); arch/arm64/include/asm/mte.h
+ * PSTATE.TCO belongs to the thread: a signal handler starts with it clear, whatever was interrupted;
+ * sigreturn() restores it; system calls, context switches and fork() keep it; execve() clears
+ * it; and it does not switch off the checks of the kernel's own accesses.
+ * arch/arm64/kernel/signal.c setup_return(), restore_sigframe(); arch/arm64/include/asm/mte.h
  * mte_disable_tco_entry(); Documentation/arch/arm64/memory-tagging-extension.rst.
  */
 #include <pthread.h>
@@ -19,21 +18,13 @@
 
 static unsigned char *page; /* tagged GOOD */
 
-static void begin(unsigned long tcf)
-{
-	mte_need();
-	page = good_pages(1);
-	catch_signal(SIGSEGV, 0);
-	mte_mode(tcf);
-}
-
-/* With TCO set nothing is checked, synchronously or not. */
+/* With TCO set no access is checked, in synchronous and in asynchronous mode. */
 static void set_tco_stops_checks(void)
 {
 	static const unsigned long modes[] = { TCF_SYNC, TCF_ASYNC };
 	int i;
 
-	begin(TCF_NONE);
+	page = fault_begin(TCF_NONE);
 	for (i = 0; i < 2; i++) {
 		mte_mode(modes[i]);
 		fault_reset();
@@ -52,7 +43,7 @@ static void set_tco_stops_checks(void)
 	}
 }
 
-/* --- a handler that looks at TCO and at the checks ------------------------ */
+/* --- a handler that records TCO and makes a mismatching access -------------- */
 
 static volatile int handler_tco, handler_saved_tco, handler_runs, handler_faults;
 static volatile int leave_tco; /* what the handler sets TCO to before it returns */
@@ -87,7 +78,7 @@ static void in_handler(unsigned long tcf)
 {
 	int interrupted, leave;
 
-	begin(tcf);
+	page = fault_begin(tcf);
 	catch_usr1();
 	for (interrupted = 0; interrupted < 2; interrupted++)
 		for (leave = 0; leave < 2; leave++) {
@@ -126,7 +117,7 @@ static void handler_changes_frame(void)
 {
 	int interrupted, after;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	catch_usr1();
 	change_frame = 1;
 	for (interrupted = 0; interrupted < 2; interrupted++) {
@@ -139,7 +130,7 @@ static void handler_changes_frame(void)
 	}
 }
 
-/* A fault handler that sets TCO in the frame lets the access happen. */
+/* With TCO set in the frame by the handler, the faulting access is performed. */
 static void pass_by_tco_handler(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;
@@ -152,7 +143,7 @@ static void fault_handler_lets_access_pass(void)
 {
 	struct sigaction sa = { .sa_sigaction = pass_by_tco_handler, .sa_flags = SA_SIGINFO };
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	page[3] = 0x77;
 	MUST(sigaction(SIGSEGV, &sa, NULL) == 0, "sigaction");
 	handler_runs = 0;
@@ -163,10 +154,10 @@ static void fault_handler_lets_access_pass(void)
 	CHECK_EQ(page[3], 0, "the byte that was stored");
 }
 
-/* The fault's own frame says TCO clear, and so does its handler. */
+/* TCO is clear in the signal frame of a tag fault, and in its handler. */
 static void fault_frame(void)
 {
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	store_byte(with_tag(page, BAD));
 	CHECK_EQ(fault.count, 1, "signals");
 	CHECK_EQ(fault.tco, 0, "TCO in the handler");
@@ -198,7 +189,7 @@ static void kept_across_switches(void)
 	pthread_t other;
 	int i;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	pin_cpu(0);
 	MUST(pthread_create(&other, NULL, other_thread, NULL) == 0, "pthread_create");
 	for (i = 0; i < SWITCHES; i++) {
@@ -211,13 +202,13 @@ static void kept_across_switches(void)
 	pthread_join(other, NULL);
 }
 
-/* A timer's ticks interrupt user code; TCO is as it was. */
+/* Timer interrupts of user code do not change TCO. */
 static void kept_across_interrupts(void)
 {
 	struct timespec start, now;
 	int on;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	for (on = 0; on < 2; on++) {
 		bool ok = true;
 
@@ -230,15 +221,15 @@ static void kept_across_interrupts(void)
 			 (now.tv_sec - start.tv_sec) * 1000000000LL + now.tv_nsec - start.tv_nsec <
 				 50000000);
 		set_tco(0);
-		CHECK(ok, "TCO changed from %d while the thread only computed", on);
+		CHECK(ok, "TCO changed from %d while the thread made no system call", on);
 	}
 }
 
 static void fork_keeps_it(void)
 {
-	int on, status;
+	int on;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	for (on = 0; on < 2; on++) {
 		pid_t pid;
 
@@ -247,12 +238,12 @@ static void fork_keeps_it(void)
 		if (pid == 0)
 			SYS(exit_group, get_tco());
 		set_tco(0);
-		MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-		CHECK_EQ(WEXITSTATUS(status), on, "TCO in the child of a parent with %d", on);
+		/* The exit status is TCO in the child. */
+		wait_child_exit(pid, on);
 	}
 }
 
-/* The program after execve() says its TCO as its exit status, before main(). */
+/* The program after execve() exits with 40 + TCO, before main(). */
 __attribute__((constructor)) static void exec_child(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "--tco"))
@@ -264,29 +255,26 @@ static void exec_clears_it(void)
 	static char name[] = "/proc/self/exe", option[] = "--tco";
 	char *args[] = { name, option, NULL };
 	char *no_environment[] = { NULL };
-	int status;
 	pid_t pid;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	pid = child_fork();
 	if (pid == 0) {
 		set_tco(1);
 		SYS(execve, name, args, no_environment);
 		_exit(1);
 	}
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK_EQ(WEXITSTATUS(status), 40,
-		 "exit status (40 + TCO) of the program that execve() started");
+	wait_child_exit(pid, 40);
 }
 
 /* --- the kernel's own accesses -------------------------------------------- */
 
-/* The kernel checks as the mode says, whatever TCO was in user space. */
+/* The kernel's accesses are checked according to the mode, whatever TCO was in user space. */
 static void kernel_does_not_inherit_it(void)
 {
 	int fds[2], on;
 
-	begin(TCF_SYNC);
+	page = fault_begin(TCF_SYNC);
 	MUST(pipe(fds) == 0, "pipe");
 	for (on = 0; on < 2; on++) {
 		long wrote, got;

@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * An asynchronous tag check fault is reported to the thread that made it, and
- * to no other that runs on its CPU, on the way out of the next kernel entry:
- * before a system call is carried out, or after an interrupt that switched to
- * other threads meanwhile. arch/arm64/kernel/entry.S check_mte_async_tcf,
- * clear_mte_async_tcf; syscall.c el0_svc_common(); entry-common.c
- * do_notify_resume(); asm/thread_info.h TIF_MTE_ASYNC_FAULT.
+ * An asynchronous tag check fault is reported to the thread that made it, and to no other that runs
+ * on its CPU, on the way out of the next kernel entry: before a system call is carried out, or
+ * after an interrupt, although it switched to other threads meanwhile.
+ * arch/arm64/kernel/entry.S check_mte_async_tcf, clear_mte_async_tcf; syscall.c
+ * el0_svc_common(); entry-common.c do_notify_resume(); asm/thread_info.h TIF_MTE_ASYNC_FAULT.
  */
 #include <sys/ioctl.h>
 
@@ -56,7 +55,7 @@ static void reported_before_the_system_call(void)
 	CHECK_EQ(read(pipe_fds[0], got, sizeof(got)), 10, "bytes in the pipe after 10 writes");
 }
 
-/* Several faults before one entry are one signal. */
+/* Several faults before one kernel entry are one signal. */
 static void faults_between_entries_are_one_signal(void)
 {
 	void *bad;
@@ -72,7 +71,7 @@ static void faults_between_entries_are_one_signal(void)
 		load_byte(bad);
 		store_byte(bad);
 		kernel_entry();
-		/* More than one only if an interrupt came between the three. */
+		/* There may be more if an interrupt came between the three. */
 		CHECK(tag_faults.async - before >= 1 && tag_faults.async - before <= 3,
 		      "3 faults: expected 1 signal, saw %d", tag_faults.async - before);
 		before = tag_faults.async;
@@ -82,7 +81,7 @@ static void faults_between_entries_are_one_signal(void)
 	}
 }
 
-/* --- switched away with the fault pending ----------------------------------- */
+/* --- preempted with the fault pending --------------------------------------- */
 
 static volatile bool stop;
 static pthread_barrier_t ready;
@@ -90,7 +89,7 @@ static volatile pid_t guilty_tid;
 
 struct watched {
 	pthread_t id;
-	int cpu; /* -1: moved to and fro by the main thread */
+	int cpu; /* -1: the main thread migrates it between CPUs */
 	unsigned long tcf;
 	bool faults;
 	int async, sync;
@@ -181,7 +180,7 @@ static void moved_with_a_fault_pending(void)
 	watch(w, 3, 20);
 }
 
-/* A thread that stops checking after its faults leaves none behind for the next. */
+/* A fault is reported before prctl() switches checking off, and not later. */
 static void fault_before_checking_is_turned_off(void)
 {
 	void *bad;

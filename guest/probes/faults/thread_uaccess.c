@@ -4,14 +4,12 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 30
  *
- * The kernel checks its accesses to user memory by the mode of the thread it
- * works for, also when that thread slept in the system call and another, in
- * another mode, had the CPU in between. The CPU sets PSTATE.TCO on every
- * exception, the kernel clears it for threads in sync or asymm mode only, and
- * a switch must not hand on what the last thread had.
- * arch/arm64/include/asm/mte.h mte_disable_tco_entry() as called by
- * mte_thread_switch() and entry-common.c __enter_from_user_mode();
- * process.c __switch_to(), update_sctlr_el1().
+ * The kernel's accesses to user memory are checked by the mode of the thread that made the system
+ * call, also if that thread slept in it and another thread, in another mode, had the CPU in
+ * between. The CPU sets PSTATE.TCO on every exception; the kernel clears it for threads in
+ * sync or asymm mode only, and a switch must not leave TCO of the previous thread.
+ * arch/arm64/include/asm/mte.h mte_disable_tco_entry() as called by mte_thread_switch() and
+ * entry-common.c __enter_from_user_mode(); process.c __switch_to(), update_sctlr_el1().
  */
 #include <pthread.h>
 
@@ -37,7 +35,7 @@ static bool sleeps(pid_t tid)
 	return yes;
 }
 
-/* Writes to the pipe when the other thread sleeps in read(). */
+/* Writes to the pipe as soon as the other thread sleeps in read(). */
 static void *waker(void *arg)
 {
 	char bytes[16] = "0123456789abcde", c;
@@ -55,7 +53,7 @@ static void *waker(void *arg)
 	return NULL;
 }
 
-/* read() of 16 bytes into a buffer whose tag does not match, having slept. */
+/* read() that sleeps before it copies 16 bytes to a buffer whose tag mismatches. */
 static ssize_t read_after_sleep(void *bad)
 {
 	char c = 0;
@@ -63,7 +61,7 @@ static ssize_t read_after_sleep(void *bad)
 
 	MUST(write(asleep[1], &c, 1) == 1, "write");
 	n = syscall(SYS_read, data[0], bad, 16);
-	/* What a failed read() left in the pipe goes to where it can. */
+	/* Empties the pipe, where a failed read() leaves the data. */
 	if (n < 0)
 		MUST(errno == EFAULT && read(data[0], with_tag(bad, 3), 16) == 16, "read() again");
 	return n;

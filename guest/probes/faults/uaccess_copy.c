@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_UNIX CONFIG_TMPFS CONFIG_CROSS_MEMORY_ATTACH
  * timeout: 60
  *
- * read(), write() and their vector forms with a buffer that runs into a
- * mismatching granule: pipes and sockets take or give a piece whole or not at
- * all and lose nothing; files take exactly what matches; vectors end in the
- * element that mismatches; the second page is checked as the first. The kernel's
- * accesses to another process, or through pinned pages, are not checked.
- * lib/iov_iter.c; arch/arm64/lib/copy_{from,to}_user.S; mm/process_vm_access.c.
+ * read(), write() and their vector forms with a buffer that runs into a mismatching granule: pipes and
+ * sockets transfer a piece whole or not at all and lose no data; files transfer exactly the
+ * bytes that match; vectors end in the element that mismatches; later pages are checked like
+ * the first. The kernel's accesses to another process, or through pinned pages, are not
+ * checked. lib/iov_iter.c; arch/arm64/lib/copy_{from,to}_user.S; mm/process_vm_access.c.
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -67,19 +66,19 @@ static void pipe_write(void)
 			continue;
 		CHECK_EQ(SYS(write, fds[1], from, good), good, "write() of %zu bytes that match",
 			 good);
-		/* Now the pipe is not empty: the data would be merged into its last buffer. */
+		/* As the pipe is not empty now, the data would be merged into its last buffer. */
 		CHECK_EQ(SYS(write, fds[1], from, good + 9), -EFAULT,
 			 "second write() of %zu bytes of which %zu match", good + 9, good);
 		CHECK_EQ(queued(fds[0]), good, "bytes in the pipe after it");
 		memset(got, 0, good);
 		MUST(read(fds[0], got, sizeof(got)) == (ssize_t)good, "read");
 		CHECK_EQ(first_difference(got, pattern + PAGE - good, good), good,
-			 "bytes that came through");
+			 "right bytes transferred");
 	}
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* A read that fails leaves the data where it was. */
+/* A read() that fails leaves the data in the pipe. */
 static void pipe_read(void)
 {
 	size_t good;
@@ -95,7 +94,7 @@ static void pipe_read(void)
 		CHECK_EQ(first_not(wall, WALL_FILL, 64), 64, "bytes of the mismatch untouched");
 		CHECK_EQ(queued(fds[0]), n, "bytes in the pipe after it");
 		CHECK_EQ(SYS(read, fds[0], wall - n, n), n, "read() of %zu bytes that match", n);
-		CHECK_EQ(first_difference(wall - n, pattern, n), n, "bytes that came through");
+		CHECK_EQ(first_difference(wall - n, pattern, n), n, "right bytes transferred");
 	}
 	CHECK_EQ(fault.count, 0, "signals");
 }
@@ -123,7 +122,7 @@ static void socket_both_ways(void)
 		CHECK_EQ(first_not(wall, WALL_FILL, 64), 64, "bytes of the mismatch untouched");
 		CHECK_EQ(SYS(recvfrom, s[1], wall - n, n, 0, 0, 0), n,
 			 "recv() of %zu bytes that match", n);
-		CHECK_EQ(first_difference(wall - n, pattern, n), n, "bytes that came through");
+		CHECK_EQ(first_difference(wall - n, pattern, n), n, "right bytes transferred");
 	}
 	CHECK_EQ(fault.count, 0, "signals");
 }
@@ -160,7 +159,7 @@ static void later_pages(void)
 				CHECK_EQ(queued(fds[0]), result, "bytes in the pipe");
 				MUST(read(fds[0], got, sizeof(got)) == result, "read");
 				CHECK_EQ(first_difference(got, pattern + start, result), result,
-					 "bytes that came through the pipe");
+					 "right bytes through the pipe");
 			}
 			unchecked_fill(wall_area, WALL_FILL, WALL_PAGES * PAGE);
 			CHECK_EQ(SYS(pread64, file, from, n, start), good,
@@ -179,7 +178,7 @@ static void later_pages(void)
 
 enum { FIRST = 10, REACH = 7, LAST = 5 };
 
-/* A vector of three: all of the first, REACH bytes of the second, none of the third match. */
+/* A vector of three elements; of the second only the first REACH bytes match. */
 static size_t bad_second(struct iovec *v)
 {
 	v[0] = (struct iovec){ wall_area, FIRST };
@@ -230,9 +229,9 @@ static void vectors(void)
 		if (good >= FIRST) {
 			unchecked_copy(first, v[0].iov_base, FIRST);
 			CHECK_EQ(first_difference(first, pattern, FIRST), FIRST,
-				 "what the first element has");
+				 "bytes of the first element");
 			CHECK_EQ(first_not(v[0].iov_base + FIRST, WALL_FILL, 16), 16,
-				 "what is behind it");
+				 "bytes behind the first element untouched");
 		}
 		CHECK_EQ(first_not(wall, WALL_FILL, 32), 32, "bytes of the mismatch untouched");
 		CHECK_EQ(first_not(wall_area + 256, WALL_FILL, LAST), LAST,
@@ -241,7 +240,7 @@ static void vectors(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* The remote side is another process's memory, reached without its pointers' tags. */
+/* The remote side is another process's memory: its tags are not checked. */
 static void remote_side_is_not_checked(void)
 {
 	struct iovec local = { got, 100 }, remote;
@@ -250,11 +249,11 @@ static void remote_side_is_not_checked(void)
 	remote = (struct iovec){ wall - 50, 100 };
 	CHECK_EQ(SYS(process_vm_readv, getpid(), &local, 1, &remote, 1, 0), 100,
 		 "process_vm_readv() over a mismatch on the remote side");
-	CHECK_EQ(first_difference(got, pattern + PAGE - 50, 100), 100, "bytes that came through");
+	CHECK_EQ(first_difference(got, pattern + PAGE - 50, 100), 100, "right bytes transferred");
 	memset(got, 0x33, 100);
 	CHECK_EQ(SYS(process_vm_writev, getpid(), &local, 1, &remote, 1, 0), 100,
 		 "process_vm_writev() over a mismatch on the remote side");
-	CHECK_EQ(first_not(wall - 50, 0x33, 100), 100, "bytes that came through");
+	CHECK_EQ(first_not(wall - 50, 0x33, 100), 100, "right bytes transferred");
 	local = (struct iovec){ with_tag(wall_area, BAD), 100 };
 	remote = (struct iovec){ wall_area + 512, 100 };
 	CHECK_EQ(SYS(process_vm_readv, getpid(), &local, 1, &remote, 1, 0), -EFAULT,
@@ -264,7 +263,7 @@ static void remote_side_is_not_checked(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* Pinned pages are read through the kernel's own mapping: unchecked. */
+/* Pinned pages are read through the kernel's own mapping, without checks. */
 static void pinned_pages_are_not_checked(void)
 {
 	struct iovec v;
@@ -273,10 +272,10 @@ static void pinned_pages_are_not_checked(void)
 	v = (struct iovec){ with_tag(wall_area, BAD), 100 };
 	CHECK_EQ(SYS(vmsplice, fds[1], &v, 1, 0), 100, "vmsplice() of a mismatching buffer");
 	MUST(read(fds[0], got, sizeof(got)) == 100, "read");
-	CHECK_EQ(first_difference(got, pattern, 100), 100, "bytes that came through");
+	CHECK_EQ(first_difference(got, pattern, 100), 100, "right bytes transferred");
 }
 
-/* In asynchronous mode and with none every one of these succeeds in full. */
+/* In asynchronous mode and in mode none each of these calls succeeds in full. */
 static void unchecked_modes(void)
 {
 	static const unsigned long modes[] = { TCF_ASYNC, TCF_NONE };
@@ -297,7 +296,7 @@ static void unchecked_modes(void)
 		CHECK_EQ(SYS(read, fds[0], wall_area + 3, n), n, "pipe read() in mode %#lx",
 			 modes[i]);
 		CHECK_EQ(first_difference(wall_area + 3, pattern + 3, n), n,
-			 "bytes that came through");
+			 "right bytes transferred");
 		unchecked_fill(wall_area, WALL_FILL, sizeof(pattern));
 		CHECK_EQ(SYS(pread64, file, wall_area + 3, n, 3), n, "read() in mode %#lx",
 			 modes[i]);

@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_EPOLL CONFIG_AIO CONFIG_TIMERFD CONFIG_SIGNALFD CONFIG_UNIX CONFIG_FUTEX_PI
  * timeout: 60
  *
- * System calls that read an argument through a pointer: EFAULT where a tag of
- * the memory differs, at the first byte as at the last; success where the
- * argument ends right before the mismatch, and in asynchronous mode and with
- * none always. get_user() of 4 and 8 bytes, also with page faults disabled
- * (futex), copy_from_user(), iov_iter imports: arch/arm64/include/asm/uaccess.h,
- * futex.h, arch/arm64/lib/copy_from_user.S.
+ * System calls that read an argument through a pointer: EFAULT if the tag of any of its bytes
+ * mismatches, of the first as of the last; success if the argument ends right before the
+ * mismatch, and always in asynchronous mode and in mode none. get_user() of 4 and 8 bytes, also
+ * with page faults disabled (futex), copy_from_user(), iov_iter imports:
+ * arch/arm64/include/asm/uaccess.h, futex.h, arch/arm64/lib/copy_from_user.S.
  */
 #include <linux/aio_abi.h>
 #include <linux/futex.h>
@@ -27,7 +26,6 @@
 
 #include "uaccess.h"
 
-#define NAME(n) static long call_##n(void *p)
 #define FILL(n, type, ...)                        \
 	static void fill_##n(void *p)             \
 	{                                         \
@@ -67,60 +65,21 @@ static void fill_sigaction(void *p)
 
 static struct timespec no_time;
 
-NAME(fioasync)
-{
-	return SYS(ioctl, fds[0], FIOASYNC, p);
-}
-NAME(nanosleep)
-{
-	return SYS(nanosleep, p, 0);
-}
-NAME(prlimit)
-{
-	return SYS(prlimit64, 0, RLIMIT_CORE, p, 0);
-}
-NAME(sigprocmask)
-{
-	return SYS(rt_sigprocmask, SIG_UNBLOCK, p, 0, 8);
-}
-NAME(sigaction)
-{
-	return SYS(rt_sigaction, SIGUSR2, p, 0, 8);
-}
-NAME(sigaltstack)
-{
-	return SYS(sigaltstack, p, 0);
-}
-NAME(setscheduler)
-{
-	return SYS(sched_setscheduler, 0, SCHED_OTHER, p);
-}
-NAME(setaffinity)
-{
-	return SYS(sched_setaffinity, 0, 8, p);
-}
-NAME(setitimer)
-{
-	return SYS(setitimer, ITIMER_VIRTUAL, p, 0);
-}
-NAME(ppoll)
-{
-	return SYS(ppoll, p, 1, &no_time, 0, 8);
-}
-NAME(ppoll_time)
-{
-	return SYS(ppoll, 0, 0, p, 0, 8);
-}
-NAME(pselect)
-{
-	return SYS(pselect6, 64, p, 0, 0, &no_time, 0);
-}
-NAME(sendfile)
-{
-	return SYS(sendfile, fds[1], memfd, p, 8);
-}
+SIMPLE_CALL(fioasync, ioctl, fds[0], FIOASYNC, p)
+SIMPLE_CALL(nanosleep, nanosleep, p, 0)
+SIMPLE_CALL(prlimit, prlimit64, 0, RLIMIT_CORE, p, 0)
+SIMPLE_CALL(sigprocmask, rt_sigprocmask, SIG_UNBLOCK, p, 0, 8)
+SIMPLE_CALL(sigaction, rt_sigaction, SIGUSR2, p, 0, 8)
+SIMPLE_CALL(sigaltstack, sigaltstack, p, 0)
+SIMPLE_CALL(setscheduler, sched_setscheduler, 0, SCHED_OTHER, p)
+SIMPLE_CALL(setaffinity, sched_setaffinity, 0, 8, p)
+SIMPLE_CALL(setitimer, setitimer, ITIMER_VIRTUAL, p, 0)
+SIMPLE_CALL(ppoll, ppoll, p, 1, &no_time, 0, 8)
+SIMPLE_CALL(ppoll_time, ppoll, 0, 0, p, 0, 8)
+SIMPLE_CALL(pselect, pselect6, 64, p, 0, 0, &no_time, 0)
+SIMPLE_CALL(sendfile, sendfile, fds[1], memfd, p, 8)
 
-NAME(timerfd)
+POINTER_CALL(timerfd)
 {
 	int timer = timerfd_create(CLOCK_MONOTONIC, 0);
 	long result = SYS(timerfd_settime, timer, 0, p, 0);
@@ -129,7 +88,7 @@ NAME(timerfd)
 	return result;
 }
 
-NAME(signalfd)
+POINTER_CALL(signalfd)
 {
 	long result = SYS(signalfd4, -1, p, 8, 0);
 
@@ -161,7 +120,7 @@ static void structures(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* sendfile() sends before it writes the offset back: both ends of it are checked. */
+/* sendfile() reads the offset and writes it back after the transfer. */
 static void sendfile_offset(void)
 {
 	static const struct pointer_call calls[] = {
@@ -182,7 +141,7 @@ FILL(msghdr, struct msghdr, { .msg_iov = &one_vector, .msg_iovlen = 1 })
 FILL(sockaddr, sa_family_t, AF_UNIX)
 FILL(epoll, struct epoll_event, { .events = EPOLLIN })
 
-/* Takes what a call wrote out of the pipe again. */
+/* Empties the pipe of what a call wrote, and returns the result of the call. */
 static long drained(long result)
 {
 	char buffer[64];
@@ -191,24 +150,18 @@ static long drained(long result)
 	return result;
 }
 
-NAME(writev)
+POINTER_CALL(writev)
 {
 	return drained(SYS(writev, fds[1], p, 1));
 }
-NAME(pwritev)
-{
-	return SYS(pwritev, memfd, p, 1, 0, 0);
-}
-NAME(preadv)
-{
-	return SYS(preadv, memfd, p, 1, 0, 0);
-}
-NAME(vmsplice)
+SIMPLE_CALL(pwritev, pwritev, memfd, p, 1, 0, 0)
+SIMPLE_CALL(preadv, preadv, memfd, p, 1, 0, 0)
+POINTER_CALL(vmsplice)
 {
 	return drained(SYS(vmsplice, fds[1], p, 1, 0));
 }
 
-NAME(process_vm_local)
+POINTER_CALL(process_vm_local)
 {
 	static char there[64];
 	struct iovec remote = { there, sizeof(there) };
@@ -216,7 +169,7 @@ NAME(process_vm_local)
 	return SYS(process_vm_readv, getpid(), p, 1, &remote, 1, 0);
 }
 
-NAME(process_vm_remote)
+POINTER_CALL(process_vm_remote)
 {
 	static char here[64];
 	struct iovec local = { here, sizeof(here) };
@@ -224,7 +177,7 @@ NAME(process_vm_remote)
 	return SYS(process_vm_readv, getpid(), &local, 1, p, 1, 0);
 }
 
-NAME(sendmsg)
+POINTER_CALL(sendmsg)
 {
 	int s[2];
 	long result;
@@ -236,7 +189,7 @@ NAME(sendmsg)
 	return result;
 }
 
-NAME(bind)
+POINTER_CALL(bind)
 {
 	int s = socket(AF_UNIX, SOCK_STREAM, 0);
 	long result = SYS(bind, s, p, sizeof(sa_family_t));
@@ -245,7 +198,7 @@ NAME(bind)
 	return result;
 }
 
-NAME(setsockopt)
+POINTER_CALL(setsockopt)
 {
 	int s = socket(AF_UNIX, SOCK_STREAM, 0);
 	long result = SYS(setsockopt, s, SOL_SOCKET, SO_PASSCRED, p, 4);
@@ -254,7 +207,7 @@ NAME(setsockopt)
 	return result;
 }
 
-NAME(epoll_ctl)
+POINTER_CALL(epoll_ctl)
 {
 	int epoll = epoll_create1(0);
 	long result = SYS(epoll_ctl, epoll, EPOLL_CTL_ADD, fds[0], p);
@@ -317,11 +270,11 @@ static long submit(void *array)
 	return result;
 }
 
-NAME(io_submit_array)
+POINTER_CALL(io_submit_array)
 {
 	return submit(p);
 }
-NAME(io_submit_block)
+POINTER_CALL(io_submit_block)
 {
 	void *array = p;
 	return submit(&array);
@@ -351,26 +304,23 @@ static long timed_out_is_success(long result)
 	return result == -ETIMEDOUT ? 0 : result;
 }
 
-NAME(futex_wait)
+POINTER_CALL(futex_wait)
 {
 	return timed_out_is_success(SYS(futex, p, FUTEX_WAIT_PRIVATE, 7, &soon, 0, 0));
 }
 
-NAME(futex_wait_shared)
+POINTER_CALL(futex_wait_shared)
 {
 	return timed_out_is_success(SYS(futex, p, FUTEX_WAIT, 7, &soon, 0, 0));
 }
 
-NAME(futex_wait_bitset)
+POINTER_CALL(futex_wait_bitset)
 {
-	/* The time is absolute, and long past. */
+	/* The timeout is an absolute time, and long past. */
 	return timed_out_is_success(SYS(futex, p, FUTEX_WAIT_BITSET_PRIVATE, 7, &soon, 0, ~0U));
 }
 
-NAME(futex_cmp_requeue)
-{
-	return SYS(futex, p, FUTEX_CMP_REQUEUE_PRIVATE, 1, 1, &other_word, 7);
-}
+SIMPLE_CALL(futex_cmp_requeue, futex, p, FUTEX_CMP_REQUEUE_PRIVATE, 1, 1, &other_word, 7)
 
 static void futexes(void)
 {
@@ -385,9 +335,9 @@ static void futexes(void)
 }
 
 /*
- * The atomic operations of a futex are made with the kernel's own privilege,
- * whose tag checks are off (futex.h, uaccess_enable_privileged()): FUTEX_WAKE_OP
- * succeeds with any tag. The accesses after it are checked again.
+ * The kernel makes the atomic operations of a futex with tag checks off (futex.h,
+ * uaccess_enable_privileged()), so FUTEX_WAKE_OP succeeds with any tag. Accesses after it
+ * are checked again.
  */
 static void futex_wake_op(void)
 {

@@ -4,11 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_EPOLL CONFIG_AIO CONFIG_TIMERFD CONFIG_UNIX CONFIG_SYSVIPC
  * timeout: 60
  *
- * System calls that write a result through a pointer: EFAULT where a tag of the
- * memory differs, at the first byte as at the last, and no byte of a granule
- * that mismatches is written; success where the result ends right before it,
- * and in asynchronous mode and with none always. put_user() of 2, 4 and 8
- * bytes, unsafe_put_user(), copy_to_user(), clear_user():
+ * System calls that write a result through a pointer: EFAULT if the tag of any of its bytes
+ * mismatches, of the first as of the last, and no byte of a mismatching granule is written;
+ * success if the result ends right before it, and always in asynchronous mode and in mode
+ * none. put_user() of 2, 4 and 8 bytes, unsafe_put_user(), copy_to_user(), clear_user():
  * arch/arm64/include/asm/uaccess.h, arch/arm64/lib/copy_to_user.S.
  */
 #include <linux/aio_abi.h>
@@ -31,9 +30,8 @@
 #include <sys/un.h>
 #include <sys/utsname.h>
 
+#include "child.h"
 #include "uaccess.h"
-
-#define NAME(n) static long call_##n(void *p)
 
 /* --- put_user(): one integer ----------------------------------------------- */
 
@@ -46,38 +44,23 @@ static int a_pipe(int nonblock)
 	return fds[nonblock];
 }
 
-NAME(fionread)
-{
-	return SYS(ioctl, a_pipe(0), FIONREAD, p);
-}
-NAME(pdeathsig)
-{
-	return SYS(prctl, PR_GET_PDEATHSIG, p, 0, 0, 0);
-}
-NAME(subreaper)
-{
-	return SYS(prctl, PR_GET_CHILD_SUBREAPER, p, 0, 0, 0);
-}
-NAME(getcpu)
-{
-	return SYS(getcpu, p, 0, 0);
-}
-NAME(getresuid)
-{
-	return SYS(getresuid, p, p, p);
-}
-NAME(robust_list)
+SIMPLE_CALL(fionread, ioctl, a_pipe(0), FIONREAD, p)
+SIMPLE_CALL(pdeathsig, prctl, PR_GET_PDEATHSIG, p, 0, 0, 0)
+SIMPLE_CALL(subreaper, prctl, PR_GET_CHILD_SUBREAPER, p, 0, 0, 0)
+SIMPLE_CALL(getcpu, getcpu, p, 0, 0)
+SIMPLE_CALL(getresuid, getresuid, p, p, p)
+POINTER_CALL(robust_list)
 {
 	static size_t length;
 	return SYS(get_robust_list, 0, p, &length);
 }
 
-NAME(io_setup)
+POINTER_CALL(io_setup)
 {
 	aio_context_t id = 0;
 	long result;
 
-	/* The kernel reads a zero there first. */
+	/* The kernel requires a zero there. */
 	unchecked_fill(p, 0, sizeof(id));
 	result = SYS(io_setup, 1, p);
 	unchecked_copy(&id, p, sizeof(id));
@@ -90,30 +73,35 @@ NAME(io_setup)
 	return result;
 }
 
-NAME(wait4)
+/* A child that exits with 3, and for which nothing has waited yet. */
+static pid_t exited_child(void)
 {
 	pid_t pid = SYS(clone, SIGCHLD, 0, 0, 0, 0);
-	long result;
-	int status;
 
 	if (pid == 0)
 		SYS(exit_group, 3);
+	MUST(pid > 0, "clone: %d", pid);
+	return pid;
+}
+
+POINTER_CALL(wait4)
+{
+	pid_t pid = exited_child();
+	long result;
+	int status;
+
 	result = SYS(wait4, pid, p, 0, 0);
-	if (result == -EFAULT) /* it was reaped all the same */
+	if (result == -EFAULT) /* the child was reaped nevertheless */
 		CHECK_EQ(SYS(wait4, pid, &status, 0, 0), -ECHILD, "wait4() again");
 	return result;
 }
 
-NAME(waitid)
+POINTER_CALL(waitid)
 {
-	pid_t pid = SYS(clone, SIGCHLD, 0, 0, 0, 0);
-	int status;
-	long result;
+	pid_t pid = exited_child();
+	long result = SYS(waitid, P_PID, pid, p, WEXITED | WNOWAIT, 0);
 
-	if (pid == 0)
-		SYS(exit_group, 3);
-	result = SYS(waitid, P_PID, pid, p, WEXITED | WNOWAIT, 0);
-	MUST(SYS(wait4, pid, &status, 0, 0) == pid, "wait4");
+	wait_child_exit(pid, 3);
 	return result;
 }
 
@@ -137,18 +125,9 @@ static void put_user_calls(void)
 
 static int disk = -1;
 
-NAME(sectget)
-{
-	return SYS(ioctl, disk, BLKSECTGET, p);
-}
-NAME(sszget)
-{
-	return SYS(ioctl, disk, BLKSSZGET, p);
-}
-NAME(getsize64)
-{
-	return SYS(ioctl, disk, BLKGETSIZE64, p);
-}
+SIMPLE_CALL(sectget, ioctl, disk, BLKSECTGET, p)
+SIMPLE_CALL(sszget, ioctl, disk, BLKSSZGET, p)
+SIMPLE_CALL(getsize64, ioctl, disk, BLKGETSIZE64, p)
 
 static void put_user_sizes(void)
 {
@@ -169,94 +148,28 @@ static void put_user_sizes(void)
 
 /* --- copy_to_user(): structures --------------------------------------------- */
 
-NAME(uname)
-{
-	return SYS(uname, p);
-}
-NAME(fstat)
-{
-	return SYS(fstat, a_pipe(0), p);
-}
-NAME(newfstatat)
-{
-	return SYS(newfstatat, AT_FDCWD, "/", p, 0);
-}
-NAME(statx)
-{
-	return SYS(statx, AT_FDCWD, "/", 0, STATX_BASIC_STATS, p);
-}
-NAME(statfs)
-{
-	return SYS(statfs, "/tmp", p);
-}
-NAME(clock_gettime)
-{
-	return SYS(clock_gettime, CLOCK_MONOTONIC, p);
-}
-NAME(clock_getres)
-{
-	return SYS(clock_getres, CLOCK_MONOTONIC, p);
-}
-NAME(times)
-{
-	return SYS(times, p);
-}
-NAME(getrusage)
-{
-	return SYS(getrusage, RUSAGE_SELF, p);
-}
-NAME(sysinfo)
-{
-	return SYS(sysinfo, p);
-}
-NAME(prlimit)
-{
-	return SYS(prlimit64, 0, RLIMIT_NOFILE, 0, p);
-}
-NAME(getitimer)
-{
-	return SYS(getitimer, ITIMER_REAL, p);
-}
-NAME(sigaction_old)
-{
-	return SYS(rt_sigaction, SIGUSR1, 0, p, 8);
-}
-NAME(sigprocmask_old)
-{
-	return SYS(rt_sigprocmask, SIG_BLOCK, 0, p, 8);
-}
-NAME(sigpending)
-{
-	return SYS(rt_sigpending, p, 8);
-}
-NAME(sigaltstack_old)
-{
-	return SYS(sigaltstack, 0, p);
-}
-NAME(getparam)
-{
-	return SYS(sched_getparam, 0, p);
-}
-NAME(rr_interval)
-{
-	return SYS(sched_rr_get_interval, 0, p);
-}
-NAME(getcwd)
-{
-	return SYS(getcwd, p, 64);
-}
-NAME(getname)
-{
-	return SYS(prctl, PR_GET_NAME, p, 0, 0, 0);
-}
-NAME(getrandom)
-{
-	return SYS(getrandom, p, 48, 0);
-}
-NAME(readlink)
-{
-	return SYS(readlinkat, AT_FDCWD, "/proc/self/exe", p, 100);
-}
+SIMPLE_CALL(uname, uname, p)
+SIMPLE_CALL(fstat, fstat, a_pipe(0), p)
+SIMPLE_CALL(newfstatat, newfstatat, AT_FDCWD, "/", p, 0)
+SIMPLE_CALL(statx, statx, AT_FDCWD, "/", 0, STATX_BASIC_STATS, p)
+SIMPLE_CALL(statfs, statfs, "/tmp", p)
+SIMPLE_CALL(clock_gettime, clock_gettime, CLOCK_MONOTONIC, p)
+SIMPLE_CALL(clock_getres, clock_getres, CLOCK_MONOTONIC, p)
+SIMPLE_CALL(times, times, p)
+SIMPLE_CALL(getrusage, getrusage, RUSAGE_SELF, p)
+SIMPLE_CALL(sysinfo, sysinfo, p)
+SIMPLE_CALL(prlimit, prlimit64, 0, RLIMIT_NOFILE, 0, p)
+SIMPLE_CALL(getitimer, getitimer, ITIMER_REAL, p)
+SIMPLE_CALL(sigaction_old, rt_sigaction, SIGUSR1, 0, p, 8)
+SIMPLE_CALL(sigprocmask_old, rt_sigprocmask, SIG_BLOCK, 0, p, 8)
+SIMPLE_CALL(sigpending, rt_sigpending, p, 8)
+SIMPLE_CALL(sigaltstack_old, sigaltstack, 0, p)
+SIMPLE_CALL(getparam, sched_getparam, 0, p)
+SIMPLE_CALL(rr_interval, sched_rr_get_interval, 0, p)
+SIMPLE_CALL(getcwd, getcwd, p, 64)
+SIMPLE_CALL(getname, prctl, PR_GET_NAME, p, 0, 0, 0)
+SIMPLE_CALL(getrandom, getrandom, p, 48, 0)
+SIMPLE_CALL(readlink, readlinkat, AT_FDCWD, "/proc/self/exe", p, 100)
 
 static long close_both(long result, const void *p)
 {
@@ -270,11 +183,11 @@ static long close_both(long result, const void *p)
 	return result;
 }
 
-NAME(pipe2)
+POINTER_CALL(pipe2)
 {
 	return close_both(SYS(pipe2, p, O_CLOEXEC), p);
 }
-NAME(socketpair)
+POINTER_CALL(socketpair)
 {
 	return close_both(SYS(socketpair, AF_UNIX, SOCK_STREAM, 0, p), p);
 }
@@ -309,7 +222,7 @@ static void structures(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* Results whose length the kernel finds out first: "/tmp" and its NUL, a link's text. */
+/* Results whose length the kernel computes: a path with its NUL, the text of a link. */
 static void lengths_of_the_kernel(void)
 {
 	struct pointer_call calls[] = {
@@ -328,9 +241,9 @@ static void lengths_of_the_kernel(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- with an object behind ---------------------------------------------------- */
+/* --- calls on file descriptors and other objects ---------------------------------------------------- */
 
-NAME(epoll_wait)
+POINTER_CALL(epoll_wait)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = 0x1234567812345678 };
 	int epoll = epoll_create1(0), ready = eventfd(1, 0);
@@ -343,7 +256,7 @@ NAME(epoll_wait)
 	return result;
 }
 
-NAME(timerfd_gettime)
+POINTER_CALL(timerfd_gettime)
 {
 	int timer = timerfd_create(CLOCK_MONOTONIC, 0);
 	long result = SYS(timerfd_gettime, timer, p);
@@ -352,7 +265,7 @@ NAME(timerfd_gettime)
 	return result;
 }
 
-NAME(eventfd_read)
+POINTER_CALL(eventfd_read)
 {
 	int event = eventfd(5, EFD_NONBLOCK);
 	long result = SYS(read, event, p, 8);
@@ -361,7 +274,7 @@ NAME(eventfd_read)
 	return result;
 }
 
-NAME(getsockopt)
+POINTER_CALL(getsockopt)
 {
 	socklen_t length = 4;
 	int s = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -371,7 +284,7 @@ NAME(getsockopt)
 	return result;
 }
 
-NAME(shm_stat)
+POINTER_CALL(shm_stat)
 {
 	int id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0600);
 	long result = SYS(shmctl, id, IPC_STAT, p);
@@ -380,7 +293,7 @@ NAME(shm_stat)
 	return result;
 }
 
-NAME(mincore)
+POINTER_CALL(mincore)
 {
 	static unsigned char memory[40 * PAGE] __attribute__((aligned(4096)));
 
@@ -401,7 +314,7 @@ static void objects(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* The child is made all the same: the error of the put_user() is not reported. */
+/* clone() makes the child nevertheless: the kernel ignores the error of the put_user(). */
 static void clone_parent_tid(void)
 {
 	static const struct {
@@ -414,7 +327,7 @@ static void clone_parent_tid(void)
 		{ TCF_ASYNC, BAD, true },
 		{ TCF_NONE, BAD, true },
 	};
-	int i, status;
+	int i;
 
 	mte_need();
 	catch_signal(SIGSEGV, 0);
@@ -428,14 +341,15 @@ static void clone_parent_tid(void)
 			  0, 0);
 		if (pid == 0)
 			SYS(exit_group, 0);
-		MUST(pid > 0 && waitpid(pid, &status, 0) == pid, "clone: %d", pid);
+		MUST(pid > 0, "clone: %d", pid);
+		wait_child(pid);
 		CHECK_EQ(first_not(wall_area, WALL_FILL, 4) < 4, ways[i].written,
 			 "mode %#lx, pointer tag %u: parent_tid written", ways[i].tcf, ways[i].tag);
 	}
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* getrandom() gives a short count, as read() does. */
+/* getrandom() returns a short count, as read() does. */
 static void getrandom_is_short(void)
 {
 	int good;

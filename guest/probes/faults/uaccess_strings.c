@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_TMPFS
  * timeout: 60
  *
- * Strings and other arguments whose length the kernel finds by reading: one that
- * ends right before a mismatching granule is good, also where the kernel reads
- * by words; one that goes on into it is EFAULT. Paths, names, program
- * arguments, mount options, directory entries. lib/strncpy_from_user.c,
- * lib/strnlen_user.c, fs/exec.c copy_strings(), fs/namespace.c
- * copy_mount_options(), fs/readdir.c filldir64().
+ * Strings and other arguments whose length the kernel finds by reading: one that ends right before a
+ * mismatching granule is accepted, also where the kernel reads by words; one that reaches into
+ * it is refused with EFAULT. Paths, names, program arguments, mount options, directory
+ * entries. lib/strncpy_from_user.c, lib/strnlen_user.c, fs/exec.c copy_strings(),
+ * fs/namespace.c copy_mount_options(), fs/readdir.c filldir64().
  */
 #include <dirent.h>
 #include <sys/mount.h>
@@ -28,7 +27,7 @@ static void begin(void)
 	mte_mode(TCF_SYNC);
 }
 
-/* Writes a string that lies at p, which may reach over the wall. */
+/* Writes a string to p; it may reach into the wall. */
 static void put(void *p, const char *text)
 {
 	unchecked_copy(p, text, strlen(text) + 1);
@@ -36,7 +35,7 @@ static void put(void *p, const char *text)
 
 /* --- paths --------------------------------------------------------------------- */
 
-/* Paths of each length up to 40: "///...//tmp", which exists. */
+/* A path of a given length up to 40, "///...//tmp", which exists. */
 static const char *path_of(size_t length)
 {
 	static char path[64];
@@ -66,7 +65,7 @@ static void paths(void)
 		put(wall - length - 1, path);
 		CHECK_EQ(open_path(wall - length - 1), 0,
 			 "open() of a path of %zu that ends right before a mismatch", length);
-		/* Its NUL is the first byte that mismatches, then more and more of it. */
+		/* First only its NUL mismatches, then more and more of its last bytes. */
 		for (over = 0; over <= length && over < GRANULE; over++) {
 			put(wall - length + over, path);
 			CHECK_EQ(open_path(wall - length + over), -EFAULT,
@@ -74,7 +73,7 @@ static void paths(void)
 				 over + 1);
 		}
 	}
-	/* What lies behind the NUL does not matter, wherever the words fall. */
+	/* Bytes behind the NUL are not checked, however the words are aligned. */
 	for (length = 1; length <= 24; length++) {
 		put(wall - length, "/tmp");
 		CHECK_EQ(open_path(wall - length), length > 4 ? 0 : -EFAULT,
@@ -88,7 +87,7 @@ static void paths(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* The kernel got the right bytes: a file made through such a path has that name. */
+/* The kernel reads the right bytes: a file that is made with such a path has that name. */
 static void name_that_arrives(void)
 {
 	size_t length;
@@ -115,7 +114,7 @@ static long set_name(const void *p)
 	return SYS(prctl, PR_SET_NAME, p, 0, 0, 0);
 }
 
-/* prctl(PR_SET_NAME) reads at most 15 bytes; memfd_create() measures first. */
+/* prctl(PR_SET_NAME) reads at most 15 bytes; memfd_create() finds the length first. */
 static void other_names(void)
 {
 	char name[17];
@@ -150,8 +149,9 @@ __attribute__((constructor)) static void exec_child(int argc, char **argv)
 }
 
 /*
- * The exit status of execve() of this program with the last argument at `text`
- * (its length comes back) and the array at `array`, or 100 for EFAULT.
+ * Executes this program in a child, with its last argument at `text` and the array of
+ * arguments at `array`. Returns the exit status, which is the length of that argument, or
+ * 100 if execve() fails with EFAULT.
  */
 static int exec_with(const char *program, char *text, char **array)
 {
@@ -161,7 +161,6 @@ static int exec_with(const char *program, char *text, char **array)
 	int status;
 	pid_t pid = child_fork();
 
-	MUST(pid >= 0, "fork");
 	if (pid == 0) {
 		long result;
 
@@ -169,7 +168,7 @@ static int exec_with(const char *program, char *text, char **array)
 		result = SYS(execve, program, array, no_environment);
 		_exit(result == -EFAULT ? 100 : 101);
 	}
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
+	status = child_status(pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -204,7 +203,7 @@ static void exec_arguments(void)
 
 /* --- mount() ------------------------------------------------------------------------ */
 
-/* Mounts a tmpfs with the options at `data`; its mode bits, or -errno. */
+/* Mounts a tmpfs with the options at `data`; returns its mode bits, or -errno. */
 static long mount_with(const void *data)
 {
 	struct stat st;
@@ -217,7 +216,7 @@ static long mount_with(const void *data)
 	return st.st_mode & 07777;
 }
 
-/* The kernel copies a page of options, as much of it as it can: the rest is zero. */
+/* The kernel copies as much of a page of options as it can, and zeroes the rest. */
 static void mount_options(void)
 {
 	static const char options[] = "size=64k,mode=0711";
@@ -243,7 +242,7 @@ static void mount_options(void)
 
 /* --- getdents64() --------------------------------------------------------------------- */
 
-/* Entries that fit before the mismatch come whole; the first that does not is EFAULT. */
+/* Entries that end before the mismatch are returned; EFAULT if not even the first does. */
 static void directory_entries(void)
 {
 	unsigned char whole[1024];

@@ -4,15 +4,14 @@
  * needs: CONFIG_ARM64_MTE CONFIG_CROSS_MEMORY_ATTACH CONFIG_TMPFS CONFIG_PROC_FS
  * timeout: 90
  *
- * How many bytes a copy that runs into a mismatching granule has copied: for
- * each distance of 0 to 160 bytes to the granule and many sizes, so for each
- * alignment and each step of the copy loops. Callers that copy again from where
- * a copy stopped get exactly the bytes before the granule. One copy alone gives
- * never more than those, and at least what the routines of 6.12 give (the models
- * below; a newer routine may give more). All claimed bytes are right, and none
- * of the granule is written. arch/arm64/lib/copy_template.S, copy_from_user.S
- * (295cf156231c: at least one byte, or write() spins), copy_to_user.S,
- * clear_user.S.
+ * How many bytes a copy that runs into a mismatching granule has copied: for each distance of 0 to
+ * 160 bytes to the granule and many sizes, and so for each alignment and each step of the copy
+ * loops. Callers that continue a copy from where it stopped get exactly the bytes before the
+ * granule. A single copy never gives more than those, and at least what the routines of 6.12
+ * give (the models below; a newer routine may give more). All bytes that are reported as
+ * copied are right, and no byte of the granule is written. arch/arm64/lib/copy_template.S,
+ * copy_from_user.S (295cf156231c: at least one byte, or write() loops for ever),
+ * copy_to_user.S, clear_user.S.
  */
 #include <sys/uio.h>
 
@@ -20,18 +19,18 @@
 
 enum { MOST_GOOD = 160, SPAN = 1024 };
 
-/* Bytes that the copy is asked for beyond those before the granule. */
+/* How many bytes the copy goes beyond those before the granule. */
 static const int beyond[] = {
 	0, 1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 31, 32, 48, 63, 64, 65, 100, 127, 128, 200,
 };
 enum { BEYONDS = ARRAY_SIZE(beyond) };
 
-/* --- models: the user accesses of 6.12, in their order ---------------------- */
+/* --- models: the user accesses of 6.12, in order ---------------------------- */
 
 /*
- * copy_template.S: bytes copied when only the first `good` of n user bytes can
- * be accessed. Loads run ahead of the stores in the large loop; a fault before
- * the first store tries one single byte.
+ * copy_template.S: bytes copied if only the first `good` of n user bytes can be accessed.
+ * In the large loop loads are ahead of the stores; after a fault before the first store
+ * the routine tries a single byte.
  */
 static size_t copy_model(bool to_user, unsigned int src_misaligned, size_t n, size_t good)
 {
@@ -95,7 +94,7 @@ fault:
 	return dst ? dst : good > 0;
 }
 
-/* clear_user.S: bytes cleared. The last store of a long run ends at the end. */
+/* clear_user.S: bytes cleared. The last store of a long run overlaps the one before it. */
 static size_t clear_model(size_t n, size_t good)
 {
 	size_t at = 0;
@@ -149,7 +148,7 @@ static bool check_count(const char *what, long result, size_t n, size_t good, si
 		     good, least, good, result);
 }
 
-/* Checks what a copy to user memory left: `result` bytes of `want`, none past `good`. */
+/* Checks that a copy wrote `result` bytes of `want`, and none beyond `good`. */
 static bool check_written(const char *what, const unsigned char *to, const unsigned char *want,
 			  long result, size_t n, size_t good)
 {
@@ -163,7 +162,7 @@ static bool check_written(const char *what, const unsigned char *to, const unsig
 			n, good);
 }
 
-/* Runs `one` for each size and distance; it returns false to stop after a failure. */
+/* Runs `one` for each size and distance, until it returns false after a failure. */
 static void sweep(bool (*one)(size_t n, size_t good))
 {
 	size_t good;
@@ -178,7 +177,7 @@ static void sweep(bool (*one)(size_t n, size_t good))
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* process_vm_writev() reads the local buffer with copy_page_from_iter(), which tries again. */
+/* process_vm_writev() reads the local buffer with copy_page_from_iter(), which continues. */
 static bool copy_from_user(size_t n, size_t good)
 {
 	struct iovec local = { wall - good, n }, remote = { got, n };
@@ -193,10 +192,10 @@ static bool copy_from_user(size_t n, size_t good)
 			 "process_vm_writev() of %zu, %zu match: right bytes", n, good));
 }
 
-/* read() of a tmpfs file: copy_page_to_iter(), which tries again. */
+/* read() of a tmpfs file: copy_page_to_iter(), which continues. */
 static bool copy_to_user(size_t n, size_t good)
 {
-	unsigned int at = (good + n) % 16; /* the source's place decides the steps, too */
+	unsigned int at = (good + n) % 16; /* the alignment of the source matters too */
 	long result;
 
 	unchecked_fill(wall - good, WALL_FILL, n + 16);
@@ -205,7 +204,7 @@ static bool copy_to_user(size_t n, size_t good)
 	       check_written("read()", wall - good, pattern + at, result, n, good);
 }
 
-/* write() to a tmpfs file: copy_folio_from_iter_atomic(), again from generic_perform_write(). */
+/* write() to a tmpfs file: copy_folio_from_iter_atomic(); generic_perform_write() continues. */
 static bool file_write(size_t n, size_t good)
 {
 	long result = SYS(pwrite64, memfd, wall - good, n, 3 * good);

@@ -5,18 +5,18 @@
  * timeout: 120
  * smoke: yes
  *
- * The counters of reused tag storage are what the pages are, exactly, after each
- * kind of operation, and back where they were when all is freed: MetadataTotal and
- * MetadataFree of /proc/meminfo, nr_free_metadata and metadata_reserve_* of
- * /proc/vmstat, "metadata" of /proc/zoneinfo, "Metadata" of /proc/pagetypeinfo.
- * arch/arm64/mm/mte_tag_storage.c, mm/page_alloc.c account_freepages().
+ * The counters of reused tag storage agree exactly with the pages, after each kind of operation, and
+ * return to their values when all is freed: MetadataTotal and MetadataFree of /proc/meminfo,
+ * nr_free_metadata and metadata_reserve_* of /proc/vmstat, "metadata" of /proc/zoneinfo,
+ * "Metadata" of /proc/pagetypeinfo. arch/arm64/mm/mte_tag_storage.c, mm/page_alloc.c
+ * account_freepages().
  */
 #include "reuse.h"
 #include "thp.h"
 
 #define PAGES 600
 
-/* The sum of the numbers after `key` on all lines that have it as a word. */
+/* The sum of the numbers that follow the word `key`, on all lines that have it. */
 static long sum_after(const char *path, const char *key)
 {
 	FILE *f = fopen(path, "re");
@@ -65,7 +65,7 @@ static long pagetype_free(void)
 	return pages;
 }
 
-/* Memory never was full: nobody else's data have come to lie in storage, either. */
+/* Leak check. As memory was never full, no other data was moved to tag storage either. */
 static void back(const struct reuse *before, const char *when)
 {
 	reuse_back(before, when);
@@ -90,7 +90,7 @@ static void files_agree(void)
 	      "MemTotal without tag storage");
 }
 
-/* How many blocks the pages of [p, p + len) have in all. */
+/* How many different blocks hold the tags of [p, p + len); *pages is their size. */
 static long distinct_blocks(const char *p, size_t len, long *pages)
 {
 	static uint64_t seen[PAGES + HUGE_PAGES];
@@ -111,13 +111,19 @@ static long distinct_blocks(const char *p, size_t len, long *pages)
 	return count;
 }
 
-/* Nobody else in this guest has tagged memory, but for one page at most: the zero page. */
+/*
+ * Checks that as many pages of tag storage are reserved as [p, p + len) needs. No other
+ * memory of this guest is tagged, except for one page, the zero page.
+ */
 static void check_reserved(const struct reuse *before, const char *p, size_t len, const char *when)
 {
 	long more = 0, pages = 0, blocks = 0, one = 1;
 	int i;
 
-	/* What a child has freed may have yet to leave another CPU's batch (reuse_back()). */
+	/*
+	 * Pages freed by a child may still be in another CPU's LRU batch (lru_add_drain());
+	 * drop_caches drains it.
+	 */
 	for (i = 0; i < 100; i++) {
 		blocks = distinct_blocks(p, len, &pages);
 		one = blocks ? pages / blocks : 1;
@@ -160,7 +166,7 @@ static void half_freed(void)
 	before = reuse_check("before");
 	p = mte_map(PAGES * PAGE);
 	pattern_set(p, PAGES * PAGE, 2);
-	/* A block stays as long as any of its pages. */
+	/* A block stays reserved as long as any page with tags in it is in use. */
 	for (i = 0; i < PAGES / 2; i++)
 		MUST(madvise(p + i * 2 * PAGE, PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 	for (i = 0; i < PAGES / 2; i++)
@@ -173,7 +179,7 @@ static void half_freed(void)
 	back(&before, "unmapped");
 }
 
-/* A tagged huge page, if there can be one. */
+/* Maps and tags memory for a huge page. It is one unless the kernel has none free. */
 static char *huge_page(struct reuse *before, uint64_t seed)
 {
 	char *p;
@@ -186,7 +192,7 @@ static char *huge_page(struct reuse *before, uint64_t seed)
 	return p;
 }
 
-/* All references of a large folio are given back at once. */
+/* Freeing a large folio drops the references of all its pages at once. */
 static void huge_page_freed(void)
 {
 	struct reuse before;
@@ -217,25 +223,23 @@ static void huge_page_split(void)
 	back(&before, "unmapped");
 }
 
+static void write_in_child(char *p)
+{
+	touch_write(p, PAGES * PAGE);
+	pattern_check(p, PAGES * PAGE, 4, "the child's copy");
+	reuse_check_tagged(p, PAGES * PAGE, "the child's copy");
+}
+
 static void fork_and_write(void)
 {
 	struct reuse before;
-	pid_t pid;
 	char *p;
 
 	reuse_need();
 	before = reuse_check("before");
 	p = mte_map(PAGES * PAGE);
 	pattern_set(p, PAGES * PAGE, 4);
-	pid = child_fork();
-	MUST(pid >= 0, "fork");
-	if (pid == 0) {
-		touch_write(p, PAGES * PAGE);
-		pattern_check(p, PAGES * PAGE, 4, "the child's copy");
-		reuse_check_tagged(p, PAGES * PAGE, "the child's copy");
-		_exit(0);
-	}
-	wait_child(pid);
+	run_child(write_in_child, p);
 	check_reserved(&before, p, PAGES * PAGE, "the child has ended");
 	pattern_check(p, PAGES * PAGE, 4, "the parent's");
 	munmap(p, PAGES * PAGE);
@@ -269,23 +273,21 @@ static void shared_memory(void)
 
 	reuse_need();
 	before = reuse_check("before");
-	fd = memfd_create("reuse", MFD_CLOEXEC);
-	MUST(fd >= 0 && ftruncate(fd, PAGES * PAGE) == 0, "memfd");
-	p = mmap(NULL, PAGES * PAGE, PROT_RW_MTE, MAP_SHARED, fd, 0);
-	q = mmap(NULL, PAGES * PAGE, PROT_RW, MAP_SHARED, fd, 0);
-	MUST(p != MAP_FAILED && q != MAP_FAILED, "mmap");
+	fd = memory_file(PAGES * PAGE);
+	p = map_file(fd, PAGES * PAGE, PROT_RW_MTE, MAP_SHARED);
+	q = map_file(fd, PAGES * PAGE, PROT_RW, MAP_SHARED);
 	pattern_set(p, PAGES * PAGE, 6);
 	check_reserved(&before, p, PAGES * PAGE, "touched");
 	munmap(p, PAGES * PAGE);
-	/* The tags are the file's. */
+	/* The tags belong to the pages of the file. */
 	touch_read(q, PAGES * PAGE);
-	check_reserved(&before, q, PAGES * PAGE, "mapped without tags only");
+	check_reserved(&before, q, PAGES * PAGE, "mapped only without PROT_MTE");
 	munmap(q, PAGES * PAGE);
 	close(fd);
 	back(&before, "closed");
 }
 
-/* What is lost in a round would show after many. */
+/* Many rounds, in which a leak would add up. */
 static void many_rounds(void)
 {
 	struct reuse before;
@@ -300,7 +302,6 @@ static void many_rounds(void)
 
 		touch_write(p, len);
 		pid = child_fork();
-		MUST(pid >= 0, "fork");
 		if (pid == 0) {
 			touch_write(p, len / 2);
 			_exit(0);

@@ -4,9 +4,9 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR CONFIG_HUGETLBFS
  * timeout: 480
  *
- * Tag storage is used for data when other memory becomes scarce, and had back when
- * pages become tagged: alloc_contig_range() moves the data elsewhere, and nothing of
- * either is lost. mm/page_alloc.c rmqueue_metadata(), arch/arm64/mm/mte_tag_storage.c
+ * Tag storage is used for data when other memory becomes scarce, and reclaimed from it when pages
+ * become tagged: alloc_contig_range() moves the data elsewhere, and neither data nor tags are
+ * lost. mm/page_alloc.c rmqueue_metadata(), arch/arm64/mm/mte_tag_storage.c
  * get_page_storage(), mm/memory_metadata.c do_metadata_none_page().
  */
 #include "reuse_data.h"
@@ -14,10 +14,11 @@
 #define TAGGED 512
 
 /*
- * To look takes memory of the kernel's own (pagemap_read() a slab of four pages), and
- * there is no swap: with up to 8 MiB on each CPU's list, which nobody drains when
- * nothing can be reclaimed (__alloc_pages_direct_reclaim()), and CMA, which the kernel
- * cannot use, what is left may be below the watermark. That is an OOM kill on any kernel.
+ * Reading /proc/self/pagemap takes kernel memory (a slab of four pages), and there is no
+ * swap. Each CPU's free list may hold 8 MiB, which the kernel does not drain if it can
+ * reclaim nothing (__alloc_pages_direct_reclaim()), and the kernel cannot use CMA memory
+ * for this. Free memory may then be below the watermark, which is an OOM kill on any
+ * kernel. A lower watermark prevents it.
  */
 static void set_reserve(long kb)
 {
@@ -45,13 +46,14 @@ static void storage_holds_data(void)
 	CHECK(inside >= (size_t)(before.total - before.reserved) * 90 / 100,
 	      "%zu of %ld pages of storage hold data while memory is full", inside, before.total);
 	CHECK(full.data >= (long)inside,
-	      "%ld pages of storage hold data, %zu of them this program's", full.data, inside);
+	      "%ld pages of storage hold data, %zu of them data of this program", full.data,
+	      inside);
 	set_reserve(reserve);
 	plain_end(p, len, "in memory");
 	reuse_back(&before, "unmapped");
 }
 
-/* A little tagged memory while storage is full of data. */
+/* A little memory becomes tagged while tag storage is full of data. */
 static void data_make_room(void)
 {
 	struct reuse before, full, now;
@@ -68,15 +70,15 @@ static void data_make_room(void)
 	reuse_check_tagged(t, TAGGED * PAGE, "memory is full");
 	now = reuse_check("tagged");
 	CHECK(now.reserved > full.reserved, "nothing reserved for %d tagged pages", TAGGED);
-	plain_check(p, len, "storage was emptied");
-	pattern_check(t, TAGGED * PAGE, 1, "storage was emptied");
+	plain_check(p, len, "data evicted from storage");
+	pattern_check(t, TAGGED * PAGE, 1, "data evicted from storage");
 	munmap(t, TAGGED * PAGE);
 	reuse_back(&before, "tagged memory unmapped");
 	plain_end(p, len, "tagged memory unmapped");
 	swap_none();
 }
 
-/* A tag for a page's first granule and one for its last, from its address. */
+/* Sets tags of the first and the last granule of each page, which follow from its address. */
 static void tag_pages(char *p, size_t len)
 {
 	size_t i;
@@ -103,9 +105,10 @@ static void check_tagged_pages(char *p, size_t len, const char *when)
 }
 
 /*
- * All of it changes from plain to tagged, piece by piece. What was filled last, and is
- * tag storage, is the last to be unmapped, so that it has to be moved. The others go from
- * their end to their start: forwards, each would be written to swap just before it is read.
+ * All of memory changes from plain data to tagged memory, piece by piece. The pieces that
+ * were filled last, which are in tag storage, are unmapped last, so that the kernel has to
+ * move them. The others are checked from the last to the first: in the other order each
+ * would be swapped out just before it is read.
  */
 static void all_becomes_tagged(void)
 {
@@ -123,7 +126,7 @@ static void all_becomes_tagged(void)
 	t = mte_map(n * piece);
 	for (i = 0; i < n; i++) {
 		at = (i < others ? others - 1 - i : i) * piece;
-		plain_check(p + at, piece, "before it gives way");
+		plain_check(p + at, piece, "before it is unmapped");
 		munmap(p + at, piece);
 		tag_pages(t + at, piece);
 	}
@@ -136,7 +139,7 @@ static void all_becomes_tagged(void)
 	reuse_back_from_swap(&before);
 }
 
-/* Pages that are tag storage themselves become PROT_MTE: they have to go elsewhere. */
+/* Pages that are in tag storage become PROT_MTE: the kernel has to move them out of it. */
 static void storage_becomes_tagged(void)
 {
 	const size_t piece = 4UL << 20;
@@ -154,7 +157,7 @@ static void storage_becomes_tagged(void)
 			found = p + at;
 	}
 	MUST(found, "no data in storage: nothing is tested");
-	ktap_note("%zu of %zu pages are tag storage", inside, piece / PAGE);
+	ktap_note("%zu of %zu pages are in tag storage", inside, piece / PAGE);
 	MUST(mprotect(found, piece, PROT_READ | PROT_WRITE | PROT_MTE) == 0, "mprotect");
 	plain_check(found, piece, "made PROT_MTE");
 	for (i = 0; i < piece; i += PAGE)
@@ -172,8 +175,9 @@ static void storage_becomes_tagged(void)
 }
 
 /*
- * The pool of huge pages keeps what it has, and storage that it had would keep its memory
- * from ever being tagged: it gets none, as much memory as it is told to take.
+ * The pool of hugetlb pages never releases its memory: if it had tag storage, the memory
+ * with tags there could never be tagged. So it must get no tag storage, even when it is
+ * told to take all memory.
  */
 static void pool_of_huge_pages(void)
 {
@@ -195,7 +199,7 @@ static void pool_of_huge_pages(void)
 	ktap_note("%ld huge pages of %s", total, all);
 	MUST(total > 100, "a pool of %ld huge pages: nothing is tested", total);
 	CHECK_EQ(inside, 0, "pages of storage in the pool");
-	reuse_back(&before, "given back");
+	reuse_back(&before, "released");
 }
 
 PROBE(CASE_SECONDS(storage_holds_data, 60), CASE_SECONDS(data_make_room, 120),

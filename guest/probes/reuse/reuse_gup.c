@@ -4,20 +4,21 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
  * timeout: 480
  *
- * A page that was tag storage, and has just become PROT_MTE, is first got by somebody
- * who pins it, or who reads and writes its tags for a debugger. He gets another page,
- * that can have tags: mm/gup.c follow_page_pte(), mm/memory_metadata.c
- * do_metadata_none_page(), arch/arm64/kernel/mte.c __access_remote_tags(). Where the
- * mapping allows no access there are no tags to be had.
+ * A page in tag storage that has just become PROT_MTE is first accessed by pinning it, or by ptrace()
+ * that reads and writes its tags. The kernel must first move it to a page that can have tags:
+ * mm/gup.c follow_page_pte(), mm/memory_metadata.c do_metadata_none_page(),
+ * arch/arm64/kernel/mte.c __access_remote_tags(). If the mapping allows no access, it has no
+ * tags to be read or written.
  */
 #include "fault.h"
+#include "pin.h"
 #include "ptrace_mte.h"
 #include "reuse_data.h"
 
 static char *filled, *page;
 static size_t filled_len;
 
-/* `page` is plain data in tag storage, and PROT_MTE; nobody has touched it since. */
+/* Makes a page of plain data in tag storage PROT_MTE: `page`. It is not accessed yet. */
 static void storage_made_tagged(void)
 {
 	filled = plain_memory(&filled_len);
@@ -27,8 +28,8 @@ static void storage_made_tagged(void)
 
 static void check_page(void)
 {
-	reuse_check_tagged(page, PAGE, "got by somebody");
-	plain_check(page, PAGE, "got by somebody");
+	reuse_check_tagged(page, PAGE, "after pin or ptrace()");
+	plain_check(page, PAGE, "after pin or ptrace()");
 }
 
 static void pinned(void)
@@ -43,13 +44,14 @@ static void pinned(void)
 	before = reuse_check("before");
 	storage_made_tagged();
 	MUST(pipe2(fds, O_CLOEXEC) == 0, "pipe");
-	MUST(vmsplice(fds[1], &(struct iovec){ page, PAGE }, 1, 0) == (ssize_t)PAGE, "vmsplice");
-	/* What the pipe has is this page, so this page must be able to have tags now. */
+	pin_page(fds[1], page);
+	/* The pipe holds a reference to the page, so the page must have been moved before that. */
 	stg(page, 5);
-	CHECK_EQ(ldg(page), 5, "tag of a page that a pipe has");
+	CHECK_EQ(ldg(page), 5, "tag of a page in a pipe");
 	check_page();
 	MUST(read(fds[0], buffer, PAGE) == (ssize_t)PAGE, "read");
-	CHECK(memcmp(buffer, page, PAGE) == 0, "what the pipe had is not what the page has");
+	CHECK(memcmp(buffer, page, PAGE) == 0,
+	      "data in the pipe differs from the data of the page");
 	munmap(filled, filled_len);
 	close(fds[0]);
 	close(fds[1]);
@@ -65,7 +67,7 @@ static void map_page(void)
 static void check_poked(void)
 {
 	CHECK_EQ(ldg(page), 0, "tag of the first granule");
-	CHECK_EQ(ldg(page + 3 * GRANULE), 9, "tag of the fourth granule, which the debugger set");
+	CHECK_EQ(ldg(page + 3 * GRANULE), 9, "tag of the fourth granule, set with ptrace()");
 	check_page();
 }
 
@@ -79,14 +81,14 @@ static void peeked(void)
 	swap_disk();
 	pid = tracee_start();
 	tracee_run(pid, map_page);
-	check_peek(pid, tracee->mem, none, GRANULES_PER_PAGE, "of plain data made PROT_MTE");
+	check_peek(pid, tracee->mem, none, GRANULES_PER_PAGE, "plain data made PROT_MTE");
 	must_poke(pid, tracee->mem + 3 * GRANULE, &nine, 1);
 	tracee_run(pid, check_poked);
 	tracee_end(pid);
 	swap_none();
 }
 
-/* Nobody can have seen to storage for tags of this page: nothing may use them. */
+/* The kernel has reserved no tag storage for a page that is only PROT_NONE. */
 static void map_no_access(void)
 {
 	filled = plain_memory(&filled_len);
@@ -97,7 +99,7 @@ static void map_no_access(void)
 static void check_filled(void)
 {
 	MUST(mprotect(filled, PAGE, PROT_READ | PROT_WRITE) == 0, "mprotect");
-	plain_end(filled, filled_len, "a debugger has set tags of a page without access");
+	plain_end(filled, filled_len, "tags of a page without access were set");
 }
 
 static void no_access(void)

@@ -4,16 +4,16 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 240
  *
- * Where there is no memory left and no swap, a program that wants ever more tagged
- * memory is killed as on any kernel, it alone, and its tag storage comes back: in
- * all of memory, and in a memory cgroup with a limit.
+ * A program that needs ever more tagged memory, with no memory left and no swap, is killed as on any
+ * kernel, it alone, and its tag storage is released: in all of memory, and in a memory cgroup
+ * with a limit.
  */
 #include "fault.h"
 #include "reuse.h"
 
 #define STEP (1UL << 20)
 
-/* Becomes the OOM killer's first choice. */
+/* Maps memory, and makes this process the first choice of the OOM killer. */
 static char *first_choice(size_t room, int prot)
 {
 	char *p = mmap(NULL, room, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -24,7 +24,7 @@ static char *first_choice(size_t room, int prot)
 	return p;
 }
 
-/* Takes memory without end. */
+/* Populates memory until the OOM killer comes. */
 static void take_all(int prot)
 {
 	size_t at, room = 4UL << 30;
@@ -34,7 +34,7 @@ static void take_all(int prot)
 		*(volatile char *)(p + at) = 1;
 }
 
-/* The same with page tables, which cannot be moved: one for each 2 MiB of the zero page. */
+/* The same with page tables, which cannot be moved: one per 2 MiB of zero page mappings. */
 static void take_tables(void)
 {
 	size_t at, room = 4UL << 40;
@@ -44,16 +44,9 @@ static void take_tables(void)
 		(void)*(volatile char *)(p + at);
 }
 
-static void check_killed(int status, const char *what)
-{
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-	      "%s: the program that took all memory ended with status %#x", what, status);
-}
-
 static void killed(int prot, const char *limit, const char *what)
 {
 	struct reuse before;
-	int status;
 	pid_t pid;
 	char *t;
 
@@ -62,7 +55,6 @@ static void killed(int prot, const char *limit, const char *what)
 	t = mte_map(STEP);
 	pattern_set(t, STEP, 1);
 	pid = child_fork();
-	MUST(pid >= 0, "fork");
 	if (pid == 0) {
 		if (limit) {
 			memcg_enter();
@@ -72,8 +64,7 @@ static void killed(int prot, const char *limit, const char *what)
 		take_all(prot);
 		_exit(3);
 	}
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	check_killed(status, what);
+	wait_child_killed(pid, SIGKILL);
 	pattern_check(t, STEP, 1, what);
 	munmap(t, STEP);
 	reuse_back(&before, what);
@@ -97,12 +88,12 @@ static void tagged_in_a_cgroup(void)
 	killed(PROT_READ | PROT_WRITE | PROT_MTE, "64M", "tagged, in a cgroup");
 }
 
-/* Storage is free, and no use for this: it is not what the OOM killer waits for. */
+/* Page tables cannot use tag storage, so the OOM killer must not wait until it is used. */
 static void page_tables(void)
 {
 	struct reuse before;
+	siginfo_t ended = { 0 };
 	long least, now;
-	int status;
 	pid_t pid;
 
 	reuse_need();
@@ -110,18 +101,17 @@ static void page_tables(void)
 	before = reuse_check("before");
 	least = meminfo_kb("MetadataFree");
 	pid = child_fork();
-	MUST(pid >= 0, "fork");
 	if (pid == 0) {
 		take_tables();
 		_exit(3);
 	}
-	while (waitpid(pid, &status, WNOHANG) == 0) {
+	while (waitid(P_PID, pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && !ended.si_pid) {
 		now = meminfo_kb("MetadataFree");
 		least = now < least ? now : least;
 		usleep(10000);
 	}
-	check_killed(status, "page tables");
-	/* What others have in memory may move there. */
+	wait_child_killed(pid, SIGKILL);
+	/* Movable memory of other processes may be moved there. */
 	CHECK(least > (long)(before.free * (PAGE / 1024)) * 9 / 10,
 	      "%ld kB of storage free at the least, %ld before", least,
 	      before.free * (long)(PAGE / 1024));

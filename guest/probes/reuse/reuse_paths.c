@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR CONFIG_MEMCG CONFIG_MEMORY_FAILURE CONFIG_USERFAULTFD
  * timeout: 480
  *
- * All tag storage holds data, and other memory is free: each way on which tags reach
- * another page has to have storage emptied for it, or to leave the page where it is.
- * mm/memory.c wp_page_copy(), do_swap_page(); mm/khugepaged.c; mm/migrate.c
- * move_to_new_folio(); mm/shmem.c shmem_swapin_folio(), also by mm/userfaultfd.c
+ * All tag storage holds data, and other memory is free: each way in which tags reach another page must
+ * have the storage for it emptied, or must leave the page where it is. mm/memory.c
+ * wp_page_copy(), do_swap_page(); mm/khugepaged.c; mm/migrate.c move_to_new_folio();
+ * mm/shmem.c shmem_swapin_folio(), also called by mm/userfaultfd.c
  * mfill_atomic_pte_continue(); kernel/fork.c by copy_page_range().
  */
 #include "reuse_data.h"
@@ -18,7 +18,7 @@
 static struct reuse before;
 static char *data;
 static size_t data_len;
-static uint8_t *in_storage; /* a byte for each page of data */
+static uint8_t *in_storage; /* one byte per page of data */
 
 static bool note_page(char *page)
 {
@@ -26,7 +26,7 @@ static bool note_page(char *page)
 	return true;
 }
 
-/* Fills storage with data, and leaves the rest of memory free. */
+/* Fills tag storage with data, and frees the rest of memory. */
 static void fill_storage(void)
 {
 	const size_t enough = (before.total - before.reserved) * 90 / 100;
@@ -37,7 +37,7 @@ static void fill_storage(void)
 	in_storage = calloc(pages, 1);
 	MUST(in_storage, "calloc");
 	inside = reuse_each(data, data_len, note_page);
-	/* kswapd may have been there: what it has put into the swap cache is still in storage. */
+	/* kswapd may have unmapped pages, which are in the swap cache, and still in storage. */
 	for (tries = 0; tries < 10 && inside < enough; tries++) {
 		touch_read(data, data_len);
 		memset(in_storage, 0, pages);
@@ -54,7 +54,7 @@ static void fill_storage(void)
 	}
 }
 
-/* What was in storage is where it is now, and right. */
+/* Checks the data that was in tag storage. */
 static void check_data(void)
 {
 	size_t i;
@@ -91,20 +91,18 @@ static void end(char *p)
 	reuse_back_from_swap(&before);
 }
 
+static void write_in_child(char *p)
+{
+	touch_write(p, LEN);
+	reuse_check_tagged(p, LEN, "the child's copy");
+	pattern_check(p, LEN, 1, "the child's copy");
+}
+
 static void copied(void)
 {
 	char *p = begin(-1, false);
-	pid_t pid;
 
-	pid = child_fork();
-	MUST(pid >= 0, "fork");
-	if (pid == 0) {
-		touch_write(p, LEN);
-		reuse_check_tagged(p, LEN, "the child's copy");
-		pattern_check(p, LEN, 1, "the child's copy");
-		_exit(0);
-	}
-	wait_child(pid);
+	run_child(write_in_child, p);
 	pattern_check(p, LEN, 1, "the parent's");
 	end(p);
 }
@@ -120,10 +118,9 @@ static void swapped_in(void)
 
 static void file_swapped_in(void)
 {
-	int fd = memfd_create("probe", MFD_CLOEXEC);
+	int fd = memory_file(LEN);
 	char *p;
 
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd_create");
 	p = begin(fd, true);
 	close(fd);
 	pattern_check(p, LEN, 1, "swapped in");
@@ -131,15 +128,14 @@ static void file_swapped_in(void)
 	end(p);
 }
 
-/* The page of a file that a minor fault waits for may have to come from swap. */
+/* UFFDIO_CONTINUE of file pages that are swapped out. */
 static void continued(void)
 {
 	int uffd = uffd_open(UFFD_FEATURE_MINOR_SHMEM);
-	int fd = memfd_create("probe", MFD_CLOEXEC);
+	int fd = memory_file(LEN);
 	struct uffdio_continue more = { .range.len = LEN };
 	char *p, *q;
 
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd_create");
 	p = begin(fd, true);
 	q = mte_map_aligned(LEN, HUGE, PROT_RW_MTE, MAP_SHARED, fd);
 	close(fd);
@@ -164,14 +160,14 @@ static void swapped_off(void)
 	end(p);
 }
 
-/* A huge page never waits for storage: it comes into being with all of it, or not at all. */
+/* A huge page gets the tag storage of all its pages at once, or is not made. */
 static void collapsed(void)
 {
 	char *p = begin(-1, false);
 	int i, tries, huge = 0;
 
 	for (i = 0; i < 2; i++) {
-		/* EAGAIN while a page is isolated or in swap; ENOMEM where storage is missing. */
+		/* EAGAIN: a page is isolated or swapped out. ENOMEM: there is no tag storage. */
 		int ret = -1;
 
 		errno = EAGAIN;
@@ -182,7 +178,7 @@ static void collapsed(void)
 		huge += !ret;
 	}
 	ktap_note("%d of 2 collapsed", huge);
-	pattern_check(p, LEN, 1, "collapsed, or not");
+	pattern_check(p, LEN, 1, "after MADV_COLLAPSE");
 	end(p);
 }
 
@@ -191,7 +187,7 @@ static void moved(void)
 	char *p = begin(-1, false);
 	size_t i, count = 0;
 
-	/* Migration has other folios locked: it never waits for storage, and may give up. */
+	/* Migration holds locks of other folios, so it does not wait for storage and may fail. */
 	for (i = 0; i < LEN; i += 64 * PAGE)
 		count += madvise(p + i, PAGE, MADV_SOFT_OFFLINE) == 0;
 	ktap_note("%zu of %zu pages moved", count, LEN / (64 * PAGE));

@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
  * timeout: 300
  *
- * Data that nobody can move for now, because a pipe has them (vmsplice(2) pins
- * without FOLL_LONGTERM), do not stop other pages from becoming tagged: another frame
- * is taken. Nobody is killed, and no data are lost. mm/memory_metadata.c
- * alloc_stored_folio(), mm/memory.c folio_prealloc_copy(). Where no other frame will
- * do: reuse_pin_waits.
+ * Data in tag storage that cannot be moved for now, because a pipe holds references to it
+ * (vmsplice(2) pins without FOLL_LONGTERM), does not keep other pages from becoming tagged: the
+ * kernel uses another frame for them. No process is killed, and no data is lost.
+ * mm/memory_metadata.c alloc_stored_folio(), mm/memory.c folio_prealloc_copy(). For pages that
+ * cannot use another frame see reuse_pin_waits.
  */
 #include <sys/uio.h>
 
@@ -22,7 +22,7 @@
 static int pipes[PIPES][2];
 static size_t pinned;
 
-/* Pins every fourth page that it is called with, as long as there is room in the pipes. */
+/* Pins every fourth of the pages that it is called for, until the pipes are full. */
 static bool pin_fourth(char *page)
 {
 	int *fds = pipes[pinned / PIPE_PAGES];
@@ -39,7 +39,7 @@ static bool pin_fourth(char *page)
 	return ++pinned < PIPES * PIPE_PAGES;
 }
 
-/* Pins those pages of [p, p + len) that lie in tag storage. */
+/* Pins pages of [p, p + len) that are in tag storage. */
 static void pin_storage(char *p, size_t len)
 {
 	reuse_each(p, len, pin_fourth);
@@ -47,7 +47,7 @@ static void pin_storage(char *p, size_t len)
 	MUST(pinned > 256, "too little data in storage: nothing is tested");
 }
 
-static void let_go(void)
+static void unpin(void)
 {
 	size_t i;
 
@@ -70,8 +70,8 @@ static void tagged_beside_pins(void)
 	pattern_set(t, TAGGED * PAGE, 1);
 	reuse_check_tagged(t, TAGGED * PAGE, "beside pinned storage");
 	pattern_check(t, TAGGED * PAGE, 1, "beside pinned storage");
-	let_go();
-	plain_end(p, len, "let go");
+	unpin();
+	plain_end(p, len, "unpinned");
 	munmap(t, TAGGED * PAGE);
 	reuse_back_from_swap(&before);
 }
@@ -84,17 +84,23 @@ static void mprotect_beside_pins(void)
 
 	p = reuse_fill(&before, &len);
 	pin_storage(p, len);
-	/* The first that were filled, so none of them is storage, and pinned itself. */
+	/* The pages that were filled first are not in tag storage, so none of them is pinned. */
 	part = 32UL << 20;
-	MUST(reuse_in_storage(p, part) == 0, "pages in storage that were filled first");
+	MUST(reuse_in_storage(p, part) == 0, "pages that were filled first are in tag storage");
 	MUST(mprotect(p, part, PROT_READ | PROT_WRITE | PROT_MTE) == 0, "mprotect");
 	for (i = 0; i < part; i += 16 * PAGE) {
 		CHECK_EQ(*(uint64_t *)(p + i), (uintptr_t)p + i, "data of page %zu", i / PAGE);
 		reuse_check_tagged(p + i, PAGE, "mprotect beside pinned storage");
 	}
-	let_go();
-	plain_end(p, len, "let go");
+	unpin();
+	plain_end(p, len, "unpinned");
 	reuse_back_from_swap(&before);
+}
+
+static void write_in_child(char *t)
+{
+	touch_write(t, TAGGED * PAGE);
+	pattern_check(t, TAGGED * PAGE, 2, "the child's copy");
 }
 
 static void fork_beside_pins(void)
@@ -102,7 +108,6 @@ static void fork_beside_pins(void)
 	struct reuse before;
 	size_t len;
 	char *p, *t;
-	pid_t pid;
 
 	reuse_need();
 	swap_disk();
@@ -111,17 +116,10 @@ static void fork_beside_pins(void)
 	pattern_set(t, TAGGED * PAGE, 2);
 	p = plain_memory(&len);
 	pin_storage(p, len);
-	pid = child_fork();
-	MUST(pid >= 0, "fork");
-	if (pid == 0) {
-		touch_write(t, TAGGED * PAGE);
-		pattern_check(t, TAGGED * PAGE, 2, "the child's copy");
-		_exit(0);
-	}
-	wait_child(pid);
+	run_child(write_in_child, t);
 	pattern_check(t, TAGGED * PAGE, 2, "the parent's");
-	let_go();
-	plain_end(p, len, "let go");
+	unpin();
+	plain_end(p, len, "unpinned");
 	munmap(t, TAGGED * PAGE);
 	reuse_back_from_swap(&before);
 }

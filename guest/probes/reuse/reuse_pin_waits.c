@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_USERFAULTFD CONFIG_PROC_PAGE_MONITOR
  * timeout: 420
  *
- * A page becomes PROT_MTE that is pinned, and that cannot have tags where it is: it is
- * tag storage, or the data in its storage are pinned as well. Whoever touches it waits
- * until that is over, and finds what he should; if it is not over after ten seconds he
- * gets SIGBUS, and the kernel says why (mm/memory_metadata.c do_metadata_none_page()).
- * The pins are a pipe's (vmsplice(2)), and those of a direct read that is under way.
+ * A pinned page becomes PROT_MTE that cannot have tags in its frame: it is in tag storage, or the
+ * data in the storage of its tags is pinned as well. A thread that accesses it waits until the
+ * pin is gone, and then finds the right data. If that takes more than ten seconds the thread
+ * gets SIGBUS, and the kernel logs why (mm/memory_metadata.c do_metadata_none_page()). The
+ * pins are those of a pipe (vmsplice(2)), and of a direct read in progress.
  */
 
 #include <pthread.h>
@@ -25,20 +25,19 @@
 
 static int fds[2];
 
-/* A child reads the pages that the pipe has, after a while: they hold plain data. */
+/* Starts a child that reads the pages in the pipe after a while, and so unpins them. */
 static pid_t read_later(char *const pages[], int count)
 {
 	pid_t pid = child_fork();
 	int i;
 
-	MUST(pid >= 0, "fork");
 	if (pid == 0) {
 		static uint64_t words[PAGE / 8];
 
 		usleep(PIN_MSECS * 1000);
 		for (i = 0; i < count; i++) {
 			MUST(read(fds[0], words, PAGE) == (ssize_t)PAGE, "read");
-			CHECK_EQ(words[0], (uintptr_t)pages[i], "what the pipe had of page %d", i);
+			CHECK_EQ(words[0], (uintptr_t)pages[i], "data of page %d in the pipe", i);
 		}
 		_exit(0);
 	}
@@ -52,12 +51,12 @@ static void make_tagged(char *page)
 	MUST(mprotect(page, PAGE, PROT_READ | PROT_WRITE | PROT_MTE) == 0, "mprotect");
 }
 
-/* Uses tags of a page that has just become PROT_MTE: that takes until the pin is gone. */
+/* Uses tags of a page that has just become PROT_MTE: waits until the pin is gone. */
 static void use_tags(char *page)
 {
 	stg(page, 5);
-	CHECK_EQ(ldg(page), 5, "its tag");
-	reuse_check_tagged(page, PAGE, "once it could move");
+	CHECK_EQ(ldg(page), 5, "tag of the page");
+	reuse_check_tagged(page, PAGE, "after the pin is gone");
 }
 
 static void pinned_page_waits(void)
@@ -93,15 +92,12 @@ static bool is_candidate(char *page)
 	return ++candidates < CANDIDATES;
 }
 
-/*
- * Pins a page of plain data, and the data that are where its tags belong:
- * pages[0] and pages[1].
- */
+/* Pins a page of plain data, and the page of data in the storage of its tags. */
 static void pin_both(char *p, size_t len, char *pages[2])
 {
 	int tries;
 
-	/* Looking takes memory, so a page may go to swap meanwhile. */
+	/* reuse_page_over() allocates memory, so a page may be swapped out meanwhile. */
 	for (tries = 0; tries < 20; tries++) {
 		unsigned int n;
 		uint64_t frame;
@@ -122,7 +118,7 @@ static void pin_both(char *p, size_t len, char *pages[2])
 		close(fds[0]);
 		close(fds[1]);
 	}
-	MUST(false, "the pages move before they are pinned: nothing is tested");
+	MUST(false, "the pages were moved before they were pinned: nothing is tested");
 }
 
 static void both_pinned(void)
@@ -138,14 +134,14 @@ static void both_pinned(void)
 	make_tagged(pages[0]);
 	CHECK_EQ(*(uint64_t *)pages[0], (uintptr_t)pages[0], "data of the page");
 	use_tags(pages[0]);
-	plain_check(pages[1], PAGE, "what was in its storage");
+	plain_check(pages[1], PAGE, "data that was in the storage of its tags");
 	wait_child(pid);
 	munmap(p, len);
 	reuse_back_from_swap(&before);
 }
 
-/* How often the kernel has said that storage is pinned. */
-static int complaints(void)
+/* How often the kernel log has the message that tag storage is pinned. */
+static int log_messages(void)
 {
 	int size = klogctl(LOG_SIZE, NULL, 0), n, count = 0;
 	char *log, *at;
@@ -164,7 +160,7 @@ static int complaints(void)
 
 static void pinned_for_good(void)
 {
-	int status, said = complaints();
+	int logged = log_messages();
 	struct reuse before;
 	char *p, *pages[2];
 	size_t len;
@@ -173,16 +169,13 @@ static void pinned_for_good(void)
 	p = reuse_fill(&before, &len);
 	pin_both(p, len, pages);
 	pid = child_fork();
-	MUST(pid >= 0, "fork");
 	if (pid == 0) {
 		make_tagged(pages[0]);
 		(void)*(volatile char *)pages[0];
 		_exit(3);
 	}
-	MUST(waitpid(pid, &status, 0) == pid, "waitpid");
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS,
-	      "the program that can have no tags ended with status %#x", status);
-	CHECK_EQ(complaints() - said, 1, "times the kernel said why");
+	wait_child_killed(pid, SIGBUS);
+	CHECK_EQ(log_messages() - logged, 1, "messages in the kernel log");
 	close(fds[0]);
 	close(fds[1]);
 	plain_end(p, len, "after SIGBUS");
@@ -194,7 +187,7 @@ static void pinned_for_good(void)
 static struct iovec parts[2];
 static int disk;
 
-/* The kernel pins the first part, and waits for the second to have a page. */
+/* The kernel pins the first part, and waits for the page fault of the second. */
 static void *direct_read(void *unused)
 {
 	MUST(preadv(disk, parts, 2, 0) == (ssize_t)(2 * PAGE), "direct read");
@@ -229,7 +222,7 @@ static void read_waits(void)
 
 	reuse_need();
 	swap_disk();
-	/* What it reads is this device's swap header. */
+	/* The direct read reads the swap header of this device. */
 	disk = open(SWAP_DISK, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	MUST(disk >= 0, "open " SWAP_DISK);
 	before = reuse_check("before");
@@ -241,16 +234,17 @@ static void read_waits(void)
 	parts[0] = (struct iovec){ page, PAGE };
 	parts[1] = (struct iovec){ fill.to, PAGE };
 	MUST(pthread_create(&reader, NULL, direct_read, NULL) == 0, "thread");
-	CHECK_EQ(uffd_wait(fill.uffd, &flags), (uintptr_t)fill.to, "where the read waits");
+	CHECK_EQ(uffd_wait(fill.uffd, &flags), (uintptr_t)fill.to,
+		 "address at which the read waits");
 	MUST(pthread_create(&filler, NULL, fill_later, &fill) == 0, "thread");
 	make_tagged(page);
 	stg(page, 5);
-	CHECK(fill.done, "a page that a direct read is to write to was replaced meanwhile");
+	CHECK(fill.done, "a page was replaced while a direct read writes to it");
 	MUST(pthread_join(filler, NULL) == 0 && pthread_join(reader, NULL) == 0, "join");
 	use_tags(page);
 	MUST(pread(disk, parts[1].iov_base, PAGE, 0) == (ssize_t)PAGE, "read " SWAP_DISK);
 	memcpy(expected, fill.to, PAGE);
-	CHECK(memcmp(page, expected, PAGE) == 0, "what was read is not what is there");
+	CHECK(memcmp(page, expected, PAGE) == 0, "the data that was read differs from the device");
 	close(disk);
 	close(fill.uffd);
 	munmap(fill.to, PAGE);

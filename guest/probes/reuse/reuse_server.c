@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_FUSE_FS CONFIG_PROC_PAGE_MONITOR
  * timeout: 150
  *
- * A file's pages lie in tag storage, locked, until the server of its file system has read
- * them. Somebody's page becomes tagged whose tags belong there, and then the server uses
- * tagged memory of its own, as malloc() may make it do. If who wants the storage waited
- * for the read, with what the server needs as well, neither would go on for ever:
- * mm/page_alloc.c alloc_contig_range_noprof(), arch/arm64/mm/mte_tag_storage.c.
- * The protocol: include/uapi/linux/fuse.h.
+ * Pages of a file are in tag storage, locked, until the server of its file system (FUSE) has read
+ * them. Then a page becomes tagged whose tags belong there, and the server uses tagged memory
+ * of its own, as malloc() may make it do. If the reservation of that storage waited for the
+ * read, while it holds what the server needs, neither would ever go on: mm/page_alloc.c
+ * alloc_contig_range_noprof(), arch/arm64/mm/mte_tag_storage.c. The FUSE protocol is that of
+ * include/uapi/linux/fuse.h.
  */
 #include <linux/fuse.h>
 #include <poll.h>
@@ -30,13 +30,13 @@
 
 struct server {
 	int device;
-	char *tagged; /* mapped, not yet there */
-	int found[2]; /* pipe: frames that it reads into */
-	int go_on[2]; /* pipe: whether somebody waits for them, as a byte */
-	int served[2]; /* pipe: it has used tagged memory */
+	char *tagged; /* mapped, not populated yet */
+	int found[2]; /* pipe: page frames that the server reads into */
+	int go_on[2]; /* pipe: a byte, 1 if a thread waits for their storage */
+	int served[2]; /* pipe: the server has used tagged memory */
 };
 
-/* Frames of storage that are locked and not up to date: a read is to fill them. */
+/* Finds page frames of tag storage that are being read into: locked and not up to date. */
 static size_t being_read(uint64_t *frames, size_t room)
 {
 	uint64_t flags[KPAGEFLAGS], pfn;
@@ -56,7 +56,7 @@ static size_t being_read(uint64_t *frames, size_t room)
 	return count;
 }
 
-/* Uses tagged memory as soon as somebody waits for what is being read. */
+/* Uses tagged memory as soon as a thread waits for storage that is being read into. */
 static void before_read(struct server *s)
 {
 	uint64_t frames[READ_PAGES];
@@ -73,7 +73,7 @@ static void before_read(struct server *s)
 		return;
 	done = true;
 	touch_write(s->tagged, TAGGED * PAGE);
-	reuse_check_tagged(s->tagged, TAGGED * PAGE, "the server's own");
+	reuse_check_tagged(s->tagged, TAGGED * PAGE, "tagged memory of the server");
 	MUST(write(s->served[1], "", 1) == 1, "write");
 }
 
@@ -174,7 +174,7 @@ static void serve(struct server *s)
 	}
 }
 
-/* --- its client, and who wants the storage ---------------------------------------- */
+/* --- its client, and the thread that needs the storage ------------------------------------ */
 
 static void read_file(const char *path)
 {
@@ -206,8 +206,8 @@ static void *use_tags(void *page)
 	return NULL;
 }
 
-/* What comes through a pipe in time: its length. */
-static size_t comes(int fd, void *buffer, size_t room)
+/* Reads from a pipe; returns how many bytes, 0 if none come in time. */
+static size_t read_in_time(int fd, void *buffer, size_t room)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 	ssize_t n;
@@ -223,7 +223,7 @@ static void reads_into_storage(void)
 {
 	char directory[] = "/tmp/reuse_server.XXXXXX", path[64], options[80], *p, *page, byte;
 	struct server s = { .device = open("/dev/fuse", O_RDWR | O_CLOEXEC) };
-	int full[2]; /* pipe: memory is full of plain data, but for a little storage */
+	int full[2]; /* pipe: memory is full of plain data, except for a little tag storage */
 	uint64_t frames[READ_PAGES], frame;
 	pid_t server, client;
 	struct reuse before;
@@ -244,24 +244,22 @@ static void reads_into_storage(void)
 
 	s.tagged = mte_map(TAGGED * PAGE);
 	server = child_fork();
-	MUST(server >= 0, "fork");
 	if (server == 0)
 		serve(&s);
-	/* If the server ends, so do all requests. */
+	/* Without this descriptor all requests end if the server does. */
 	close(s.device);
 	munmap(s.tagged, TAGGED * PAGE);
 	client = child_fork();
-	MUST(client >= 0, "fork");
 	if (client == 0) {
 		MUST(read(full[0], &byte, 1) == 1, "read");
 		read_file(path);
 	}
 	p = plain_memory(&len);
-	/* So the next pages are storage. */
+	/* The next pages to be allocated are tag storage now. */
 	reuse_each(p, len, drop);
 	MUST(write(full[1], "", 1) == 1, "write");
 	for (;;) {
-		size_t count = comes(s.found[0], frames, sizeof(frames)) / 8;
+		size_t count = read_in_time(s.found[0], frames, sizeof(frames)) / 8;
 
 		MUST(count, "the server reads nothing into storage: nothing is tested");
 		page = reuse_page_over(p, len, frames, count, &frame);
@@ -273,12 +271,12 @@ static void reads_into_storage(void)
 	MUST(pthread_create(&user, NULL, use_tags, page) == 0, "thread");
 	usleep(500 * 1000);
 	MUST(write(s.go_on[1], "\1", 1) == 1, "write");
-	if (!CHECK(comes(s.served[0], &byte, 1),
-		   "the server gets no tagged memory while its read is waited for"))
+	if (!CHECK(read_in_time(s.served[0], &byte, 1),
+		   "the server gets no tagged memory while a thread waits for its read"))
 		kill(server, SIGKILL);
 	MUST(pthread_join(user, NULL) == 0, "join");
-	CHECK_EQ(*(uint64_t *)page, (uintptr_t)page, "its data");
-	CHECK_EQ(ldg(page), 5, "tag of the page whose storage was to be read into");
+	CHECK_EQ(*(uint64_t *)page, (uintptr_t)page, "data of the page");
+	CHECK_EQ(ldg(page), 5, "tag of the page whose storage was read into");
 	reuse_check_tagged(page, PAGE, "beside the read");
 	wait_child(client);
 	MUST(umount2(directory, 0) == 0 && rmdir(directory) == 0, "umount %s", directory);

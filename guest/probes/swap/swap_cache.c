@@ -35,31 +35,10 @@ static char *clean_in_cache(void)
 	return p;
 }
 
-/* Sets new tags, and leaves the data of pattern 1. */
-static void retag(char *p, uint64_t seed)
-{
-	size_t g;
-
-	for (g = 0; g < LEN / GRANULE; g++)
-		stg(p + g * GRANULE, pattern_tag(seed, g));
-}
-
 static void retag_check(char *p, uint64_t seed, const char *when)
 {
-	size_t g, bad_tags = 0, old_tags = 0, bad_data = 0;
-
-	for (g = 0; g < LEN / GRANULE; g++) {
-		unsigned int got = ldg(p + g * GRANULE);
-		volatile uint64_t *word = (uint64_t *)(p + g * GRANULE);
-
-		bad_tags += got != pattern_tag(seed, g);
-		old_tags += got != pattern_tag(seed, g) && got == pattern_tag(1, g);
-		bad_data += word[0] != pattern_data(1, g);
-	}
-	CHECK(!bad_tags && !bad_data,
-	      "%s: expected 0 wrong granules, saw %zu wrong tags "
-	      "(%zu of them the old tag), %zu wrong data",
-	      when, bad_tags, old_tags, bad_data);
+	pattern_check_tags(p, LEN, seed, when);
+	pattern_check_data(p, LEN, 1, when);
 }
 
 static void dropped_clean(void)
@@ -82,7 +61,7 @@ static void retagged(void)
 	uint64_t seed;
 
 	for (seed = 2; seed < 6; seed++) {
-		retag(p, seed);
+		pattern_set_tags(p, LEN, seed);
 		page_out(p, LEN);
 		stale_fill(HUGE, false);
 		touch_read(p, LEN);
@@ -119,7 +98,7 @@ static void retagged_not_written(void)
 	struct iovec part = { p, LEN };
 	int ends[2];
 
-	retag(p, 2);
+	pattern_set_tags(p, LEN, 2);
 	MUST(pipe(ends) == 0 && vmsplice(ends[1], &part, 1, 0) == (ssize_t)LEN, "vmsplice");
 	MUST(madvise(p, LEN, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
 	MUST(pagemap_count(p, LEN, PM_SWAP) == LEN / PAGE, "%zu of %zu pages are swap entries",
@@ -158,7 +137,7 @@ static void entry_dropped(void)
 
 	swap_none();
 	swap_disk();
-	retag(p, 3);
+	pattern_set_tags(p, LEN, 3);
 	page_out(p, LEN);
 	retag_check(p, 3, "after swapoff and swapon");
 }

@@ -122,17 +122,13 @@ static void never_tagged(void)
 static void zero_data(void)
 {
 	char *p;
-	size_t g;
 
 	swap_begin(swap_disk);
 	p = mte_map(LEN);
-	for (g = 0; g < LEN / GRANULE; g++)
-		stg(p + g * GRANULE, pattern_tag(1, g));
+	pattern_set_tags(p, LEN, 1);
 	page_out(p, LEN);
 	bring_in(p);
-	for (g = 0; g < LEN / GRANULE; g++)
-		if (!CHECK_EQ(ldg(p + g * GRANULE), pattern_tag(1, g), "tag of granule %zu", g))
-			break;
+	pattern_check_tags(p, LEN, 1, "zero data, after swapoff");
 }
 
 /* Before swapoff, some pages are mapped, some only in the swap cache, some swapped out. */

@@ -131,14 +131,11 @@ static void zero_data_is_not_written(void)
 
 	swap_begin(swap_disk);
 	p = mte_map(LEN);
-	for (size_t i = 0; i < LEN; i += GRANULE)
-		stg(p + i, pattern_tag(4, i / GRANULE));
+	pattern_set_tags(p, LEN, 4);
 	before = vmstat("swpout_zero");
 	page_out(p, LEN);
 	CHECK_EQ(vmstat("swpout_zero") - before, PAGES, "pages that took the zero map");
-	for (size_t i = 0; i < LEN; i += GRANULE)
-		CHECK_EQ(ldg(p + i), pattern_tag(4, i / GRANULE), "tag of granule %zu",
-			 i / GRANULE);
+	pattern_check_tags(p, LEN, 4, "zero data, swapped in");
 }
 
 PROBE(CASE(disk), CASE(ssd), CASE(zram), CASE(zero_data_is_not_written));

@@ -93,9 +93,7 @@ static void zero_data(void)
 	for (g = 0; g < LEN / GRANULE; g++)
 		stzg(p + g * GRANULE, pattern_tag(1, g));
 	page_out(p, LEN);
-	for (g = 0; g < LEN / GRANULE; g++)
-		if (!CHECK_EQ(ldg(p + g * GRANULE), pattern_tag(1, g), "tag of granule %zu", g))
-			break;
+	pattern_check_tags(p, LEN, 1, "zero data, swapped in");
 }
 
 static void swap_in_child(char *p)

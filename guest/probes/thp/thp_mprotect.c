@@ -12,34 +12,12 @@
 #include "fault.h"
 #include "stale.h"
 
-static void data_set(char *p, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i += 8)
-		*(uint64_t *)(p + i) = pattern_hash(99, i);
-}
-
-static void data_check(const char *p, size_t len, const char *when)
-{
-	size_t i, bad = 0;
-
-	for (i = 0; i < len; i += 8)
-		bad += *(volatile uint64_t *)(p + i) != pattern_hash(99, i);
-	CHECK_EQ(bad, 0, "%s: wrong words", when);
-}
-
 /* A huge page with data and without PROT_MTE, in stale frames. */
 static char *untagged_thp(void)
 {
-	char *p;
+	char *p = stale_thp(1, PROT_RW);
 
-	mte_need();
-	pin_cpu(0);
-	stale_fill(4 * HUGE, true);
-	p = thp_alloc(1, PROT_RW);
-	must_be_stale(p, HUGE, "huge page");
-	data_set(p, HUGE);
+	pattern_set_data(p, HUGE, 99);
 	stg(p + 3 * PAGE, 6); /* no effect: the memory type is Normal, not Tagged */
 	CHECK_EQ(ldg(p + 3 * PAGE), 0, "tag read without PROT_MTE");
 	return p;
@@ -52,7 +30,7 @@ static void whole(void)
 	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	must_be_huge(p, HUGE, 1);
 	tags_zero_check(p, HUGE, "after mprotect(PROT_MTE)");
-	data_check(p, HUGE, "after mprotect(PROT_MTE)");
+	pattern_check_data(p, HUGE, 99, "after mprotect(PROT_MTE)");
 	pattern_set(p, HUGE, 1);
 	pattern_check(p, HUGE, 1, "tagged");
 }
@@ -65,7 +43,7 @@ static void whole_read_only(void)
 	MUST(mprotect(p, HUGE, PROT_READ | PROT_MTE) == 0, "mprotect(PROT_READ | PROT_MTE)");
 	must_be_huge(p, HUGE, 1);
 	tags_zero_check(p, HUGE, "read-only");
-	data_check(p, HUGE, "read-only");
+	pattern_check_data(p, HUGE, 99, "read-only");
 }
 
 /* Tags need not be cleared while the page is PROT_NONE, but must be once it is readable. */
@@ -77,7 +55,7 @@ static void through_prot_none(void)
 	MUST(mprotect(p, HUGE, PROT_RW) == 0, "mprotect(RW)");
 	must_be_huge(p, HUGE, 1);
 	tags_zero_check(p, HUGE, "after PROT_NONE");
-	data_check(p, HUGE, "after PROT_NONE");
+	pattern_check_data(p, HUGE, 99, "after PROT_NONE");
 	pattern_set(p, HUGE, 2);
 	pattern_check(p, HUGE, 2, "tagged: PROT_MTE stays set");
 }
@@ -104,7 +82,7 @@ static void part(void)
 	MUST(mprotect(at, 100 * PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) of a part");
 	must_be_huge(p, HUGE, 0);
 	tags_zero_check(at, 100 * PAGE, "the part");
-	data_check(p, HUGE, "after mprotect of a part");
+	pattern_check_data(p, HUGE, 99, "after mprotect of a part");
 	stg(at - GRANULE, 7);
 	stg(at + 100 * PAGE, 7);
 	CHECK_EQ(ldg(at - GRANULE), 0, "tag before the part, without PROT_MTE");
@@ -115,14 +93,14 @@ static void part(void)
 	pattern_check(at, 100 * PAGE, 4, "the part, after the rest became tagged");
 	tags_zero_check(p, 300 * PAGE, "the rest before");
 	tags_zero_check(at + 100 * PAGE, 112 * PAGE, "the rest after");
-	data_check(p, 300 * PAGE, "the rest before");
+	pattern_check_data(p, 300 * PAGE, 99, "the rest before");
 }
 
 static void make_tagged_in_child(char *p)
 {
 	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) in the child");
 	tags_zero_check(p, HUGE, "child");
-	data_check(p, HUGE, "child");
+	pattern_check_data(p, HUGE, 99, "child");
 	pattern_set(p, HUGE, 5);
 	pattern_check(p, HUGE, 5, "child");
 }
@@ -133,10 +111,10 @@ static void shared_by_fork(void)
 	char *p = untagged_thp();
 
 	run_child(make_tagged_in_child, p);
-	data_check(p, HUGE, "parent");
+	pattern_check_data(p, HUGE, 99, "parent");
 	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(p, HUGE, "parent");
-	data_check(p, HUGE, "parent, after mprotect");
+	pattern_check_data(p, HUGE, 99, "parent, after mprotect");
 }
 
 /* The huge zero page is mapped before the memory becomes PROT_MTE. */

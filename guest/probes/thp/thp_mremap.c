@@ -12,12 +12,8 @@
 
 static char *tagged_thps(size_t count, uint64_t seed)
 {
-	char *p;
+	char *p = stale_thp(count, PROT_RW_MTE);
 
-	mte_need();
-	pin_cpu(0);
-	stale_fill(4 * HUGE, true);
-	p = thp_alloc(count, PROT_RW_MTE);
 	pattern_set(p, count * HUGE, seed);
 	return p;
 }

@@ -16,12 +16,8 @@
 
 static char *tagged_thp(uint64_t seed)
 {
-	char *p;
+	char *p = stale_thp(1, PROT_RW_MTE);
 
-	mte_need();
-	pin_cpu(0);
-	stale_fill(4 * HUGE, true);
-	p = thp_alloc(1, PROT_RW_MTE);
 	pattern_set(p, HUGE, seed);
 	return p;
 }

@@ -17,20 +17,13 @@
 /* Tags by a pattern; the data is zero except in the first 16 pages. */
 static void tag_only(char *p, uint64_t seed)
 {
-	size_t g;
-
-	for (g = 0; g < HUGE_GRANULES; g++)
-		stg(p + g * GRANULE, pattern_tag(seed, g));
+	pattern_set_tags(p, HUGE, seed);
 	memset(p, 0x11, 16 * PAGE);
 }
 
 static void tag_only_check(char *p, uint64_t seed, const char *when)
 {
-	size_t g, bad = 0;
-
-	for (g = 0; g < HUGE_GRANULES; g++)
-		bad += ldg(p + g * GRANULE) != pattern_tag(seed, g);
-	CHECK_EQ(bad, 0, "%s: wrong tags", when);
+	pattern_check_tags(p, HUGE, seed, when);
 	CHECK_EQ(other_bytes(p, 0x11, 16 * PAGE), 0, "%s: wrong bytes of data", when);
 	CHECK_EQ(other_bytes(p + 16 * PAGE, 0, HUGE - 16 * PAGE), 0, "%s: bytes not zero", when);
 }

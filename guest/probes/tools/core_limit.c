@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A dump that ends in the middle of the tags, because RLIMIT_CORE is reached or
- * the pipe's reader is gone, ends there and hurts nobody (736eedc974ea freed
- * the tag buffer twice), and a dump gives back all memory that it took.
- * arch/arm64/kernel/elfcore.c mte_dump_tag_range(); fs/coredump.c dump_emit().
+ * A core dump that ends within the tags, because RLIMIT_CORE is reached or the reader of the pipe is
+ * gone, ends there and does no harm (736eedc974ea: the tag buffer was freed twice), and a dump
+ * frees all memory that it allocated. arch/arm64/kernel/elfcore.c mte_dump_tag_range();
+ * fs/coredump.c dump_emit().
  */
 #include <limits.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ static void one_mapping(void)
 	pattern_set(core_map(PAGES, RWM), LEN, SEED);
 }
 
-/* Is the core of a dump with this limit whole? The limit counts bytes written, not holes. */
+/* Whether a dump with this limit is complete. The limit counts bytes written, not holes. */
 static bool whole(rlim_t limit)
 {
 	const char *path = core_dump(one_mapping, limit, false);
@@ -42,14 +42,14 @@ static bool whole(rlim_t limit)
 	return i;
 }
 
-/* The tags are the last 8 KiB: limits from the smallest that is enough downwards. */
+/* Finds the smallest limit that is enough, and tries lower ones: the tags are the last 8 KiB. */
 static void limit_inside_the_tags(void)
 {
 	rlim_t enough = 4 << 20, little = 64 << 10, limit;
 	struct core c;
 
 	mte_need();
-	MUST(whole(enough), "a core of 4 MiB at most is not whole");
+	MUST(whole(enough), "a core with a limit of 4 MiB is not complete");
 	while (enough - little > 1024) {
 		limit = (enough + little) / 2;
 		if (whole(limit))
@@ -59,7 +59,7 @@ static void limit_inside_the_tags(void)
 	}
 	for (limit = 1; limit <= 6; limit++)
 		CHECK(!whole(enough - limit * 2048),
-		      "whole core with %llu bytes less than it needs",
+		      "complete core with %llu bytes less than it needs",
 		      (unsigned long long)limit * 2048);
 	c = core_of(one_mapping);
 	core_check_pattern(&c, core_shared->mem[0], LEN, SEED, "without a limit, afterwards");
@@ -68,7 +68,7 @@ static void limit_inside_the_tags(void)
 
 enum { MAPPINGS = 300, EACH = 2, DUMPS = 8 };
 
-/* Many small mappings: what is lost once a mapping or a page adds up. */
+/* Many small mappings, so that a leak for each mapping or page adds up. */
 static void many_mappings(void)
 {
 	char *p = mmap(NULL, MAPPINGS * (EACH + 1) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -96,8 +96,8 @@ static void dump_many(int times)
 }
 
 /*
- * The lists of the CPUs and the page cache take their share of free memory, once; what is
- * lost is lost in each round.
+ * Per-CPU lists and the page cache take memory once; a leak takes memory in each round, so
+ * the case passes if one round takes none.
  */
 static void memory_is_given_back(void)
 {
@@ -106,7 +106,7 @@ static void memory_is_given_back(void)
 
 	mte_need();
 	dump_many(2);
-	/* The pages of all mappings are 19200 kB, a tag buffer of 128 bytes each 300 kB. */
+	/* All dumps leak 19200 kB if they leak pages, 300 kB if they leak tag buffers. */
 	for (round = 0; round < 4 && (free_lost >= 10000 || slab_lost >= 150); round++) {
 		slab = meminfo_kb("SUnreclaim");
 		free = meminfo_kb("MemFree");
@@ -115,10 +115,8 @@ static void memory_is_given_back(void)
 		free_lost = free - meminfo_kb("MemFree");
 		ktap_note("SUnreclaim %+ld kB, MemFree %+ld kB", slab_lost, -free_lost);
 	}
-	CHECK(free_lost < 10000, "memory that %d dumps did not give back: %ld kB", DUMPS,
-	      free_lost);
-	CHECK(slab_lost < 150, "slab memory that %d dumps did not give back: %ld kB", DUMPS,
-	      slab_lost);
+	CHECK(free_lost < 10000, "memory that %d dumps did not free: %ld kB", DUMPS, free_lost);
+	CHECK(slab_lost < 150, "slab memory that %d dumps did not free: %ld kB", DUMPS, slab_lost);
 }
 
 PROBE(CASE_SECONDS(limit_inside_the_tags, 30), CASE_SECONDS(memory_is_given_back, 30));

@@ -4,11 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP CONFIG_SWAP CONFIG_TRANSPARENT_HUGEPAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Tags in a core dump are right for every kind of page: not there, only read,
- * swapped out, huge, shared, without access; and a mapping of which nothing or
- * only the first page is dumped has a tag segment of just that length.
- * arch/arm64/kernel/elfcore.c mte_dump_tag_range(), mte_vma_tag_dump_size();
- * mm/gup.c get_dump_page(); fs/coredump.c vma_dump_size().
+ * The tags in a core dump are right for every kind of page: not present, only read, swapped out,
+ * huge, shared, without access. A mapping of which nothing or only the first page is dumped
+ * has a tag segment of just that length. arch/arm64/kernel/elfcore.c mte_dump_tag_range(),
+ * mte_vma_tag_dump_size(); mm/gup.c get_dump_page(); fs/coredump.c vma_dump_size().
  */
 #include "core_reader.h"
 #include "swap.h"
@@ -16,7 +15,7 @@
 
 enum { PAGES = 12, LEN = PAGES * PAGE, SEED = 81, RWM = PROT_READ | PROT_WRITE | PROT_MTE };
 
-/* Every third page filled, the next only read, the next never touched. */
+/* Of each three pages one is filled, one only read, and one never touched. */
 static void holes_child(void)
 {
 	char *p = core_map(PAGES, RWM);
@@ -40,7 +39,7 @@ static void check_page(const struct core *c, const char *mem, size_t page, bool 
 		const uint64_t *word = (const void *)(c->data + load->p_offset + at * GRANULE);
 
 		bad += core_tag(c, tags, at) != (filled ? pattern_tag(seed, g) : 0);
-		bad += word[0] != (filled ? pattern_hash(seed ^ 1, g) : 0);
+		bad += word[0] != (filled ? pattern_data(seed, g) : 0);
 	}
 	CHECK_EQ(bad, 0, "page %zu, %s: wrong tags and words", page, filled ? "filled" : "zero");
 }
@@ -58,7 +57,7 @@ static void pages_that_are_not_there(void)
 	core_close(&c);
 }
 
-/* Never written to, and so not dumped, between two that are: tags must not move up. */
+/* A mapping that is not dumped, as it was never written to, between two that are. */
 static void empty_child(void)
 {
 	pattern_set(core_map(2, RWM), 2 * PAGE, SEED);
@@ -119,10 +118,9 @@ static void huge_page(void)
 
 static void shared_child(void)
 {
-	int fd = memfd_create("probe", 0);
+	int fd = memory_file(LEN);
 	char *p;
 
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
 	p = core_note(mmap(NULL, LEN, RWM, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 	pattern_set(p, LEN, SEED);
 	p = core_note(mmap(NULL, LEN, RWM, MAP_SHARED, fd, 0));
@@ -167,7 +165,7 @@ static void protected_memory(void)
 	core_close(&c);
 }
 
-/* Memory that is left out: a segment of the whole size, with nothing in the file. */
+/* Memory that is not dumped has a segment of its whole size, and no bytes in the file. */
 static void left_out_child(void)
 {
 	char *p = core_map(PAGES, RWM);
@@ -207,16 +205,13 @@ static void filtered_memory(void)
 	core_close(&c);
 }
 
-/* With filter bit 4, just the first page of an ELF file mapped for reading is dumped. */
+/* With filter bit 4 only the first page of an ELF file that is mapped for reading is dumped. */
 static void elf_file_child(void)
 {
-	int fd = memfd_create("probe", 0);
-	char *p, *q;
+	int fd = memory_file(3 * PAGE);
+	char *p = map_file(fd, 3 * PAGE, RWM, MAP_SHARED);
+	char *q = map_file(fd, 3 * PAGE, PROT_READ | PROT_MTE, MAP_PRIVATE);
 
-	MUST(fd >= 0 && ftruncate(fd, 3 * PAGE) == 0, "memfd");
-	p = mmap(NULL, 3 * PAGE, RWM, MAP_SHARED, fd, 0);
-	q = mmap(NULL, 3 * PAGE, PROT_READ | PROT_MTE, MAP_PRIVATE, fd, 0);
-	MUST(p != MAP_FAILED && q != MAP_FAILED, "mmap");
 	pattern_set(p, 3 * PAGE, SEED);
 	memcpy(p, ELFMAG, SELFMAG);
 	core_note(q);

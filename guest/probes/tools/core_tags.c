@@ -5,11 +5,10 @@
  * timeout: 60
  * smoke: yes
  *
- * A core dump has one PT_AARCH64_MEMTAG_MTE segment for each PROT_MTE mapping
- * and none for others, with the mapping's address and size, and in it every
- * tag, two a byte; and the data segments beside them are right.
- * arch/arm64/kernel/elfcore.c; lib/mte.S mte_save_page_tags(); fs/binfmt_elf.c
- * elf_core_dump().
+ * A core dump has one PT_AARCH64_MEMTAG_MTE segment for each PROT_MTE mapping and none for others,
+ * with the address and size of the mapping, and with every tag of it, two tags per byte. The
+ * data segments are right as well. arch/arm64/kernel/elfcore.c; lib/mte.S
+ * mte_save_page_tags(); fs/binfmt_elf.c elf_core_dump().
  */
 #include "core_reader.h"
 
@@ -35,7 +34,7 @@ static const size_t sizes[] = { 1, 2, 3, 5, 7, 13, 31, 64, 1 };
 
 enum { SIZES = ARRAY_SIZE(sizes) };
 
-/* Between them mappings without PROT_MTE, which must not be counted. */
+/* Between the mappings are others without PROT_MTE, which must have no tag segment. */
 static void many_sizes_child(void)
 {
 	size_t i;
@@ -71,7 +70,7 @@ static void many_sizes(void)
 	core_close(&c);
 }
 
-/* A page whose tags count up, so that order and packing show. */
+/* The tags of a page count up, which shows their order and packing. */
 static void packing_child(void)
 {
 	char *p = core_map(1, RWM);
@@ -96,7 +95,7 @@ static void packing(void)
 	core_close(&c);
 }
 
-/* Segments lie behind all data, one after the other, in the order of the mappings. */
+/* Tag segments are behind all data, one after the other, in the order of the mappings. */
 static void layout(void)
 {
 	struct core c;
@@ -123,7 +122,7 @@ static void layout(void)
 	core_close(&c);
 }
 
-/* A thread of a program that never used MTE. */
+/* A program that never used MTE. */
 static void without_mte_child(void)
 {
 	memset(core_map(3, PROT_READ | PROT_WRITE), 1, 3 * PAGE);

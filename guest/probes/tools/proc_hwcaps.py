@@ -4,9 +4,9 @@
 # needs: CONFIG_ARM64_MTE
 # timeout: 30
 #
-# Programs are told that MTE is there, and told the same thing everywhere: the
-# auxiliary vector, /proc/cpuinfo of each CPU, the ID register that user space
-# may read, and one mte_tcf_preferred file a CPU with the documented default.
+# The kernel reports MTE to programs in agreeing ways: the auxiliary vector,
+# /proc/cpuinfo of each CPU, the ID register that user space may read, and one
+# mte_tcf_preferred file for each CPU, with the documented default.
 # arch/arm64/kernel/cpufeature.c arm64_elf_hwcaps[], ftr_id_aa64pfr1[],
 # cpu_enable_mte(); cpuinfo.c hwcap_str[]; mte.c register_mte_tcf_preferred_sysctl().
 
@@ -36,13 +36,13 @@ def auxv() -> dict[int, int]:
 
 
 def cpu_features() -> list[list[str]]:
-    """The words of each CPU's "Features" line."""
+    """Return the words of the "Features" line of each CPU."""
     lines = read("/proc/cpuinfo").decode().splitlines()
     return [line.split(":")[1].split() for line in lines if line.startswith("Features")]
 
 
 def read_id_aa64pfr1() -> int:
-    """MRS x0, ID_AA64PFR1_EL1; RET, which the kernel emulates (HWCAP_CPUID)."""
+    """Run MRS x0, ID_AA64PFR1_EL1, which the kernel emulates (HWCAP_CPUID)."""
     code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(struct.pack("<II", 0xD5380420, 0xD65F03C0))
     address = ctypes.addressof(ctypes.c_char.from_buffer(code))

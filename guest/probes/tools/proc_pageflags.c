@@ -4,12 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SWAP CONFIG_MEMCG
  * timeout: 30
  *
- * /proc/kpageflags shows the kernel's own mark of a page whose tags are valid
- * (bit 41, PG_mte_tagged): on every page mapped with PROT_MTE and never on
- * others, through fork, copy, swap and huge pages, and gone when the page is
- * freed. On 6.12 the bit shown is that of the folio's first page.
- * arch/arm64/kernel/mte.c mte_sync_tags(); mm/fault.c tag_clear_highpage();
- * mm/copypage.c copy_highpage(); include/linux/page-flags.h
+ * /proc/kpageflags shows the kernel's mark of a page whose tags are valid (bit 41, PG_mte_tagged): it
+ * is set for every page that is mapped with PROT_MTE and never for others, through fork, copy,
+ * swap and huge pages, and is cleared when the page is freed. On 6.12 the bit shown is that of
+ * the folio's head page. arch/arm64/kernel/mte.c mte_sync_tags(); mm/fault.c
+ * tag_clear_highpage(); mm/copypage.c copy_highpage(); include/linux/page-flags.h
  * PAGE_FLAGS_CHECK_AT_PREP; fs/proc/page.c stable_page_flags().
  */
 #include "pin.h"
@@ -18,7 +17,7 @@
 
 enum { PAGES = 16, LEN = PAGES * PAGE, RW = PROT_READ | PROT_WRITE };
 
-/* Checks the mark of each page of [p, p + len), all of which are present. */
+/* Checks the mark of each page of [p, p + len); all pages must be present. */
 static void check_marks(char *p, size_t len, bool want, const char *what)
 {
 	size_t i, bad = 0;
@@ -29,22 +28,13 @@ static void check_marks(char *p, size_t len, bool want, const char *what)
 		 want ? " not" : "");
 }
 
-static char *map_plain(size_t len)
-{
-	char *p = mmap(NULL, len, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	MUST(p != MAP_FAILED, "mmap");
-	madvise(p, len, MADV_NOHUGEPAGE);
-	return p;
-}
-
 static void tagged_and_untagged(void)
 {
 	char *tagged, *plain;
 
 	mte_need();
 	tagged = mte_map(LEN);
-	plain = map_plain(LEN);
+	plain = untagged_map(LEN);
 	memset(tagged, 1, LEN);
 	memset(plain, 1, LEN);
 	check_marks(tagged, LEN, true, "PROT_MTE");
@@ -56,7 +46,7 @@ static void mprotect_marks(void)
 	char *p;
 
 	mte_need();
-	p = map_plain(LEN);
+	p = untagged_map(LEN);
 	memset(p, 1, LEN);
 	MUST(mprotect(p + 4 * PAGE, 4 * PAGE, RW | PROT_MTE) == 0, "mprotect");
 	touch_read(p, LEN);
@@ -65,7 +55,7 @@ static void mprotect_marks(void)
 	check_marks(p + 8 * PAGE, LEN - 8 * PAGE, false, "behind the part made PROT_MTE");
 }
 
-/* The zero page is everybody's: its tags are 0, and it is not marked (f620d66af316). */
+/* All processes share the zero page: its tags are 0, and it is not marked (f620d66af316). */
 static void zero_page_is_not(void)
 {
 	char *p;
@@ -81,21 +71,18 @@ static void zero_page_is_not(void)
 
 static void shared_memory(void)
 {
-	int fd = memfd_create("probe", 0);
+	int fd = memory_file(LEN);
 	char *plain, *tagged;
 
 	mte_need();
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
-	plain = mmap(NULL, LEN, RW, MAP_SHARED, fd, 0);
-	MUST(plain != MAP_FAILED, "mmap");
+	plain = map_file(fd, LEN, RW, MAP_SHARED);
 	memset(plain, 1, LEN);
 	check_marks(plain, LEN, false, "memfd without PROT_MTE");
-	tagged = mmap(NULL, LEN / 2, RW | PROT_MTE, MAP_SHARED, fd, 0);
-	MUST(tagged != MAP_FAILED, "mmap");
+	tagged = map_file(fd, LEN / 2, RW | PROT_MTE, MAP_SHARED);
 	touch_read(tagged, LEN / 2);
 	check_marks(tagged, LEN / 2, true, "memfd with PROT_MTE");
-	check_marks(plain, LEN / 2, true, "the same pages in the mapping without");
-	check_marks(plain + LEN / 2, LEN / 2, false, "the pages that are mapped without only");
+	check_marks(plain, LEN / 2, true, "the same pages in the mapping without PROT_MTE");
+	check_marks(plain + LEN / 2, LEN / 2, false, "pages that are mapped only without PROT_MTE");
 }
 
 static void fork_and_copy(void)
@@ -105,7 +92,7 @@ static void fork_and_copy(void)
 
 	mte_need();
 	tagged = mte_map(LEN);
-	plain = map_plain(LEN);
+	plain = untagged_map(LEN);
 	memset(tagged, 1, LEN);
 	memset(plain, 1, LEN);
 	child = child_fork();
@@ -129,11 +116,9 @@ static void swapped_in(void)
 {
 	char *tagged, *plain;
 
-	mte_need();
-	swap_disk();
-	memcg_enter();
+	swap_begin(swap_disk);
 	tagged = mte_map(LEN);
-	plain = map_plain(LEN);
+	plain = untagged_map(LEN);
 	memset(tagged, 1, LEN);
 	memset(plain, 1, LEN);
 	page_out(tagged, LEN);
@@ -144,7 +129,7 @@ static void swapped_in(void)
 	check_marks(plain, LEN, false, "swapped in, without PROT_MTE");
 }
 
-/* The frames that tagged pages gave back are not marked, free or used again. */
+/* Frames of freed tagged pages are not marked, neither while free nor in use again. */
 static void freed_and_used_again(void)
 {
 	enum { MANY = 256 };
@@ -163,7 +148,7 @@ static void freed_and_used_again(void)
 	for (i = 0; i < MANY; i++)
 		marked_free += kpageflag(frames[i], KPF_ARCH_2) && kpageflag(frames[i], KPF_BUDDY);
 	CHECK_EQ(marked_free, 0, "free frames that are marked as tagged");
-	p = map_plain(MANY * PAGE);
+	p = untagged_map(MANY * PAGE);
 	memset(p, 1, MANY * PAGE);
 	for (i = 0; i < MANY; i++) {
 		uint64_t frame = pfn_of(p + i * PAGE);
@@ -178,7 +163,7 @@ static void freed_and_used_again(void)
 	MUST(again > 0, "no frame of the %d was used again", MANY);
 	CHECK_EQ(marked_used, 0, "of %zu frames used again without PROT_MTE, marked as tagged",
 		 again);
-	/* They can be tagged once more: the lock bit went, too. */
+	/* The pages can be tagged again, as the lock bit was cleared too. */
 	MUST(mprotect(p, MANY * PAGE, RW | PROT_MTE) == 0, "mprotect");
 	touch_read(p, MANY * PAGE);
 	check_marks(p, MANY * PAGE, true, "used again and made PROT_MTE");

@@ -4,11 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_PROC_PAGE_MONITOR
  * timeout: 30
  *
- * VmFlags in /proc/PID/smaps has `mt` for PROT_MTE mappings and for no other,
- * however they came to be: mmap(), mprotect(), mremap(), splits, merges and
- * fork(); mappings that differ in it never merge; and nothing else there or in
- * /proc/PID/maps shows it. fs/proc/task_mmu.c show_smap_vma_flags();
- * arch/arm64/include/asm/mman.h arch_calc_vm_prot_bits(),
+ * VmFlags in /proc/PID/smaps has `mt` for PROT_MTE mappings and for no other, whatever made them:
+ * mmap(), mprotect(), mremap(), splits, merges and fork(). Mappings that differ in it never
+ * merge. Nothing else there, or in /proc/PID/maps, depends on it. fs/proc/task_mmu.c
+ * show_smap_vma_flags(); arch/arm64/include/asm/mman.h arch_calc_vm_prot_bits(),
  * arch_calc_vm_flag_bits(); mm/mprotect.c; mm/vma.c is_mergeable_vma().
  */
 #include "child.h"
@@ -22,7 +21,7 @@ struct vma {
 	char perms[5], flags[200];
 };
 
-/* The VMAs of [p, p + len); flags without "mt". At most MOST. */
+/* Reads the VMAs of [p, p + len), at most MOST; `flags` is VmFlags without "mt". */
 static int vmas(const char *p, size_t len, struct vma *v)
 {
 	unsigned long start = 0, end = 0, a, b, lo = (uintptr_t)p, hi = lo + len;
@@ -32,7 +31,7 @@ static int vmas(const char *p, size_t len, struct vma *v)
 
 	MUST(f, "open /proc/self/smaps");
 	while (fgets(line, sizeof(line), f)) {
-		/* "Anonymous:" and others begin with a hexadecimal digit too. */
+		/* Not smaps_header(), as the permissions are needed too. */
 		if (sscanf(line, "%lx-%lx %4s", &a, &b, perms) == 3) {
 			start = a;
 			end = b;
@@ -58,7 +57,10 @@ static int vmas(const char *p, size_t len, struct vma *v)
 	return n;
 }
 
-/* Checks the mappings in [p, p + pages): one a character of `want`, m or -, so long as it is. */
+/*
+ * Checks the mappings from p on. Each character of `want` is a page: m with PROT_MTE,
+ * - without, . not mapped; pages of the same kind must be one mapping.
+ */
 static void check_layout(char *p, const char *want, const char *what)
 {
 	size_t pages = strlen(want), i, j, n = 0;
@@ -81,7 +83,7 @@ static void check_layout(char *p, const char *want, const char *what)
 	CHECK_EQ(count, n, "%s: %s: mappings", what, want);
 }
 
-/* `pages` pages between holes, so that nothing outside merges with them. */
+/* Maps pages between holes, so that no other mapping merges with them. */
 static char *map_pages(size_t pages, int prot)
 {
 	char *room = mmap(NULL, (pages + 2) * PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -96,7 +98,7 @@ static void add_mte(char *p, size_t pages)
 	MUST(mprotect(p, pages * PAGE, RWM) == 0, "mprotect");
 }
 
-/* The flag is the only difference between twins. */
+/* Two mappings that differ only in PROT_MTE differ only in `mt`. */
 static void twins_differ_in_mt_only(void)
 {
 	static const struct {
@@ -108,10 +110,9 @@ static void twins_differ_in_mt_only(void)
 		{ "memfd shared", MAP_SHARED },
 		{ "memfd private", MAP_PRIVATE },
 	};
-	int memfd = memfd_create("probe", 0), i;
+	int memfd = memory_file(PAGE), i;
 
 	mte_need();
-	MUST(memfd >= 0 && ftruncate(memfd, PAGE) == 0, "memfd");
 	for (i = 0; i < 4; i++) {
 		int flags = kind[i].flags, fd = flags & MAP_ANONYMOUS ? -1 : memfd;
 		const char *name = kind[i].name;
@@ -133,7 +134,7 @@ static void twins_differ_in_mt_only(void)
 	}
 }
 
-/* This program never asked for it: no mapping has it. */
+/* The program has no PROT_MTE mapping yet, so none has `mt`. */
 static void no_other_mapping_has_it(void)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");
@@ -184,7 +185,7 @@ static void mprotect_does_not_remove_it(void)
 		CHECK(smaps_flag(p + PAGE, "mt"), "mt after mprotect(%d)", prot);
 		CHECK(smaps_flag(p + 2 * PAGE, "mt"), "mt after mprotect(%d)", prot);
 	}
-	check_layout(p, "mmmm", "after mprotect there and back");
+	check_layout(p, "mmmm", "after mprotect without PROT_MTE");
 }
 
 static void unlike_mappings_stay_apart(void)
@@ -247,7 +248,7 @@ static void fork_keeps_it(void)
 	check_layout(p, "--mm--", "in the parent");
 }
 
-/* The heap and the stack are not anonymous mmap()s, but may be tagged too. */
+/* Heap and stack are not made by mmap(), and may be tagged too. */
 static void heap_and_stack(void)
 {
 	char *heap = sbrk(0), *stack = (char *)((uintptr_t)&heap & ~(PAGE - 1));

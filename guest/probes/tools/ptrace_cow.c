@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 30
  *
- * PTRACE_POKEMTETAGS writes: to a private page it breaks the sharing first, so
- * that nobody else's tags change, and to a shared one everybody sees it. PEEK
- * does neither. That holds for pages shared by fork(), read-only mappings,
- * file pages, the zero page and pages never touched. arch/arm64/kernel/mte.c
- * __access_remote_tags() with FOLL_FORCE | FOLL_WRITE; mm/gup.c
- * faultin_page(), can_follow_write_pte(); mm/memory.c do_wp_page().
+ * PTRACE_POKEMTETAGS is a write: for a private page it breaks the sharing first, so that the tags of
+ * no other process change, and for a shared page all processes see the new tags. PEEK changes
+ * nothing. That holds for pages shared by fork(), read-only mappings, file pages, the zero
+ * page and pages that were never touched. arch/arm64/kernel/mte.c __access_remote_tags() with
+ * FOLL_FORCE | FOLL_WRITE; mm/gup.c faultin_page(), can_follow_write_pte(); mm/memory.c
+ * do_wp_page().
  */
 #include "ptrace_mte.h"
 
@@ -24,20 +24,11 @@ static void start(void)
 	pattern_tags(poked, COUNT, POKED, 0);
 }
 
-/* The tags of `seed`'s pattern, the data of SEED's. */
+/* Checks for the tags of pattern `seed` and the data of pattern SEED. */
 static void check_memory(char *p, uint64_t seed, const char *who)
 {
-	size_t g, bad_tags = 0, bad_data = 0;
-
-	for (g = 0; g < COUNT; g++) {
-		char *at = (char *)untagged(p) + g * GRANULE;
-		uint64_t *word = with_tag(at, ldg(at));
-
-		bad_tags += ldg(at) != pattern_tag(seed, g);
-		bad_data += word[0] != pattern_hash(SEED ^ 1, g) || word[1] != ~word[0];
-	}
-	CHECK_EQ(bad_tags, 0, "%s: wrong tags of %d", who, COUNT);
-	CHECK_EQ(bad_data, 0, "%s: wrong data of %d granules", who, COUNT);
+	pattern_check_tags(p, LEN, seed, who);
+	pattern_check_data(p, LEN, SEED, who);
 }
 
 static void tracee_check_poked(void)
@@ -50,7 +41,7 @@ static void tracee_check_old(void)
 	check_memory(tracee->mem, SEED, "tracee");
 }
 
-/* Peek, poke, peek in the tracee; the caller's mapping keeps its tags. */
+/* Peeks, pokes and peeks tags of the tracee; the caller's mapping keeps its tags. */
 static void poke_private(char *p, char *caller, const char *what)
 {
 	pid_t pid;
@@ -68,31 +59,24 @@ static void poke_private(char *p, char *caller, const char *what)
 		check_memory(caller, SEED, what);
 }
 
-static void shared_by_fork(void)
+static void check_sibling(char *p)
 {
-	char *p;
-	pid_t sibling;
-	int go[2];
-	char c;
-
-	start();
-	p = mte_map(LEN);
-	pattern_set(p, LEN, SEED);
-	MUST(pipe(go) == 0, "pipe");
-	sibling = child_fork();
-	if (!sibling) {
-		close(go[1]);
-		if (read(go[0], &c, 1) == 0)
-			check_memory(p, SEED, "sibling of the tracee");
-		_exit(0);
-	}
-	MUST(sibling > 0, "fork");
-	poke_private(p, p, "page shared by fork");
-	close(go[1]);
-	wait_child(sibling);
+	check_memory(p, SEED, "sibling of the tracee");
 }
 
-/* One tag only: the rest of the page must come along. */
+static void shared_by_fork(void)
+{
+	struct held_child sibling;
+	char *p;
+
+	start();
+	p = tagged_map(LEN, SEED);
+	sibling = hold_child(check_sibling, p);
+	poke_private(p, p, "page shared by fork");
+	release_child(&sibling);
+}
+
+/* A poke of one tag: the copy must have the other tags of the page. */
 static void one_tag_of_a_shared_page(void)
 {
 	unsigned char one;
@@ -135,7 +119,7 @@ static void read_only_private(void)
 	check_memory(p, SEED, "tracer");
 }
 
-/* A debugger may look into and write to what the program may not. */
+/* ptrace() reads and writes memory that the program may not access. */
 static void no_access_private(void)
 {
 	char *p;
@@ -156,19 +140,16 @@ static void no_access_private(void)
 
 static void shared_mapping(void)
 {
-	int fd = memfd_create("probe", 0), pass;
+	int fd = memory_file(LEN), pass;
 	char *p, *q;
 	pid_t pid;
 
 	start();
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
 	for (pass = 0; pass < 2; pass++) {
 		/* Anonymous shared memory, then a file mapped twice. */
-		p = mmap(NULL, LEN, PROT_READ | PROT_WRITE | PROT_MTE,
-			 MAP_SHARED | (pass ? 0 : MAP_ANONYMOUS), pass ? fd : -1, 0);
-		q = pass ? mmap(NULL, LEN, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED, fd, 0)
-			 : p;
-		MUST(p != MAP_FAILED && q != MAP_FAILED, "mmap");
+		p = map_file(pass ? fd : -1, LEN, PROT_RW_MTE,
+			     MAP_SHARED | (pass ? 0 : MAP_ANONYMOUS));
+		q = pass ? map_file(fd, LEN, PROT_RW_MTE, MAP_SHARED) : p;
 		pattern_set(p, LEN, SEED);
 		pid = tracee_start();
 		tracee->mem = p;
@@ -180,20 +161,17 @@ static void shared_mapping(void)
 	}
 }
 
-/* No write access to a shared page, and no copy to write to instead. */
+/* A shared page without write access: the poke is refused, as there can be no copy. */
 static void read_only_shared(void)
 {
 	unsigned char buf[4] = { 1, 2, 3, 4 };
-	int fd = memfd_create("probe", 0);
-	char *p, *q;
+	int fd = memory_file(LEN);
+	char *p = map_file(fd, LEN, PROT_RW_MTE, MAP_SHARED);
+	char *q = map_file(fd, LEN, PROT_READ | PROT_MTE, MAP_SHARED);
 	size_t n = 4;
 	pid_t pid;
 
 	start();
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
-	p = mmap(NULL, LEN, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED, fd, 0);
-	q = mmap(NULL, LEN, PROT_READ | PROT_MTE, MAP_SHARED, fd, 0);
-	MUST(p != MAP_FAILED && q != MAP_FAILED, "mmap");
 	pattern_set(p, LEN, SEED);
 	pid = tracee_start();
 	tracee->mem = q;
@@ -206,21 +184,18 @@ static void read_only_shared(void)
 /* A private mapping of a file: the file keeps its tags. */
 static void private_file_page(void)
 {
-	int fd = memfd_create("probe", 0);
-	char *shared, *private;
+	int fd = memory_file(LEN);
+	char *shared = map_file(fd, LEN, PROT_RW_MTE, MAP_SHARED);
+	char *private = map_file(fd, LEN, PROT_RW_MTE, MAP_PRIVATE);
 
 	start();
-	MUST(fd >= 0 && ftruncate(fd, LEN) == 0, "memfd");
-	shared = mmap(NULL, LEN, PROT_READ | PROT_WRITE | PROT_MTE, MAP_SHARED, fd, 0);
-	private = mmap(NULL, LEN, PROT_READ | PROT_WRITE | PROT_MTE, MAP_PRIVATE, fd, 0);
-	MUST(shared != MAP_FAILED && private != MAP_FAILED, "mmap");
 	pattern_set(shared, LEN, SEED);
 	check_memory(private, SEED, "private mapping of the file");
 	poke_private(private, shared, "private file page");
 	check_memory(private, SEED, "tracer's private mapping");
 }
 
-/* Tracee: `mem` all read, so that every page is the zero page; value[0] says touch. */
+/* Tracee: maps `mem`; reads it if value[0] is set, so that every page is the zero page. */
 static void map_zero_pages(void)
 {
 	char *p = mte_map(LEN);
@@ -263,14 +238,14 @@ static void zero_page(void)
 		tracee_run(pid, check_zero_data);
 		tracee_end(pid);
 
-		/* Everybody else's zero page. */
+		/* The zero page itself did not change. */
 		p = mte_map(LEN);
 		(void)*(volatile char *)p;
 		tags_zero_check(p, LEN, "zero page of another process");
 	}
 }
 
-/* After peeks only, fork's sharing is as it was: the parent's write is not the child's. */
+/* Peeks do not break the sharing by fork: a write of the parent still makes a copy. */
 static void peek_shares_on(void)
 {
 	char *p;

@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 30
  *
- * PTRACE_PEEKMTETAGS and POKEMTETAGS refuse what they cannot do with the right
- * error, transfer nothing then, and leave iov_len as it was. Memory without
- * PROT_MTE gives EIO: the documentation said EOPNOTSUPP until 2026, the code
- * never did. arch/arm64/kernel/mte.c mte_ptrace_copy_tags(),
- * access_remote_tags(), __access_remote_tags().
+ * PTRACE_PEEKMTETAGS and POKEMTETAGS refuse what they cannot do with the right error, transfer
+ * nothing then, and do not change iov_len. Memory without PROT_MTE gives EIO; the
+ * documentation said EOPNOTSUPP until 2026, but the code never returned it.
+ * arch/arm64/kernel/mte.c mte_ptrace_copy_tags(), access_remote_tags(),
+ * __access_remote_tags().
  */
 #include <grp.h>
 
@@ -44,7 +44,7 @@ static pid_t start(void)
 	return pid;
 }
 
-/* Both requests with `count` tags at `addr` fail with `want`. */
+/* Checks that both requests for tags at `addr` fail with error `want`. */
 static void check_error(pid_t pid, const void *addr, int want, const char *what)
 {
 	unsigned char buf[8];
@@ -74,7 +74,7 @@ static void no_memory_there(void)
 	tracee_run(pid, check_pattern);
 }
 
-/* Tracee: memory without PROT_MTE; touched, and not. */
+/* Tracee: maps two pages without PROT_MTE, and touches one of them. */
 static void map_untagged(void)
 {
 	tracee->mem =
@@ -139,7 +139,7 @@ static void bad_tracer_buffer(void)
 		 "peek into a read-only buffer");
 	n = 4;
 	tracee_run(pid, check_pattern);
-	/* Zeros that can be read are as good as any. */
+	/* A poke only reads the buffer, so a read-only one is accepted. */
 	CHECK_EQ(mte_request(POKE, pid, tracee->mem, read_only, &n), 0,
 		 "poke from a read-only buffer");
 	CHECK_EQ(n, 4, "tags transferred from a read-only buffer");
@@ -148,7 +148,7 @@ static void bad_tracer_buffer(void)
 static void not_a_stopped_tracee(void)
 {
 	unsigned char buf[4];
-	pid_t pid = start(), other = fork();
+	pid_t pid = start(), other = child_fork();
 	size_t n = 4;
 	int r;
 
@@ -156,7 +156,6 @@ static void not_a_stopped_tracee(void)
 		pause();
 		_exit(0);
 	}
-	MUST(other > 0, "fork");
 	for (r = 0; r < 2; r++) {
 		CHECK_EQ(mte_request(requests[r], other, tracee->mem, buf, &n), -ESRCH,
 			 "%s of a child that is not traced", request_name[r]);

@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_SWAP CONFIG_TRANSPARENT_HUGEPAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * PTRACE_PEEKMTETAGS and POKEMTETAGS reach pages that are not plainly mapped:
- * swapped out, in the swap cache, and any part of a huge page; and tags that
- * were poked are written out with the page like tags the program set.
- * arch/arm64/kernel/mte.c __access_remote_tags() (page_address() of the page,
- * not of the folio; set_page_dirty_lock()); mm/gup.c follow_page_mask().
+ * PTRACE_PEEKMTETAGS and POKEMTETAGS reach pages that are not mapped as small pages: swapped out, in
+ * the swap cache, and any part of a huge page. Tags that were poked are saved when the page is
+ * swapped out, like tags that the program set. arch/arm64/kernel/mte.c
+ * __access_remote_tags() (page_address() of the page, not of the folio;
+ * set_page_dirty_lock()); mm/gup.c follow_page_mask().
  */
 #include "ptrace_mte.h"
 #include "swap.h"
@@ -28,7 +28,7 @@ static void start(size_t count)
 	pattern_tags(poked, count, POKED, 0);
 }
 
-/* --- swap: the tracee enters a cgroup of its own, so that its pages can be had out -- */
+/* --- swap: in a cgroup of the tracee, from which its pages can be swapped out -------- */
 
 static void map_pattern(void)
 {
@@ -44,17 +44,8 @@ static void swap_out(void)
 
 static void check_poked(void)
 {
-	size_t g, bad_tags = 0, bad_data = 0;
-
-	for (g = 0; g < tracee->len / GRANULE; g++) {
-		char *at = tracee->mem + g * GRANULE;
-		uint64_t *word = with_tag(at, ldg(at));
-
-		bad_tags += ldg(at) != pattern_tag(POKED, g);
-		bad_data += word[0] != pattern_hash(SEED ^ 1, g) || word[1] != ~word[0];
-	}
-	CHECK_EQ(bad_tags, 0, "granules without the tag that was poked");
-	CHECK_EQ(bad_data, 0, "granules with other data");
+	pattern_check_tags(tracee->mem, tracee->len, POKED, "in the tracee, after a poke");
+	pattern_check_data(tracee->mem, tracee->len, SEED, "in the tracee, after a poke");
 }
 
 static pid_t start_swapped(void)
@@ -92,8 +83,8 @@ static void read_in(void)
 }
 
 /*
- * Read back only, the pages are clean and may be dropped for the copy on disk:
- * the tags that are poked then must make them dirty.
+ * Pages that were only read since they were swapped in are clean, so that reclaim may drop
+ * them in favour of the copy on disk: poked tags must make them dirty.
  */
 static void poke_then_swap(void)
 {
@@ -152,7 +143,7 @@ static void every_part_of_a_huge_page(void)
 	tracee_run(pid, check_poked);
 }
 
-/* A few tags in a late subpage change those and no others. */
+/* A poke of a few tags in one subpage changes those and no others. */
 static void poke_one_subpage(void)
 {
 	pid_t pid = start_huge();
@@ -164,7 +155,7 @@ static void poke_one_subpage(void)
 	check_peek(pid, tracee->mem, tags, HUGE_GRANULES, "12 tags of a huge page poked");
 }
 
-/* The huge zero page: reads of untouched huge memory. */
+/* Maps the huge zero page, by a read of untouched memory. */
 static void map_huge_zero(void)
 {
 	tracee->mem = thp_map(1, PROT_RW_MTE);

@@ -5,11 +5,10 @@
  * timeout: 30
  * smoke: yes
  *
- * PTRACE_PEEKMTETAGS gives exactly the tags that the tracee's LDG gives, one a
- * byte, for every length and start, across pages, up to the end of what can be
- * read, and says how many they are. arch/arm64/kernel/mte.c
- * __access_remote_tags(), mte_ptrace_copy_tags(); lib/mte.S
- * mte_copy_tags_to_user().
+ * PTRACE_PEEKMTETAGS gives exactly the tags that LDG of the tracee gives, one per byte, for every
+ * length and start, across pages, up to the end of the memory that can be read, and reports
+ * how many tags they are. arch/arm64/kernel/mte.c __access_remote_tags(),
+ * mte_ptrace_copy_tags(); lib/mte.S mte_copy_tags_to_user().
  */
 #include "ptrace_mte.h"
 
@@ -17,7 +16,7 @@ enum { PAGES = 4, SEED = 11, ALL = PAGES * GRANULES_PER_PAGE };
 
 static unsigned char want[ALL];
 
-/* Tracee: PAGES of pattern from `mem` on, then a hole. */
+/* Tracee: maps PAGES pages of a pattern at `mem`; the page behind them is not mapped. */
 static void map_pattern(void)
 {
 	tracee->mem = scattered_map(PAGES);
@@ -90,7 +89,7 @@ static void address_inside_a_granule(void)
 	}
 }
 
-/* Stops at the end of the mapping, and says so. */
+/* A peek over the end of the mapping stops there, and reports the shorter count. */
 static void stops_at_the_end(void)
 {
 	unsigned char buf[ALL + 300];
@@ -132,16 +131,15 @@ static void stops_at_untagged_memory(void)
 	CHECK_EQ(buf[384], 0xee, "byte after the tags transferred");
 }
 
-/* The tracer's buffer ends first: at page boundaries and off them. */
+/* A peek stops at the end of the tracer's buffer, at page boundaries or not. */
 static void stops_at_the_buffers_end(void)
 {
-	char *room =
-		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *room = untagged_map(3 * PAGE);
 	static const size_t left[] = { 1, 16, 100, 255, 256, 257, 512, 600 };
 	pid_t pid = start();
 	unsigned int i;
 
-	MUST(room != MAP_FAILED && munmap(room + PAGE, PAGE) == 0, "mmap");
+	MUST(munmap(room + PAGE, PAGE) == 0, "munmap");
 	for (i = 0; i < ARRAY_SIZE(left); i++) {
 		unsigned char *buf = (unsigned char *)room + PAGE - left[i];
 		size_t n = 700;
@@ -154,7 +152,7 @@ static void stops_at_the_buffers_end(void)
 	}
 }
 
-/* Tag values: each of the 16, alone in its byte. */
+/* Each of the 16 tags has a byte of its own. */
 static void tag_each_value(void)
 {
 	char *p = mte_map(PAGE);
@@ -177,7 +175,7 @@ static void every_tag_value(void)
 	check_peek(pid, tracee->mem, tags, GRANULES_PER_PAGE, "all tag values");
 }
 
-/* The tracee's own checking mode has no say. */
+/* The checking mode of the tracee has no effect. */
 static void tracee_checks(void)
 {
 	map_pattern();

@@ -4,17 +4,17 @@
  * needs: CONFIG_ARM64_MTE CONFIG_PROC_PAGE_MONITOR
  * timeout: 30
  *
- * PTRACE_POKEMTETAGS sets exactly the tags asked for, as the tracee's LDG and
- * its tag checks then see, leaves the neighbours and all data alone, and says
- * how many it set. arch/arm64/kernel/mte.c __access_remote_tags(),
- * mte_ptrace_copy_tags(); lib/mte.S mte_copy_tags_from_user().
+ * PTRACE_POKEMTETAGS sets exactly the requested tags, as LDG and the tag checks of the tracee then
+ * show, changes neither other tags nor data, and reports how many tags it set.
+ * arch/arm64/kernel/mte.c __access_remote_tags(), mte_ptrace_copy_tags(); lib/mte.S
+ * mte_copy_tags_from_user().
  */
 #include "fault.h"
 #include "ptrace_mte.h"
 
 enum { PAGES = 4, SEED = 21, ALL = PAGES * GRANULES_PER_PAGE };
 
-/* Tracee: the tags that all granules should have, and their data's pattern. */
+/* The tags that all granules of the tracee should have; shared with it. */
 static unsigned char *model;
 
 static void map_pattern(void)
@@ -33,7 +33,7 @@ static void check_model(void)
 
 		if (ldg(at) != model[g] && bad++ < 3)
 			CHECK(false, "granule %zu: expected tag %u, saw %u", g, model[g], ldg(at));
-		if (word[0] != pattern_hash(SEED ^ 1, g) || word[1] != ~word[0])
+		if (word[0] != pattern_data(SEED, g) || word[1] != ~word[0])
 			CHECK(bad++ > 3, "granule %zu: data changed", g);
 	}
 	CHECK_EQ(bad, 0, "wrong granules in the tracee");
@@ -44,15 +44,14 @@ static pid_t start(void)
 	pid_t pid;
 
 	mte_need();
-	model = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	MUST(model != MAP_FAILED, "mmap");
+	model = map_file(-1, PAGE, PROT_RW, MAP_SHARED | MAP_ANONYMOUS);
 	pid = tracee_start();
 	tracee_run(pid, map_pattern);
 	pattern_tags(model, ALL, SEED, 0);
 	return pid;
 }
 
-/* Pokes `count` tags from granule g on, each other than what it was. */
+/* Pokes `count` tags from granule g on, each of which differs from the tag that was there. */
 static void poke(pid_t pid, size_t g, size_t count)
 {
 	size_t i;
@@ -62,7 +61,7 @@ static void poke(pid_t pid, size_t g, size_t count)
 	must_poke(pid, tracee->mem + g * GRANULE, model + g, count);
 }
 
-/* Downwards: a tag too few or too many is not put right by the next poke. */
+/* From long to short, so that the next poke does not hide one tag too many. */
 static void every_length(void)
 {
 	pid_t pid = start();
@@ -117,7 +116,7 @@ static void address_inside_a_granule(void)
 	}
 }
 
-/* "one 4-bit tag per byte": the high half of the byte has no meaning. */
+/* The buffer has one 4-bit tag per byte: the high half of the byte is ignored. */
 static void high_nibble_is_ignored(void)
 {
 	unsigned char tags[256];
@@ -153,13 +152,12 @@ static void stops_at_the_end(void)
 
 static void stops_at_the_buffers_end(void)
 {
-	char *room =
-		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *room = untagged_map(2 * PAGE);
 	static const size_t left[] = { 1, 100, 255, 256, 257, 600 };
 	pid_t pid = start();
 	unsigned int i;
 
-	MUST(room != MAP_FAILED && munmap(room + PAGE, PAGE) == 0, "mmap");
+	MUST(munmap(room + PAGE, PAGE) == 0, "munmap");
 	for (i = 0; i < ARRAY_SIZE(left); i++) {
 		size_t n = 700;
 
@@ -172,7 +170,7 @@ static void stops_at_the_buffers_end(void)
 	}
 }
 
-/* Tracee: its checks go by the tags that were poked. */
+/* Tracee: accesses are checked against the poked tags. */
 static void check_accesses(void)
 {
 	int before;

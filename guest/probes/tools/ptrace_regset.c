@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * The NT_ARM_TAGGED_ADDR_CTRL register set is the tracee's prctl() value, to
- * read and to set: what is set is what the tracee's instructions do when it
- * goes on, and the tracer's own mode is not touched. A write of nothing
- * changes nothing (ca62d90085f4). PSTATE.TCO is in the tracee's registers.
- * arch/arm64/kernel/ptrace.c tagged_addr_ctrl_get(), tagged_addr_ctrl_set();
- * process.c set_tagged_addr_ctrl(); mte.c set_mte_ctrl(), get_mte_ctrl().
+ * The register set NT_ARM_TAGGED_ADDR_CTRL is the tracee's prctl() value, for reading and writing: a
+ * value that the tracer sets has effect when the tracee runs on, and does not change the
+ * tracer's own mode. A write of 0 bytes changes nothing (ca62d90085f4). PSTATE.TCO is in the
+ * registers of the tracee. arch/arm64/kernel/ptrace.c tagged_addr_ctrl_get(),
+ * tagged_addr_ctrl_set(); process.c set_tagged_addr_ctrl(); mte.c set_mte_ctrl(),
+ * get_mte_ctrl().
  */
 #include <asm/ptrace.h>
 #include <elf.h>
@@ -21,7 +21,7 @@
 static const unsigned long modes[] = { TCF_NONE, TCF_SYNC, TCF_ASYNC, TCF_ASYMM };
 static const enum behaviour seen_for[] = { SEEN_NONE, SEEN_SYNC, SEEN_ASYNC, SEEN_ASYNC };
 
-/* 0 or -errno; *len is iov_len before and after. */
+/* Makes one request; returns 0 or -errno. *len is iov_len before and after it. */
 static int regset(long request, pid_t pid, long type, void *buf, size_t *len)
 {
 	struct iovec iov = { buf, *len };
@@ -49,7 +49,7 @@ static int set_remote(pid_t pid, unsigned long value)
 	return regset(PTRACE_SETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, &value, &len);
 }
 
-/* --- what the tracee does -------------------------------------------------- */
+/* --- functions that the tracee runs ------------------------------------------ */
 
 static void set_own(void)
 {
@@ -75,7 +75,7 @@ static pid_t start(void)
 	return tracee_start();
 }
 
-/* The tracee has the CPU to itself, and nothing but the switch to it sets its state. */
+/* Checks the state of the tracee, which the switch to it must have set. */
 static void check_tracee(pid_t pid, unsigned long mode, unsigned long include, enum behaviour seen)
 {
 	unsigned long want = include ? include : 1;
@@ -108,7 +108,7 @@ static void get_is_the_tracees_prctl(void)
 	CHECK_EQ(get_remote(pid), 0, "GETREGSET after the tracee's PR_SET 0");
 }
 
-/* With both on one CPU, and apart. */
+/* Tracer and tracee on the same CPU, and on different CPUs. */
 static void set_takes_effect(void)
 {
 	static const unsigned long masks[] = { 0, 0xffff, 0x00f0, 0x8000 };
@@ -132,7 +132,7 @@ static void set_takes_effect(void)
 	}
 }
 
-/* set_mte_ctrl() may write this CPU's registers only for the current task. */
+/* set_mte_ctrl() may write the registers of the CPU only for the current task. */
 static void the_tracer_keeps_its_mode(void)
 {
 	pid_t pid = start();
@@ -173,7 +173,7 @@ static void other_sizes(void)
 	size_t len, i;
 
 	CHECK_EQ(set_remote(pid, before), 0, "SETREGSET");
-	/* Many times: uninitialised kernel stack may happen to hold the old value. */
+	/* Repeated, as uninitialised kernel stack may happen to hold the old value. */
 	for (i = 0; i < 20; i++) {
 		len = 0;
 		value[0] = 0;
@@ -181,7 +181,7 @@ static void other_sizes(void)
 			 "SETREGSET of 0 bytes");
 		CHECK_EQ(get_remote(pid), before, "GETREGSET after SETREGSET of 0 bytes");
 	}
-	/* Sizes go in steps of the register's. */
+	/* A size must be a multiple of the size of the register. */
 	for (i = 1; i < 8; i++) {
 		len = i;
 		CHECK_EQ(regset(PTRACE_SETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, value, &len),
@@ -196,7 +196,7 @@ static void other_sizes(void)
 		 "GETREGSET of 16 bytes");
 	CHECK_EQ(len, 8, "size after GETREGSET of 16 bytes");
 	CHECK_EQ(value[0], before, "GETREGSET of 16 bytes");
-	CHECK_EQ(value[1], 77, "what is behind the register");
+	CHECK_EQ(value[1], 77, "memory behind the register");
 	value[0] = ctrl_value(TCF_NONE, 0x4321);
 	len = 16;
 	CHECK_EQ(regset(PTRACE_SETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, value, &len), 0,

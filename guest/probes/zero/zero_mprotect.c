@@ -15,31 +15,6 @@
 
 #define LEN (48 * PAGE)
 
-/* Fills untagged memory with data. */
-static void data_set(char *p, size_t len)
-{
-	size_t g;
-
-	for (g = 0; g < len / GRANULE; g++) {
-		uint64_t *word = (uint64_t *)(p + g * GRANULE);
-
-		word[0] = pattern_hash(6, g);
-		word[1] = ~word[0];
-	}
-}
-
-static void data_check(char *p, size_t len, const char *when)
-{
-	size_t g, bad = 0;
-
-	for (g = 0; g < len / GRANULE; g++) {
-		volatile uint64_t *word = (uint64_t *)(p + g * GRANULE);
-
-		bad += word[0] != pattern_hash(6, g) || word[1] != ~word[0];
-	}
-	CHECK_EQ(bad, 0, "%s: granules that lost their data", when);
-}
-
 static char *plain_map(int flags)
 {
 	char *p;
@@ -50,7 +25,7 @@ static char *plain_map(int flags)
 	p = mmap(NULL, LEN, PROT_RW, flags | MAP_ANONYMOUS, -1, 0);
 	MUST(p != MAP_FAILED, "mmap");
 	madvise(p, LEN, MADV_NOHUGEPAGE);
-	data_set(p, LEN);
+	pattern_set_data(p, LEN, 6);
 	must_be_stale(p, LEN, "plain memory");
 	return p;
 }
@@ -63,7 +38,7 @@ static void protect(char *p, size_t len, int prot)
 static void check_tagged(char *p, const char *when)
 {
 	tags_zero_check(p, LEN, when);
-	data_check(p, LEN, when);
+	pattern_check_data(p, LEN, 6, when);
 	pattern_set(p, LEN, 8);
 	pattern_check(p, LEN, 8, when);
 }
@@ -153,7 +128,7 @@ static void middle_of_vma(void)
 	pattern_check(mid, 16 * PAGE, 3, "tagged first");
 	tags_zero_check(p, 16 * PAGE, "tagged later, before");
 	tags_zero_check(p + 32 * PAGE, 16 * PAGE, "tagged later, after");
-	data_check(p, 16 * PAGE, "tagged later");
+	pattern_check_data(p, 16 * PAGE, 6, "tagged later");
 }
 
 static void make_tagged_in_child(char *p)
@@ -168,25 +143,20 @@ static void shared_by_fork(void)
 	char *p = plain_map(MAP_PRIVATE);
 
 	run_child(make_tagged_in_child, p);
-	data_check(p, LEN, "parent, after the child wrote");
+	pattern_check_data(p, LEN, 6, "parent, after the child wrote");
 	protect(p, LEN, PROT_RW_MTE);
 	check_tagged(p, "parent, after the child");
 }
 
 static void huge_page(void)
 {
-	char *p;
+	char *p = stale_thp(1, PROT_RW);
 
-	mte_need();
-	pin_cpu(0);
-	stale_fill(4 * HUGE, true);
-	p = thp_alloc(1, PROT_RW);
-	must_be_stale(p, HUGE, "huge page");
-	data_set(p, HUGE);
+	pattern_set_data(p, HUGE, 6);
 	protect(p, HUGE, PROT_RW_MTE);
 	must_be_huge(p, HUGE, 1);
 	tags_zero_check(p, HUGE, "huge page");
-	data_check(p, HUGE, "huge page");
+	pattern_check_data(p, HUGE, 6, "huge page");
 	pattern_set(p, HUGE, 4);
 	pattern_check(p, HUGE, 4, "huge page");
 }

@@ -15,7 +15,7 @@ COUNTERS = ("metadata_reserve_success", "metadata_reserve_free")
 
 
 def counters() -> dict[str, int]:
-    """The counters of /proc/vmstat."""
+    """Return the counters of /proc/vmstat."""
     text = Path("/proc/vmstat").read_text()
     return {name: sum(map(int, re.findall(rf"^{name} (\d+)$", text, re.M))) for name in COUNTERS}
 
@@ -27,7 +27,7 @@ def pages(event: str, lines: list[str]) -> int:
 
 
 def tagged_child() -> None:
-    """Maps, writes and leaves."""
+    """Map memory, write to it and exit."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     protection, flags = PROT_READ | PROT_WRITE | PROT_MTE, MAP_PRIVATE | MAP_ANONYMOUS

@@ -2,7 +2,7 @@
 """Write requirements.lock, from which ``harness.host.venv`` makes the virtual environment.
 
 Standard library only: a lock that cannot be installed must not keep a new one from being made.
-``PYTHONPATH=. python3 -m harness.host.lock`` works without the virtual environment.
+``PYTHONPATH=. python3 -m harness.host.requirements_lock`` works without the virtual environment.
 """
 
 from __future__ import annotations

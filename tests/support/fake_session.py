@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: MIT
+"""A session without QEMU: its guests play the programs of PROGRAMS, in microseconds.
+
+Everything else is real: the plugin, the fixtures, Guest.push() and Guest.lost(), the
+gathering, the verdict, the report. ``-p tests.support.fake_session`` makes a pytest run,
+and its xdist workers, use this session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from harness.core.limits import Limits
+from harness.core.progress import Silent
+from harness.guest.attach import Handle
+from harness.guest.guest import Guest
+from harness.guest.ssh import Completed
+from harness.guest.template import Template
+from harness.kernel import Kernel, RecipeKernel
+from harness.suite import plugin
+from harness.suite.session import Session
+from harness.vm.qemu import Qemu
+from harness.vm.virtual_machine import VirtualMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.kernel import KernelSource
+    from harness.vm.spec import MachineSpec
+
+GOLDEN = Path(__file__).parents[1] / "unit" / "golden"
+WARN = (
+    "[    5.000000] ------------[ cut here ]------------\n"
+    "[    5.000001] WARNING: CPU: 0 PID: 99 at mm/ksm.c:9 ksm_scan+0x10/0x20\n"
+    "[    5.000002] ---[ end trace 0000000000000000 ]---\n"
+)
+PANIC = "[    6.000000] Kernel panic - not syncing: dead\n"
+PASSES = "KTAP version 1\n1..2\nok 1 first\nok 2 second\n"
+FAILS = "KTAP version 1\n1..2\nok 1 first\n# saw 2\nnot ok 2 second\n"
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a program of a fake guest does.
+
+    ``status`` None: it does not end (or, with ``overflow``, prints without end). ``console``
+    is what the kernel prints meanwhile; ``taint`` the bits that it sets; ``kept`` the kB of
+    SUnreclaim that it does not give back for the first ``looks`` snapshots afterwards.
+    ``dies``: the guest is lost.
+    """
+
+    stdout: str = PASSES
+    stderr: str = ""
+    status: int | None = 0
+    overflow: bool = False
+    console: str = ""
+    taint: int = 0
+    kept: int = 0
+    looks: int = 1000
+    dies: bool = False
+
+
+PROGRAMS = {
+    "passes": Played(),
+    "fails": Played(FAILS, "a line of stderr\n", 1),
+    "crashes": Played("KTAP version 1\n1..2\nok 1 first\n", "", 139),
+    "warns": Played(console=WARN, taint=1 << 9),
+    "taints": Played(taint=1 << 5),
+    "leaks": Played(kept=9000),
+    "frees_late": Played(kept=9000, looks=1),
+    "panics": Played("KTAP version 1\n1..2\nok 1 first\n", console=PANIC, dies=True),
+    "hangs": Played("KTAP version 1\n1..2\nok 1 first\n", status=None),
+    "floods": Played("x" * 1000, status=None, overflow=True),
+    "skips": Played("KTAP version 1\n1..2\nok 1 first\nok 2 second # SKIP no zram\n"),
+    "silent": Played(""),
+}
+
+
+class FakeConsole:
+    """The kernel's text of one clone."""
+
+    def __init__(self) -> None:
+        self.printed = ""
+
+    def text(self) -> str:
+        return self.printed
+
+    def tail(self, lines: int = 40) -> str:
+        return "\n".join(self.printed.splitlines()[-lines:])
+
+    def expect(self, patterns: object, timeout: float) -> None:
+        """Return at once: all text is there."""
+
+
+@dataclass
+class FakeProcess:
+    """QEMU's process, as a guest asks for it."""
+
+    pid: int
+    console: FakeConsole = field(default_factory=FakeConsole)
+    state: str = "running"
+    closed: int = 0
+    dram: None = None
+
+    def running(self) -> bool:
+        return not self.closed
+
+    def status(self) -> str:
+        return self.state
+
+    def registers(self) -> str:
+        return "PC=ffff800080345b30"
+
+    def describe(self) -> str:
+        return "QEMU command line:\nqemu-system-aarch64"
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass(frozen=True)
+class Call:
+    """One round trip: its shell line, time limit in seconds (None: the default) and phase."""
+
+    line: str
+    timeout: float | None
+    phase: str
+
+
+class FakeGuest(Guest):
+    """A clone that answers from PROGRAMS; ``calls`` are its round trips, ``files`` its /tmp."""
+
+    def __init__(self, template: Template, pid: int = 4711) -> None:
+        self.template = template
+        self.limits = template.limits
+        self.clone_seconds = 0.125
+        self.fake = FakeProcess(pid)
+        self.process = cast("Any", self.fake)
+        self._connection = None
+        self.calls: list[Call] = []
+        self.files: dict[str, tuple[bytes, int]] = {}
+        self.taint = 0
+        self.kept: list[int] = []
+        # A line that matches one of these loses the guest; each may have its own answer.
+        self.lost_at = ""
+        self.answers: list[tuple[str, Callable[[], Completed]]] = []
+        self.played: Played | None = None
+
+    def prints(self, text: str) -> None:
+        """Let the kernel print ``text``."""
+        self.fake.console.printed += text
+
+    def exec(
+        self,
+        command: Any,
+        *,
+        timeout: float | None = None,
+        stdin: bytes = b"",
+        phase: str = "",
+        stream: Callable[[str, bytes], None] | None = None,
+    ) -> Completed:
+        line = command if isinstance(command, str) else shlex.join(command)
+        phase = phase or f"running: {line[:100]}"
+        self.calls.append(Call(line, timeout, phase))
+        if self.lost_at and re.search(self.lost_at, line):
+            raise self._gone(phase)
+        for pattern, answer in self.answers:
+            if re.search(pattern, line):
+                return answer()
+        if line.startswith("gzip -dc > "):
+            return self._write(line, stdin)
+        if "=== mte-harness" in line:
+            return Completed(line, 0, self._proc(), "", 0.01)
+        return self._play(line, phase, stream)
+
+    def _gone(self, phase: str) -> Exception:
+        self.fake.state = "shutdown"
+        return self.lost("the SSH connection was cut", phase)
+
+    def _write(self, line: str, stdin: bytes) -> Completed:
+        """Do what Guest.push() asks the shell for."""
+        _, _, _, where, _, _, mode, again = shlex.split(line)
+        assert where == again
+        self.files[where] = (gzip.decompress(stdin), int(mode, 8))
+        return Completed(line, 0, "", "", 0.01)
+
+    def _proc(self) -> str:
+        """Return the files that gather.py reads, with what programs did to the counters."""
+        kept = self.kept.pop(0) if self.kept else 0
+        meminfo = (GOLDEN / "counters" / "meminfo").read_text()
+        value = 3000 + kept
+        meminfo = re.sub(r"(SUnreclaim: +)\d+", rf"\g<1>{value}", meminfo)
+        parts = {
+            "meminfo": meminfo,
+            "vmstat": (GOLDEN / "counters" / "vmstat").read_text(),
+            "zoneinfo": "",
+            "tainted": f"{self.taint}\n",
+        }
+        return "".join(f"=== mte-harness {name}\n{text}" for name, text in parts.items())
+
+    def _play(
+        self, line: str, phase: str, stream: Callable[[str, bytes], None] | None
+    ) -> Completed:
+        words = [Path(word).stem for word in shlex.split(line)]
+        name = next((word for word in words if word in PROGRAMS), "")
+        played = self.played or PROGRAMS.get(name, Played(f"{line}\n"))
+        self.prints(played.console)
+        if played.dies:
+            raise self._gone(phase)
+        self.taint |= played.taint
+        self.kept = [played.kept] * played.looks
+        if stream:
+            stream("stdout", played.stdout.encode())
+        return Completed(line, played.status, played.stdout, played.stderr, 1.5, played.overflow)
+
+    @property
+    def closed(self) -> bool:
+        return bool(self.fake.closed)
+
+    @contextlib.contextmanager
+    def reachable(self, guests: Path) -> Iterator[Handle]:
+        yield Handle(self.fake.pid, guests / str(self.fake.pid), 2222)
+
+
+def fake_kernel(directory: Path, name: str = "stock", config: str = "CONFIG_ARM64_MTE=y") -> Kernel:
+    """Return a kernel with a .config of the lines ``config``, and no other file."""
+    path = directory / f"{name.replace('/', '-')}.config"
+    path.write_text(config + "\n")
+    return Kernel(
+        name=name,
+        key=f"key-of-{name}",
+        directory=directory,
+        image=directory / "Image",
+        vmlinux=None,
+        config=path,
+        release="6.12.117",
+        selftests=None,
+        description=f"recipe {name}",
+    )
+
+
+def fake_template(kernel: Kernel, spec: MachineSpec, append: str = "") -> Template:
+    """Return a template without files."""
+    qemu = Qemu(Path("/nowhere/qemu"), (10, 0, 0), "QEMU emulator version 10.0.0", "identity")
+    machine = VirtualMachine(spec, qemu, None, None, kernel.directory, Silent(), Limits())
+    return Template(
+        f"{kernel.name}-{spec.name}-{append}",
+        kernel.directory,
+        machine,
+        kernel,
+        cast("Any", None),
+        append,
+        1.25,
+    )
+
+
+class FakeSession(Session):
+    """A session whose kernels are names, and whose guests are FakeGuests."""
+
+    last: FakeSession
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._directory = self.cache / f"fake-{os.getpid()}"
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self.guests: list[FakeGuest] = []
+        self.__dict__["qemu"] = Qemu(
+            Path("/nowhere/qemu"), (10, 0, 0), "QEMU emulator version 10.0.0", "identity"
+        )
+        FakeSession.last = self
+
+    def kernel(self, source: KernelSource) -> Kernel:
+        name = source.recipe.name if isinstance(source, RecipeKernel) else source.path.name
+        return fake_kernel(self._directory, name)
+
+    def check(self, spec: MachineSpec) -> None:
+        """Take the emulator for one that is right."""
+
+    def template(self, kernel: Kernel, spec: MachineSpec, append: str = "") -> Template:
+        return fake_template(kernel, spec, append)
+
+    def guest(self, template: Template) -> FakeGuest:
+        guest = FakeGuest(template, 4711 + len(self.guests))
+        self.guests.append(guest)
+        return guest
+
+
+_BEFORE = pytest.StashKey[type[Session]]()
+_NAME = "Session"  # in the plugin's module
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_BEFORE] = getattr(plugin, _NAME)
+    setattr(plugin, _NAME, FakeSession)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    setattr(plugin, _NAME, config.stash[_BEFORE])
