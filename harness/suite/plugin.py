@@ -103,7 +103,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     state.collector = collect.EntryCollector(config)
     config.pluginmanager.register(state.collector, "mte-harness-entries")
-    if (directory := config.getoption("--report")) is not None:
+    directory = config.getoption("--report")
+    if directory is not None and not config.getoption("--collect-only"):
         state.files = ReportFiles(directory)
 
 
