@@ -2,12 +2,12 @@
 /*
  * The guest's agent: process 1, and the listener of the SSH port.
  *
- * A template is saved once and cloned for each test, so that what must differ
- * between clones cannot be in it: the keys, the clock and the random seed of a
- * run. They come on the "run disk", a small virtio disk whose contents the host
- * gives anew to each clone. At each connection the agent reads that disk past
- * the page cache; when it holds another run than the last time, the agent
- * installs it. Then dropbear serves the connection (-i).
+ * A guest that has booted is saved once (the template) and restored for each test (a
+ * clone). Keys, clock and random seed must differ between clones, so they are not part of
+ * the template: each clone gets them on the "run disk", a small virtio disk whose contents
+ * the host writes for it. At each connection the agent reads that disk, bypassing the page
+ * cache; if it holds another run than before, the agent installs its contents. Then
+ * dropbear serves the connection (-i).
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* harness/vm/run_disk.py writes this; little endian, as arm64 reads it. */
+/* The harness writes this to the run disk; little endian, as arm64 is. */
 struct run_disk {
 	char magic[8];
 	uint8_t run[16];
@@ -43,19 +43,19 @@ static uint8_t installed_run[16];
 static void *buffer;
 static char device[64];
 
-static void say(const char *text)
+static void log_message(const char *text)
 {
 	char line[100];
 	int length = snprintf(line, sizeof(line), "mte-harness: %s\n", text);
 	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 
-	/* One write() a record: /dev/kmsg makes each a line of its own. */
+	/* One write() per message: /dev/kmsg makes a line of each. */
 	if (fd < 0 || write(fd, line, length) != length)
 		perror("/dev/kmsg");
 	close(fd);
 }
 
-/* The disk is found by its serial number: names like vdc depend on probe order. */
+/* Finds the disk by its serial number, as names like vdc depend on the probe order. */
 static int find_device(void)
 {
 	DIR *dir = opendir("/sys/block");
@@ -83,7 +83,7 @@ static void write_file(const char *path, const char *data, size_t length)
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	if (fd < 0 || write(fd, data, length) != (ssize_t)length)
-		say("cannot write a key file");
+		log_message("cannot write a key file");
 	if (fd >= 0)
 		close(fd);
 }
@@ -112,14 +112,14 @@ static void install_run(void)
 	if (fd >= 0)
 		close(fd);
 	if (got != RUN_DISK_SIZE || memcmp(disk->magic, "MTERUN1", 8)) {
-		say("run disk unreadable");
+		log_message("run disk unreadable");
 		return;
 	}
 	if (!memcmp(disk->run, installed_run, sizeof(installed_run)))
 		return;
 	if (sizeof(*disk) + (size_t)disk->authorized_length + disk->host_key_length >
 	    RUN_DISK_SIZE) {
-		say("run disk malformed");
+		log_message("run disk malformed");
 		return;
 	}
 	write_file("/root/.ssh/authorized_keys", disk->data, disk->authorized_length);
@@ -133,17 +133,17 @@ static void install_run(void)
 
 static void serve(int connection)
 {
-	/* The OOM killer takes the program, not the connection that reports on it. */
+	/* The OOM killer should kill the program, not the connection that reports on it. */
 	write_file("/proc/self/oom_score_adj", "-900", 4);
 	setsid();
 	signal(SIGCHLD, SIG_DFL);
 	dup2(connection, 0);
 	dup2(connection, 1);
 	/*
-	 * -s: keys only; -W: a window so wide that pushing a probe does not wait. The second
-	 * file that is pushed makes the server grow by it (by 1032 kB, measured with 1 MiB),
-	 * and the verdict on the program beside that lets AnonPages grow by 1024 kB.
-	 * Standard error stays the console: dropbear -i does not write to it.
+	 * -s: authentication by key only. -W: a receive window so wide that pushing a probe
+	 * does not wait, but not wider: the server grows by the window when a second file is
+	 * pushed (by 1032 kB with 1 MiB), and the leak check allows AnonPages 1024 kB.
+	 * Standard error stays the console, to which dropbear -i does not write.
 	 */
 	execl("/usr/sbin/dropbear", "dropbear", "-i", "-s", "-r", "/run/host_key", "-W", "262144",
 	      (char *)NULL);
@@ -160,19 +160,19 @@ int main(void)
 	int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	signal(SIGPIPE, SIG_IGN);
-	/* As process 1 it gets what probes leave behind: the kernel reaps it, at once. */
+	/* Process 1 inherits the children that probes leave behind; the kernel reaps them. */
 	signal(SIGCHLD, SIG_IGN);
 	if (posix_memalign(&buffer, 4096, RUN_DISK_SIZE) || find_device() < 0) {
-		say("failed: no run disk");
+		log_message("failed: no run disk");
 		pause();
 	}
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(listener, 16) < 0) {
-		say("failed: cannot listen on port 22");
+		log_message("failed: cannot listen on port 22");
 		pause();
 	}
-	say("ready");
+	log_message("ready");
 	for (;;) {
 		int connection = accept(listener, NULL, NULL);
 

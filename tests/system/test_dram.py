@@ -169,7 +169,7 @@ def under_pressure(guest: Guest, session: Session) -> tuple[Held, Audit]:
 def test_auditor_sees_the_pages_of_a_huge_page(
     start: Callable[[str], Guest], harness_session: Session
 ) -> None:
-    """/proc/kpageflags does not: it has the head's flags for each of them."""
+    """/proc/kpageflags gives the head's flags for each of them instead."""
     guest = start("dram")
     pid, address, which = leave(guest, harness_session, "partly_tagged")
     frames = guest.frames(pid, address, which + 1)
@@ -184,7 +184,7 @@ def test_auditor_sees_the_pages_of_a_huge_page(
 
 
 @pytest.mark.parametrize("name", ["dram", "dram-two-regions/carveout"])
-def test_a_kernel_that_keeps_off_is_consistent(
+def test_a_kernel_that_leaves_tag_storage_alone_is_consistent(
     name: str, start: Callable[[str], Guest], harness_session: Session
 ) -> None:
     guest = start(name)
@@ -198,12 +198,12 @@ def test_a_kernel_that_keeps_off_is_consistent(
     assert (found.tagged >= found.expected, found.expected > 10_000) == (True, True), text
 
 
-def test_a_kernel_that_nobody_told_corrupts(
+def test_a_kernel_unaware_of_tag_storage_corrupts_memory(
     start: Callable[[str], Guest], harness_session: Session
 ) -> None:
-    # Once in eight runs (2026-11-29) a HarnessError came instead, whose words are lost. What
-    # is corrupted may be the program itself, or the kernel, and then there is no table to
-    # compare: that is a guess. Another clone is tried; three that say nothing are a failure.
+    # Once in eight runs (2026-11-29) a HarnessError was raised instead, whose text is not
+    # kept. A guess at the cause: the corrupted memory was the program's own or the kernel's,
+    # so that there was no table to compare. Another clone is tried, up to ATTEMPTS.
     for attempt in range(ATTEMPTS):
         guest = start("dram/unaware")
         try:
@@ -219,18 +219,18 @@ def test_a_kernel_that_nobody_told_corrupts(
     wrong_tags, wrong_data = held.frames(WRONG_TAGS), held.frames(WRONG_DATA)
     assert few(wrong_tags), "no tag was destroyed by data"
     assert few(wrong_data), "no data were destroyed by tags"
-    # Where a page's storage is another page of the program, the auditor knows that page
-    # to be in use, and one of the two must have lost.
+    # Where a page's storage is another page of the program, the auditor reports that
+    # storage as in use, and either the tags or the data of the two are wrong.
     ours = held.frames()
     storage = {pfn: guest.dram.storage_address(pfn) // PAGE for pfn in held.frames(TAGGED)}
     pairs = {(pfn, holder) for pfn, holder in storage.items() if holder in ours}
     assert len(pairs) > 0
-    # Two witnesses: the program with LDG, the host in DRAM. Both of pages that nobody has
-    # touched since: what the program's table and the kernel do goes on meanwhile.
+    # The program reads tags with LDG, the host reads DRAM: they agree on pages that did
+    # not change in between. Pages of the program's table, and of the kernel, do change.
     still = {pfn for pfn, _ in pairs}
     assert few((found.frames(FindingKind.TAGS_WRONG) ^ wrong_tags) & still) == []
     in_use = found.frames(FindingKind.STORAGE_IN_USE)
     assert few(pfn for pfn, _ in pairs if pfn not in in_use) == []
     assert few(p for p, h in pairs if p not in wrong_tags and h not in wrong_data) == []
-    # And nobody else: data are only wrong in tag storage.
+    # Data are wrong in tag storage only.
     assert few(wrong_data - guest.dram.storage_frames()) == []

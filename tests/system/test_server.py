@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The SSH server in the guest: what it takes for itself is not held against the program."""
+"""The SSH server in the guest: memory that it takes is not reported as the program's leak."""
 
 from __future__ import annotations
 

@@ -17,8 +17,9 @@ from harness.guest.root_image import GuestImage
 from harness.guest.template import Template, boot_phase, obtain_template, template_key
 from harness.vm.qemu import Qemu
 from harness.vm.run_disk import RunKeys
-from tests.support.fake_guest import fake_kernel, fake_machine
+from tests.support.fake_session import fake_kernel
 from tests.support.qmp_peer import DIE, Script, arguments, write_qemu
+from tests.support.scripted_guest import fake_machine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,9 @@ def machine(directory: Path, script: Script, limits: Limits = LIMITS) -> Virtual
 def boot(directory: Path, script: Script, limits: Limits = LIMITS) -> Template:
     store = Store(directory, "templates", Silent())
     image = GuestImage("image", directory / "root.ext4")
-    return obtain_template(store, machine(directory, script, limits), fake_kernel(), image, "x=1")
+    return obtain_template(
+        store, machine(directory, script, limits), fake_kernel(directory), image, "x=1"
+    )
 
 
 def test_a_boot_is_saved_once(tmp_path: Path) -> None:
@@ -93,7 +96,7 @@ def test_a_saved_guest_that_qemu_does_not_take(tmp_path: Path) -> None:
 def test_a_failed_boot(script: Script, reason: str, phase: str, tmp_path: Path) -> None:
     with pytest.raises(BootError) as caught:
         boot(tmp_path, script)
-    assert caught.value.cause == (f"kernel fake did not come up: {reason}; phase reached: {phase}")
+    assert caught.value.cause == (f"kernel stock did not come up: {reason}; phase reached: {phase}")
     assert "Booting Linux" in caught.value.details
     assert "PC=ffff800080000000" in caught.value.details
     assert not list((tmp_path / "templates").glob("[!.]*[!k]")), "nothing is left half-made"
@@ -143,7 +146,7 @@ def test_boot_phase(text: str, phase: str) -> None:
 
 def test_key_changes_with_what_the_saved_guest_depends_on(tmp_path: Path) -> None:
     one = fake_machine()
-    image, kernel = GuestImage("image", tmp_path), fake_kernel()
+    image, kernel = GuestImage("image", tmp_path), fake_kernel(tmp_path)
     (tmp_path / "tree.dtb").write_bytes(b"tree")
     keys = {
         template_key(one, kernel, image, ""),

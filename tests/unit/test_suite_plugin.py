@@ -263,6 +263,10 @@ class Runs:
     def __call__(self, *words: str, **options: bool) -> pytest.RunResult:
         words = ("-p", "no:cacheprovider", "--qemu", "--report", "report", *words)
         words = ("-p", "tests.support.fake_session", *words)
+        if "-n" in words:
+            # xdist gives its workers the sys.path that was there when it was imported
+            # (xdist/workermanage.py, _sys_path), which may lack this repository.
+            return self._pytester.runpytest_subprocess(*words)
         return self._pytester.runpytest_inprocess(*words, **options)
 
     @property

@@ -18,7 +18,7 @@ from harness.verdict.auditable import unauditable
 from harness.verdict.finding import Finding, FindingKind
 from harness.vm.dram import Dram
 from harness.vm.spec import find_machine
-from tests.support.fake_guest import Answer, FakeGuest, fake_kernel, fake_machine, fake_template
+from tests.support.scripted_guest import Answer, ScriptedGuest, fake_machine, template_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +32,9 @@ def dram(tmp_path: Path) -> Iterator[Dram]:
         yield made
 
 
-def guest(dram: Dram, config: Path | None = None) -> FakeGuest:
-    template = fake_template(fake_machine("dram"), fake_kernel(config))
-    return FakeGuest({"vmcoreinfo": [Answer("")]}, template=template, dram=dram)
+def guest(dram: Dram, directory: Path, config: str = "CONFIG_CRASH_DUMP=y") -> ScriptedGuest:
+    template = template_on(fake_machine("dram"), directory, config)
+    return ScriptedGuest(template, {"vmcoreinfo": [Answer("")]}, dram=dram)
 
 
 def test_a_fact_is_learned_once() -> None:
@@ -56,7 +56,9 @@ def test_a_failure_to_learn_is_not_remembered() -> None:
     assert facts.once(int, lambda: 7) == 7
 
 
-def test_clones_of_a_template_learn_once(dram: Dram, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clones_of_a_template_learn_once(
+    dram: Dram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     learned: list[object] = []
 
     def fake(guest: object) -> KernelFacts:
@@ -64,29 +66,31 @@ def test_clones_of_a_template_learn_once(dram: Dram, monkeypatch: pytest.MonkeyP
         return KernelFacts("0x1 1", {})
 
     monkeypatch.setattr(module, "_learn", fake)
-    with guest(dram) as one:
-        two = FakeGuest(template=one.template, dram=dram)
+    with guest(dram, tmp_path) as one:
+        two = ScriptedGuest(one.template, dram=dram)
         assert learn(one) is learn(two)
         assert learned == [one]
         two.process.close()
 
 
-def test_a_kernel_without_vmcoreinfo(dram: Dram) -> None:
-    with guest(dram) as running, pytest.raises(AuditError, match="no /sys/kernel/vmcoreinfo"):
+def test_a_kernel_without_vmcoreinfo(dram: Dram, tmp_path: Path) -> None:
+    with (
+        guest(dram, tmp_path) as running,
+        pytest.raises(AuditError, match="no /sys/kernel/vmcoreinfo"),
+    ):
         audit(running)
 
 
 def test_a_kernel_built_without_crash_dump(dram: Dram, tmp_path: Path) -> None:
-    (tmp_path / "config").write_text("# CONFIG_CRASH_DUMP is not set\n")
-    with guest(dram, tmp_path / "config") as running:
+    with guest(dram, tmp_path, "# CONFIG_CRASH_DUMP is not set") as running:
         assert unauditable(running.template) == "the kernel has no CONFIG_CRASH_DUMP"
         with pytest.raises(AuditError, match="CONFIG_CRASH_DUMP"):
             audit(running)
         assert running.lines == [], "nothing was run in the guest"
 
 
-def test_tags_outside_dram() -> None:
-    with FakeGuest() as running:
+def test_tags_outside_dram(tmp_path: Path) -> None:
+    with ScriptedGuest(template_on(fake_machine(), tmp_path)) as running:
         assert unauditable(running.template) == "tags are not in DRAM"
         with pytest.raises(UsageError, match="cannot see tags"):
             audit(running)

@@ -13,8 +13,8 @@ from harness.core.errors import ArtifactError, MachineError, QemuDiedError
 from harness.core.limits import Limits
 from harness.vm.qemu import Qemu
 from harness.vm.qemu_args import ColdBoot, GuestFiles, Restore, SavedMachine
-from tests.support.fake_guest import fake_machine
 from tests.support.qmp_peer import Script, arguments, write_qemu
+from tests.support.scripted_guest import fake_machine
 
 if TYPE_CHECKING:
     from harness.vm.virtual_machine import VirtualMachine

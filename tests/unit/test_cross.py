@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import BuildError
-from harness.probe import compile as cross
-from harness.probe.compile import COMPILER, PROBE_FLAGS, compile_program
-from harness.progress import plain_progress
-from harness.store import Store
+from harness.core import cross
+from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.errors import BuildError
+from harness.core.progress import plain_progress
+from harness.core.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytestmark = pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"no {COMPILER}")
 
 EM_AARCH64 = 183  # e_machine of the ELF header
 PROGRAM = """
@@ -42,7 +40,7 @@ def write(path: Path, text: str) -> Path:
 
 @pytest.fixture
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory like guest/, whose library is pattern.c alone."""
+    """Make a directory like guest/, whose library is pattern.c alone."""
     library = tmp_path / "sources" / "lib"
     library.mkdir(parents=True)
     shutil.copy(cross.LIBRARY / "pattern.c", library)

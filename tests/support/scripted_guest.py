@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A `Guest` without QEMU: answers to shell lines from a table, a console, a machine's status.
+"""A `Guest` without QEMU whose answers to shell lines come from a table.
 
-Everything of the harness above SSH and QMP is real: `Guest` with its errors for a lost
-guest, and what runs programs in it (`harness.suite.gather`).
+Its SSH connection and its QEMU are fakes; `Guest` itself is real, with its errors for a
+lost guest. A test of what runs programs takes the guest of fake_session.py, which knows
+programs instead of lines.
 """
 
 from __future__ import annotations
@@ -18,25 +19,24 @@ from harness.core.errors import QemuDiedError
 from harness.core.limits import Limits
 from harness.core.progress import Silent
 from harness.guest.guest import Guest
-from harness.guest.root_image import GuestImage
 from harness.guest.ssh import Completed, SshConnection, SshError
-from harness.guest.template import Template
-from harness.kernel import Kernel
 from harness.vm.console import Console
 from harness.vm.process import QemuProcess
 from harness.vm.qemu import Qemu
 from harness.vm.run_disk import RunKeys
 from harness.vm.spec import find_machine
 from harness.vm.virtual_machine import VirtualMachine
+from tests.support.fake_session import fake_kernel, fake_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.core.deadline import Deadline
+    from harness.guest.template import Template
     from harness.vm.dram import Dram
 
-COUNTERS = Path(__file__).parents[1] / "unit" / "golden" / "counters"
-QEMU = Qemu(Path("/usr/bin/qemu-system-aarch64"), (10, 0, 2), "QEMU 10.0.2", "fake")
+NOWHERE = Path("/nowhere")
+QEMU = Qemu(NOWHERE / "qemu", (10, 0, 2), "QEMU 10.0.2", "fake")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,41 +53,18 @@ class Answer:
     prints: str = ""
     cut: str = ""
     machine: str = ""
-    overflow: bool = False
-
-
-def proc(tainted: int = 0, **changed: int) -> Answer:
-    """Return the counters of a stock guest at rest, in /proc's format; ``changed`` in kB."""
-    meminfo = (COUNTERS / "meminfo").read_text(encoding="utf-8").splitlines()
-    names = [line.partition(":")[0] for line in meminfo]
-    for name, value in changed.items():
-        meminfo[names.index(name)] = f"{name}: {value} kB"
-    parts = {
-        "meminfo": "\n".join(meminfo),
-        "vmstat": (COUNTERS / "vmstat").read_text(encoding="utf-8").strip(),
-        "zoneinfo": "",
-        "tainted": str(tainted),
-    }
-    return Answer("".join(f"=== mte-harness {name}\n{text}\n" for name, text in parts.items()))
-
-
-# Answers that every guest gives unless a test's table has others.
-USUAL = {"cat /proc/meminfo; echo": [proc()]}
 
 
 class FakeProcess(QemuProcess):
-    """A QEMU that has ``status`` and a console, and runs nothing."""
+    """A QEMU that has a status and a console, and runs nothing."""
 
-    def __init__(
-        self, console: str = "", status: str = "running", dram: Dram | None = None
-    ) -> None:
+    def __init__(self, dram: Dram | None = None) -> None:
         ours, self._theirs = socket.socketpair()
         self.command = ("qemu-system-aarch64", "-fake")
         self.console = Console(ours)
         self.dram = dram
-        self.machine_status = status
+        self.machine_status = "running"
         self.commands: list[str] = []
-        self.prints(console)
 
     @property
     def pid(self) -> int:
@@ -127,7 +104,7 @@ class FakeProcess(QemuProcess):
 class FakeConnection(SshConnection):
     """Looks each line up in the guest's table: the first key that the line contains."""
 
-    def __init__(self, guest: FakeGuest) -> None:
+    def __init__(self, guest: ScriptedGuest) -> None:
         self._guest = guest
 
     def exec(
@@ -135,7 +112,7 @@ class FakeConnection(SshConnection):
         command: str,
         deadline: Deadline,
         stdin: bytes = b"",
-        stream: Callable[[str, bytes], None] | None = None,
+        stream: Callable[[str, bytes], None] | None = None,  # noqa: ARG002
         alive: Callable[[], bool] = lambda: True,  # noqa: ARG002
     ) -> Completed:
         guest = self._guest
@@ -146,17 +123,14 @@ class FakeConnection(SshConnection):
         guest.process.machine_status = answer.machine or guest.process.machine_status
         if answer.cut:
             raise SshError(answer.cut)
-        if stream and answer.stdout:
-            stream("stdout", answer.stdout.encode())
-        status = None if answer.overflow else answer.status
         seconds = deadline.seconds if answer.status is None else 0.1
-        return Completed(command, status, answer.stdout, answer.stderr, seconds, answer.overflow)
+        return Completed(command, answer.status, answer.stdout, answer.stderr, seconds)
 
     def close(self) -> None:
         pass
 
 
-class FakeGuest(Guest):
+class ScriptedGuest(Guest):
     """A guest that answers from ``answers``; ``lines`` and ``inputs`` is what it was sent.
 
     A key of the table is part of a shell line; its answers are given in order, the last one
@@ -167,19 +141,17 @@ class FakeGuest(Guest):
 
     def __init__(
         self,
+        template: Template,
         answers: Mapping[str, Sequence[Answer]] | None = None,
-        *,
-        console: str = "",
-        template: Template | None = None,
         dram: Dram | None = None,
     ) -> None:
-        self.template = template or fake_template()
+        self.template = template
         self.limits = self.template.limits
-        self.process = FakeProcess(console, dram=dram)
+        self.process = FakeProcess(dram)
         self.clone_seconds = 0.1
         self.lines: list[str] = []
         self.inputs: list[bytes] = []
-        self._answers = {key: list(value) for key, value in {**USUAL, **(answers or {})}.items()}
+        self._answers = {key: list(value) for key, value in (answers or {}).items()}
         self._keys = RunKeys.generate()
         self._connection = None
 
@@ -201,25 +173,15 @@ def fake_machine(
     machine_name: str = "emulator",
     *,
     qemu: Qemu = QEMU,
-    scratch: Path = Path("/nonexistent"),
-    limits: Limits | None = None,
+    scratch: Path = NOWHERE,
+    limits: Limits = Limits(panic=0.02),
 ) -> VirtualMachine:
     """Return a machine of that name whose ``qemu`` need not exist."""
-    limits = limits or dataclasses.replace(Limits(), panic=0.02)
-    return VirtualMachine(find_machine(machine_name), qemu, None, None, scratch, Silent(), limits)
+    spec = find_machine(machine_name)
+    return VirtualMachine(spec, qemu, None, None, scratch, Silent(), limits)
 
 
-def fake_kernel(config: Path | None = None) -> Kernel:
-    """Return a kernel without files, but for its .config."""
-    nowhere = Path("/nonexistent")
-    fields = {field.name: None for field in dataclasses.fields(Kernel)}
-    texts = dict.fromkeys(("name", "key", "release", "description"), "fake")
-    paths = {"directory": nowhere, "image": nowhere / "Image", "config": config}
-    return Kernel(**{**fields, **texts, **paths})  # type: ignore[arg-type]
-
-
-def fake_template(machine: VirtualMachine | None = None, kernel: Kernel | None = None) -> Template:
-    """Return a template that cannot be cloned."""
-    image = GuestImage("fake", Path("/nonexistent/root.ext4"))
-    machine, kernel = machine or fake_machine(), kernel or fake_kernel()
-    return Template("fake", Path("/nonexistent"), machine, kernel, image, "", 0.1)
+def template_on(machine: VirtualMachine, directory: Path, config: str = "") -> Template:
+    """Return a template without files; its kernel has a .config of the lines ``config``."""
+    template = fake_template(fake_kernel(directory, config=config), machine.spec)
+    return dataclasses.replace(template, machine=machine)
