@@ -111,6 +111,10 @@ def test_skips_itself():
 def test_strict_xpass():
     pass
 
+@pytest.mark.xfail(reason="not yet")
+def test_xfail():
+    assert not "good"
+
 def test_broken_fixture(broken, guest):
     pass
 
@@ -211,6 +215,7 @@ EXPECTED = {
     "plain_fails": Told("fail", "AssertionError: two lines", *OWN),
     "skips_itself": Told("skip", "Skipped: no zram", *OWN),
     "strict_xpass": Told("fail", "[XPASS(strict)] not yet", *OWN),
+    "xfail": Told("skip", "not yet", *OWN),
     "broken_fixture": Told("error", "no qemu-system-aarch64 on this host (install it)"),
     "teardown_fails": Told("error", "ZeroDivisionError: division by zero", *OWN),
     "guest": Told("pass", "passed"),
@@ -388,6 +393,24 @@ def test_record_of_a_test(runs: Runs) -> None:
     )
     assert kernel.boot_seconds == 1.25
     assert kernel.unaudited == "tags are not in DRAM"
+
+
+def test_consoles_of_all_guests_of_a_test_are_in_its_record(runs: Runs) -> None:
+    runs.suite(
+        "def test_one(guest, launch):\n"
+        "    guest.prints('[    1.000000] one\\n')\n"
+        "    launch('stock').prints('[    1.000000] two\\n')\n"
+    )
+    runs("test_suite.py")
+    assert runs.tests["one"].result.console == "[    1.000000] one\n[    1.000000] two\n"
+
+
+def test_record_of_a_kernel_is_that_of_its_boot(runs: Runs) -> None:
+    """A test that takes only the fixture ``kernel`` knows neither boot time nor machine."""
+    runs.suite("def test_a(kernel): pass\ndef test_b(guest): pass\ndef test_c(kernel): pass\n")
+    runs("test_suite.py")
+    (kernel,) = runs.report.kernels
+    assert (kernel.boot_seconds, kernel.unaudited) == (1.25, "tags are not in DRAM")
 
 
 def test_run_is_described(runs: Runs) -> None:
