@@ -69,6 +69,8 @@ def region(**changes: int) -> tuple[TagRegion, ...]:
         ),
     ],
 )
-def test_impossible_layouts_are_refused(regions: tuple[TagRegion, ...], memory: int, why: str) -> None:
+def test_impossible_layouts_are_refused(
+    regions: tuple[TagRegion, ...], memory: int, why: str
+) -> None:
     with pytest.raises(MachineError, match=why):
         check_geometry(regions, memory)
