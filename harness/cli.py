@@ -8,10 +8,11 @@ import click
 from harness.jobs.bench import bench_command
 from harness.jobs.checkout_commands import lock_command, test_command
 from harness.jobs.exit_status import exit_with_status
-from harness.jobs.figures import figures_command, record_group
+from harness.jobs.figures import figures_command
 from harness.jobs.guest_commands import run_command, shell_command, tags_command
 from harness.jobs.host_commands import build_command, clean_command, doctor_command
 from harness.jobs.known_bad import known_bad_command
+from harness.jobs.record_commands import record_group
 from harness.jobs.series_commands import series_group
 from harness.jobs.validate import validate_command
 

@@ -44,7 +44,7 @@ void run_el0(void *code, void *pointer);
 	})
 #define write_reg(r, v) asm volatile("msr " #r ", %0\n isb" : : "r"((u64)(v)) : "memory")
 
-/* --- output -------------------------------------------------------------- */
+/* --- output --------------------------------------------------------------- */
 
 static void put(const char *s)
 {
@@ -90,7 +90,7 @@ static int expect(u64 got, u64 want, const char *what, u64 where)
 	return 0;
 }
 
-/* --- instructions ----------------------------------------------------------- */
+/* --- instructions --------------------------------------------------------- */
 
 static u8 *tagged(void *p, u64 tag)
 {
@@ -148,7 +148,7 @@ static void store(u8 *p)
 	asm volatile("strb %w1, [%0]" : : "r"(p), "r"(0x5a) : "memory");
 }
 
-/* --- cases -------------------------------------------------------------------- */
+/* --- cases ---------------------------------------------------------------- */
 
 static void one_tag_per_granule(void)
 {
@@ -389,7 +389,7 @@ static void nothing_is_checked_with_tco_or_untagged_memory(void)
 static u8 *const left[PLACES] = { (u8 *)0x4c000000, (u8 *)0x55000000, (u8 *)0x7e000000 };
 static u8 *const found[PLACES] = { (u8 *)0x4c200000, (u8 *)0x55200000, (u8 *)0x7e200000 };
 
-/* --- set-up ----------------------------------------------------------------- */
+/* --- set-up --------------------------------------------------------------- */
 
 static u64 level1[512] __attribute__((aligned(4096)));
 static u64 level2[512] __attribute__((aligned(4096)));

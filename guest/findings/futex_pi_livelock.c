@@ -4,8 +4,8 @@
  * needs: CONFIG_FUTEX
  * timeout: 60
  *
- * FUTEX_LOCK_PI on a word whose tag mismatches fails with EFAULT, or at least the task can be killed.
- * docs/findings/futex-pi-livelock.md.
+ * FUTEX_LOCK_PI on a word whose tag mismatches fails with EFAULT, or at least the task can
+ * be killed. docs/findings/futex-pi-livelock.md.
  */
 #include <linux/futex.h>
 #include <sys/syscall.h>

@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE CONFIG_MEMFD_CREATE CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE
  * timeout: 20
  *
- * PTRACE_PEEKMTETAGS of shared memory that has PROT_MTE only in a mapping without access. On 6.12.117
- * the kernel warns and gives tags that an earlier owner of the page left: set_pte_at()
- * initialises tags only of a page that may be accessed (__set_ptes(),
+ * PTRACE_PEEKMTETAGS of shared memory that has PROT_MTE only in a mapping without access.
+ * On 6.12.117 the kernel warns and gives tags that an earlier owner of the page left:
+ * set_pte_at() initialises tags only of a page that may be accessed (__set_ptes(),
  * arch/arm64/include/asm/pgtable.h), ptrace() ignores the protection, and
- * __access_remote_tags() checks only VM_MTE. The core dump has the check that is missing here
- * (elfcore.c mte_dump_tag_range()).
+ * __access_remote_tags() checks only VM_MTE. The core dump has the check that is missing
+ * here (elfcore.c mte_dump_tag_range()).
  */
 #include "ptrace_mte.h"
 #include "stale.h"

@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 20
  *
- * PTRACE_PEEKMTETAGS and POKEMTETAGS with the tracee's own, tagged pointer. On 6.12.117 they fail with
- * EIO and the kernel warns: __get_user_pages() untags the address, vma_lookup() in
- * get_user_page_vma_remote() (include/linux/mm.h) does not, and WARN_ON_ONCE(!vma) fires. Any
- * user can do this to a child, and a kernel with panic_on_warn then panics. PEEKDATA at the
- * same address works (22883973244b).
+ * PTRACE_PEEKMTETAGS and POKEMTETAGS with the tracee's own, tagged pointer. On 6.12.117
+ * they fail with EIO and the kernel warns: __get_user_pages() untags the address,
+ * vma_lookup() in get_user_page_vma_remote() (include/linux/mm.h) does not, and
+ * WARN_ON_ONCE(!vma) fires. Any user can do this to a child, and a kernel with
+ * panic_on_warn then panics. PEEKDATA at the same address works (22883973244b).
  */
 #include "ptrace_mte.h"
 

@@ -4,14 +4,14 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_DEBUG_FS
  * timeout: 60
  *
- * A huge page of which only a part is PROT_MTE keeps the tags of that part when it is split, and shows
- * no stale tags in the rest.
+ * A huge page of which only a part is PROT_MTE keeps the tags of that part when it is
+ * split, and shows no stale tags in the rest.
  *
- * Linux 6.12.117 fails all three cases: __split_huge_page_tail() clears the flags of each tail
- * page and copies PG_arch_2 (PG_mte_tagged) and PG_arch_3 from the head, but since
- * mte_sync_tags() marks single pages, head and tail may differ. If the head is untagged, the
- * tags of every tagged page are lost, and data is kept. If the head is tagged, the untagged
- * pages count as tagged, and show stale tags when they become PROT_MTE.
+ * Linux 6.12.117 fails all three cases: __split_huge_page_tail() clears the flags of each
+ * tail page and copies PG_arch_2 (PG_mte_tagged) and PG_arch_3 from the head, but since
+ * mte_sync_tags() marks single pages, head and tail may differ. If the head is untagged,
+ * the tags of every tagged page are lost, and data is kept. If the head is tagged, the
+ * untagged pages count as tagged, and show stale tags when they become PROT_MTE.
  */
 #include "stale.h"
 

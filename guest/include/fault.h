@@ -29,7 +29,7 @@ unsigned char *good_pages(size_t pages);
 /* Begins a case: a good page, SIGSEGV recorded, and this thread in mode `tcf`. */
 unsigned char *fault_begin(unsigned long tcf);
 
-/* --- the recorder ---------------------------------------------------------- */
+/* --- the recorder --------------------------------------------------------- */
 
 /* The last signal that catch_signal() caught in this process, and how many there were. */
 struct fault_seen {
@@ -65,7 +65,7 @@ extern bool fault_skip_access_faults;
 /* Clears `fault`. */
 void fault_reset(void);
 
-/* --- accesses ---------------------------------------------------------------- */
+/* --- accesses ------------------------------------------------------------- */
 
 static inline void load_byte(const volatile void *p)
 {
@@ -116,7 +116,7 @@ static inline int store_enter_read(volatile void *p, volatile int *count)
 	return n;
 }
 
-/* --- raw system calls: the C library does not touch the pointer or the result --- */
+/* --- raw system calls: the C library does not touch the pointer or the result  */
 
 /* A system call; returns the kernel's result, where -errno is an error. */
 static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)

@@ -81,7 +81,7 @@
 #define TCF_ASYMM   (PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC) /* if preferred: sysfs mte_tcf_preferred */
 #define INCLUDE_ALL 0xfffeUL /* IRG may give 1 to 15 */
 
-/* --- pointers and tags ------------------------------------------------- */
+/* --- pointers and tags ---------------------------------------------------- */
 
 static inline void *with_tag(const volatile void *p, unsigned int tag)
 {
@@ -151,7 +151,7 @@ static inline int get_tco(void)
 	return (v >> 25) & 1; /* PSTATE.TCO, Arm ARM C5.2 */
 }
 
-/* --- modes ------------------------------------------------------------- */
+/* --- modes ---------------------------------------------------------------- */
 
 /* Sets this thread's mode; `include` is the mask of tags that IRG may give. */
 int mte_set_mode(unsigned long tcf, unsigned long include);
@@ -162,7 +162,7 @@ void mte_mode(unsigned long tcf);
 /* Ends the case as failed where the kernel offers no MTE. */
 void mte_need(void);
 
-/* --- tagged memory ----------------------------------------------------- */
+/* --- tagged memory -------------------------------------------------------- */
 
 /* Private anonymous PROT_MTE memory, never in huge pages. A failure ends the case. */
 void *mte_map(size_t len);

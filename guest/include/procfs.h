@@ -15,7 +15,7 @@
 #include "ktap.h"
 #include "mte.h"
 
-/* --- small files -------------------------------------------------------- */
+/* --- small files ---------------------------------------------------------- */
 
 /* Writes `text` with one write(); returns 0, or -1 with errno. */
 int try_write_file(const char *path, const char *text);
@@ -49,7 +49,7 @@ long smaps_kb(const void *p, size_t len, const char *key);
 /* Whether VmFlags of the VMA at p has the two-letter `flag`, for example "mt". */
 bool smaps_flag(const void *p, const char *flag);
 
-/* --- pagemap and kpageflags ------------------------------------------------ */
+/* --- pagemap and kpageflags ----------------------------------------------- */
 
 #define PM_PFN_MASK   ((1ULL << 55) - 1)
 #define PM_SOFT_DIRTY (1ULL << 55)

@@ -24,7 +24,7 @@
 #define SWAP_ZRAM "/dev/zram0"
 #define SWAP_ALL  (~0UL)
 
-/* --- devices --------------------------------------------------------------- */
+/* --- devices -------------------------------------------------------------- */
 
 /* swapoff() of all devices, which brings every page back to memory. */
 void swap_none(void);
@@ -54,7 +54,7 @@ void swap_zram(void);
  */
 void swap_begin(void (*device)(void));
 
-/* --- a memory cgroup of this case -------------------------------------------- */
+/* --- a memory cgroup of this case ----------------------------------------- */
 
 /* Writes a file of the case's cgroup. */
 void memcg_write(const char *file, const char *text);
@@ -65,7 +65,7 @@ void memcg_enter(void);
 /* Reclaims up to `bytes` from this case's cgroup. */
 void memcg_reclaim(size_t bytes);
 
-/* --- page-out and page-in ------------------------------------------------------------------ */
+/* --- page-out and page-in ------------------------------------------------- */
 
 /* How many pages of [p, p + len) are in memory: mapped, in the page or the swap cache. */
 size_t pages_in_memory(const void *p, size_t len);

@@ -57,7 +57,7 @@ void thp_split(const void *p, size_t len, int order);
  */
 void move_page(void *p);
 
-/* --- checks ------------------------------------------------------------------ */
+/* --- checks --------------------------------------------------------------- */
 
 /* How many bytes of [p, p + len) are in 8-byte words that are not filled with `value`. */
 size_t other_bytes(const void *p, unsigned char value, size_t len);

@@ -14,7 +14,7 @@
 
 #include "fault.h"
 
-/* --- a wall: a granule of tag BAD behind memory of tag GOOD ---------------- */
+/* --- a wall: a granule of tag BAD behind memory of tag GOOD --------------- */
 
 enum { WALL_PAGES = 4, WALL_FILL = 0x55 };
 
@@ -38,7 +38,7 @@ size_t first_not(const unsigned char *p, int byte, size_t len);
 /* Index of the first byte at which a and b differ, or len. Tag checks are off. */
 size_t first_difference(const unsigned char *a, const unsigned char *b, size_t len);
 
-/* --- system calls that take one pointer ------------------------------------ */
+/* --- system calls that take one pointer ----------------------------------- */
 
 struct pointer_call {
 	const char *name;

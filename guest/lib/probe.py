@@ -20,8 +20,8 @@ A probe is one file of cases::
 
 Each case runs in a forked child, the leader of a process group of its own, with
 a time limit: an exception, a signal or a hang is a ``not ok`` of that case and
-the others still run. A case passes when it returns and no check failed, also
-none in a process that it forked. ``PROBE a b`` runs only the cases a and b,
+the others still run. A case passes when it returns and no check failed, neither
+in it nor in a process that it forked. ``PROBE a b`` runs only the cases a and b,
 ``-l`` lists them. Format: Documentation/dev-tools/ktap.rst.
 """
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-_SKIPPED = 110  # exit statuses of a case's process, as in ktap.h
+_SKIPPED = 110  # exit statuses of a case's process, as in ktap.c
 _ENDED = 111
-_MAX_FAILURES = 12  # lines a case may print; the rest are counted
+_MAX_FAILURES = 12  # failures that a case prints; the rest are only counted
 
 
 class _Case:
@@ -52,9 +52,9 @@ class _Case:
 
 
 class _Tally:
-    """A file of the running case that the processes it forks can add to.
+    """A file of the running case, to which processes that it forks can append too.
 
-    Appending is atomic, so that nothing is lost when several of them fail.
+    Appending is atomic, so no failure of several processes at once is lost.
     """
 
     def __init__(self, name: str) -> None:
@@ -91,13 +91,13 @@ def case(*, seconds: int = 20) -> Callable[[Callable[[], None]], Callable[[], No
 
 
 def note(text: str) -> None:
-    """Print diagnostic lines, each with one write(): cases fork."""
+    """Print diagnostic lines, each with one write(), so that processes do not mix them."""
     for line in text.splitlines():
         os.write(1, f"# {line}\n".encode())
 
 
 def _where() -> str:
-    """File and line of the call into this module."""
+    """Return file and line of the call into this module."""
     frame = sys._getframe(1)  # noqa: SLF001 - inspect.currentframe() is this
     while frame.f_back and frame.f_code.co_filename == __file__:
         frame = frame.f_back
@@ -124,14 +124,14 @@ def check_eq(got: object, want: object, what: str) -> bool:
 
 
 def must(ok: object, text: str) -> None:
-    """End the case as failed unless ``ok``: what follows would mean nothing."""
+    """End the case as failed unless ``ok``: nothing after it would be tested."""
     if not ok:
         _fail(text)
         os._exit(_ENDED)
 
 
 def skip(reason: str) -> NoReturn:
-    """End the case: the kernel has not got the feature (`needs:` must say which)."""
+    """End the case as skipped: the kernel lacks a feature that `needs:` must name."""
     _skip_reason.clear()
     _skip_reason.add(reason)
     os._exit(_SKIPPED)
@@ -145,7 +145,7 @@ def _child(run: Callable[[], None]) -> NoReturn:
         run()
     except SystemExit as end:
         os._exit(end.code if isinstance(end.code, int) else _ENDED)
-    except BaseException:  # noqa: BLE001 - whatever it is, it is this case's failure
+    except BaseException:  # noqa: BLE001 - any exception is a failure of the case
         import traceback  # noqa: PLC0415 - half a second, and rarely needed
 
         _failures.add("x")
@@ -175,7 +175,7 @@ def _wait(child: int, seconds: int) -> tuple[int, bool]:
     signal.alarm(seconds)
     _, status = os.waitpid(child, 0)
     signal.alarm(0)
-    _quietly(os.killpg, child, signal.SIGKILL)  # what the case left behind
+    _quietly(os.killpg, child, signal.SIGKILL)  # children that the case left behind
     return status, timed_out
 
 

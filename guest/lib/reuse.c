@@ -162,38 +162,39 @@ static struct reuse reuse_pages(void)
 
 struct reuse reuse_check(const char *when)
 {
-	struct reuse said = { 0 }, seen = { 0 };
+	struct reuse counters = { 0 }, pages = { 0 };
 	int i;
 
 	for (i = 0; i < 200; i++) {
-		said = reuse_counters();
-		seen = reuse_pages();
-		if (said.total == seen.total && said.free == seen.free &&
-		    said.reserved == seen.reserved)
-			return said;
+		counters = reuse_counters();
+		pages = reuse_pages();
+		if (counters.total == pages.total && counters.free == pages.free &&
+		    counters.reserved == pages.reserved)
+			return counters;
 		usleep(10000);
 	}
-	CHECK_EQ(said.total, seen.total, "%s: MetadataTotal in pages, and pages there are", when);
-	CHECK_EQ(said.free, seen.free, "%s: nr_free_metadata, and pages in the buddy", when);
-	CHECK_EQ(said.reserved, seen.reserved, "%s: reserved minus freed, and reserved pages",
+	CHECK_EQ(counters.total, pages.total, "%s: MetadataTotal against pages of tag storage",
 		 when);
-	return said;
+	CHECK_EQ(counters.free, pages.free, "%s: nr_free_metadata against free pages", when);
+	CHECK_EQ(counters.reserved, pages.reserved,
+		 "%s: metadata_reserve_success minus _free against reserved pages", when);
+	return counters;
 }
 
 /* Prints the first page frames that hold a reference to their tag storage. */
 static void reuse_note_holders(void)
 {
 	uint64_t pfn, flags[KPAGEFLAGS];
-	int i, said = 0;
+	int i, printed = 0;
 	size_t j, n;
 
 	for (i = 0; i < reuse_count; i++) {
 		struct reuse_region *r = &reuse_regions[i];
 
-		for (pfn = r->base; pfn < r->base_end && said < 8; pfn += n) {
+		for (pfn = r->base; pfn < r->base_end && printed < 8; pfn += n) {
 			n = kpageflags(pfn, r->base_end, flags);
-			for (j = 0; j < n && said < 8; j++)
-				if (flags[j] >> KPF_ARCH_4 & 1 && ++said)
+			for (j = 0; j < n && printed < 8; j++)
+				if (flags[j] >> KPF_ARCH_4 & 1 && ++printed)
 					ktap_note("frame %#llx holds storage: kpageflags %#llx",
 						  (unsigned long long)pfn + j,
 						  (unsigned long long)flags[j]);

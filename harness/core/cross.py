@@ -2,7 +2,7 @@
 """Guest programs, cross-compiled once for each source, header, flag and compiler.
 
 Programs with PROBE_FLAGS are linked with the probe library: all of ``guest/lib/*.c``,
-itself compiled once. A source may have parts: ``NAME/*.c`` beside ``NAME.c``.
+itself compiled once. A probe may have parts: ``NAME/*.c`` beside ``NAME.c``.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ INCLUDE = resources() / "guest" / "include"
 LIBRARY = resources() / "guest" / "lib"
 # Static: the probe runs in any arm64 guest, whatever its C library. -O1 keeps a
 # probe's loads and stores where its author wrote them and still compiles fast.
+# _GNU_SOURCE is empty, so that a program that defines it as well is no error.
 PROBE_FLAGS = (
-    "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-march=armv8.5-a+memtag",
+    "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-march=armv8.5-a+memtag",
     "-static", "-pthread", "-s", f"-I{INCLUDE}",
 )  # fmt: skip
-AGENT_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-static", "-s")
+AGENT_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-static", "-s")
 BARE_FLAGS = (
     "-O1", "-Wall", "-Wextra", "-Werror", "-march=armv8.5-a+memtag", "-mgeneral-regs-only",
     "-ffreestanding", "-nostdlib", "-fno-builtin", "-fno-pie", "-no-pie", "-static",
@@ -73,6 +74,9 @@ def compile_program(
 
 
 def _parts(source: Path) -> list[Path]:
+    """Return the parts of a probe; other programs may have unrelated files in such a place."""
+    if not source.is_relative_to(LIBRARY.parent):
+        return []
     return sorted(source.with_suffix("").glob("*.c"))
 
 

@@ -14,8 +14,9 @@ Host and checkout:
 Measurements:
 
 * ``bench``: the command; ``speeds``: of the harness itself; ``costs``: of reusing tag storage;
-* ``records``: the JSON file that a measurement leaves in ``docs/records/``, and how such files add
-  up; ``figures``: docs/figures.md from them, and measurements of the source code itself;
+* ``records``: the file of one measurement in ``docs/records/``; ``measuring``: makes one;
+  ``record_sums``: adds them up; ``record_commands``: the command ``record``;
+* ``figures``: docs/figures.md from the records; ``code_figures``: measures the source code itself;
 * ``pressure``: runs the pressure program, and computes the tags that DRAM must hold after it.
 
 A series of patches:

@@ -3,16 +3,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import shlex
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.core.paths import cache_root
+from harness.core.paths import cache_root, checkout, resources
 from harness.core.progress import plain_progress
+from harness.jobs import measuring
 from harness.jobs.costs import measure_costs
-from harness.jobs.speeds import build_rows, guest_rows
+from harness.jobs.record_commands import keep
+from harness.jobs.speeds import build_samples, guest_samples
+from harness.kernel import locate_kernel
 from harness.suite.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.jobs.records import Record, Value
+    from harness.jobs.speeds import Samples
 
 
 @click.command("bench")
@@ -21,15 +31,73 @@ from harness.suite.session import Session
 def bench_command(*, builds: bool, reuse: bool) -> None:
     """Measure the speed of the harness on this host, and the costs of reusing tag storage.
 
-    Each figure is a median; compare only figures of one run, by their ratios.
+    Each figure is a median; compare only figures of one run, by their ratios. Each part leaves a
+    record in docs/records/.
     """
+    root = checkout("mte-harness bench")
     session = Session(cache_root(), plain_progress())
-    rows = guest_rows(session) + (build_rows() if builds else [])
-    click.echo(f"{os.cpu_count()} CPUs, {shutil.disk_usage(cache_root()).free >> 30} GiB free, ")
-    click.echo(f"{session.qemu}\n")
-    for name, value in rows:
-        click.echo(f"| {name} | {value} |")
+    start = measuring.begin(root)
+    for machine_name, samples in guest_samples(session).items():
+        _report("clone", machine_name, start, root, session, samples, machine_name)
+    if builds:
+        start = measuring.begin(root)
+        _report("kernel-build", "stock", start, root, session, build_samples())
     if reuse:
+        start = measuring.begin(root)
+        figures = measure_costs(session)
         click.echo("\n| guest instructions | stock | tag-storage | result | aim |")
-        for row in measure_costs(session):
+        for row in figures:
             click.echo(f"| {row.what} | {row.stock} | {row.reuse} | {row.result} | {row.reach} |")
+        values = {row.what: _ratio(row.result) for row in figures if row.result}
+        keys = {name: _key(session, name) for name in ("stock", "tag-storage")}
+        keep(_record("costs", "tag-storage", start, root, session, values, keys), root)
+
+
+def _report(
+    kind: str,
+    subject: str,
+    start: measuring.Start,
+    root: Path,
+    session: Session,
+    samples: Samples,
+    machine_name: str = "",
+) -> None:
+    """Print the medians of one subject, and keep its record."""
+    values = {name: measuring.value_of(*found) for name, found in samples.items()}
+    for name, value in values.items():
+        click.echo(f"| {subject}: {name} | {value.value:.2f} {value.unit} |")
+    keys = {"stock": _key(session, "stock")}
+    keep(_record(kind, subject, start, root, session, values, keys, machine_name), root)
+
+
+def _record(
+    kind: str,
+    subject: str,
+    start: measuring.Start,
+    root: Path,
+    session: Session,
+    values: dict[str, Value],
+    kernels: dict[str, str],
+    machine_name: str = "",
+) -> Record:
+    return measuring.new_record(
+        kind,
+        subject,
+        start=start,
+        root=root,
+        command=shlex.join(["mte-harness", *sys.argv[1:]]),
+        kernels=kernels,
+        machine=machine_name,
+        qemu=str(session.qemu),
+        values=values,
+    )
+
+
+def _key(session: Session, kernel: str) -> str:
+    return session.kernel(locate_kernel(kernel, resources())).key
+
+
+def _ratio(text: str) -> Value:
+    """Return a result of costs.compare() as a value: a ratio to stock, or percent."""
+    number, _, unit = text.partition(" ")
+    return measuring.value_of([float(number)], unit)

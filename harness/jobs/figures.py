@@ -2,17 +2,11 @@
 """``mte-harness figures``: make docs/figures.md from the records of docs/records/.
 
 Nobody types a figure: a measurement leaves a record (:mod:`harness.jobs.records`), and the same
-records give the same page. ``mte-harness record code`` measures the source code itself.
+records give the same page.
 """
 
 from __future__ import annotations
 
-import ast
-import re
-import shlex
-import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +16,8 @@ from harness.core.errors import ArtifactError
 from harness.core.paths import resources
 from harness.jobs import records
 from harness.jobs.costs import OPERATIONS
-from harness.jobs.records import FIGURES, KINDS, Record, Sum
+from harness.jobs.record_sums import Sum, add_up, difference
+from harness.jobs.records import FIGURES, KINDS, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +97,7 @@ have a figure give it; "before" is what the records before them gave.
 
 def render(found: Mapping[str, Record]) -> str:
     """Return the page that the records give."""
-    sums, left_out = records.add_up(found)
+    sums, left_out = add_up(found)
     parts = [HEAD]
     for kind in KINDS:
         of_kind = [total for total in sums if total.newest.kind == kind]
@@ -159,7 +154,7 @@ def _remarks(sums: list[Sum]) -> list[str]:
     lines = []
     for total in sums:
         names = ", ".join(f"`{name}`" for name in total.pieces)
-        changed = records.difference(sums[0].newest, total.newest)
+        changed = difference(sums[0].newest, total.newest)
         lines.append(f"From {names}." if total is sums[0] else f"Not added: {names} ({changed}).")
         for name, piece in total.pieces.items():
             lines += [f"`{name}`: {note}" for note in piece.notes]
@@ -199,90 +194,6 @@ def _number(value: float) -> str:
     return str(round(value)) if float(value).is_integer() or value >= 1000 else f"{value:.3g}"
 
 
-def import_cycles(package: Path) -> set[frozenset[str]]:
-    """Return the groups of rooms of a Python package that import each other.
-
-    A room is a package or a module at the top of ``package``. Each group is a strongly connected
-    component of more than one room. Imports inside functions and under TYPE_CHECKING count.
-    """
-    imports: dict[str, set[str]] = {}
-    for path in sorted(package.rglob("*.py")):
-        parts = path.relative_to(package).with_suffix("").parts
-        seen = imports.setdefault(parts[0], set())
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                above = [package.name, *parts][: -node.level] if node.level else []
-                base = ".".join([*above, *([node.module] if node.module else [])])
-                names = [f"{base}.{alias.name}" for alias in node.names]
-            else:
-                continue
-            seen.update(n.split(".")[1] for n in names if n.startswith(f"{package.name}."))
-    for between, beyond in imports.items():  # Warshall: then each room has all that it reaches
-        for reached in imports.values():
-            reached.update(beyond if between in reached else ())
-    groups = {
-        frozenset(other for other in reached if room in imports.get(other, ()))
-        for room, reached in imports.items()
-    }
-    return {group for group in groups if len(group) > 1}
-
-
-def duplicate_pairs(root: Path) -> int | None:
-    """Return how many pairs of places share six or more lines; None where that is not known.
-
-    The first line of ``duplicates`` counts them; "incomplete:" is its word for a tree that it
-    did not read to the end.
-    """
-    command = shutil.which("duplicates")
-    if command is None:
-        return None
-    words = [command, "--repo", str(root), "--seconds", "120"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    pairs = re.match(r"(\d+) pairs? of places|no duplicates", done.stdout)
-    if pairs is None or "incomplete:" in done.stdout:
-        return None
-    return int(pairs[1] or 0)
-
-
-def code_record(
-    root: Path, *, unit_seconds: float, files_passed: int, command: str, notes: tuple[str, ...] = ()
-) -> Record:
-    """Measure the source code in the checkout ``root``.
-
-    ``unit_seconds``: wall time of the unit tests; ``files_passed``: the files that a probe's
-    result passes through, counted by a reader.
-    """
-    start = records.begin(root)
-    readme = (root / "README.md").read_text("utf-8")
-    cycles = import_cycles(root / "harness")
-    figures = {
-        "lines of harness, Python": (_lines(root, "harness/*.py"), "lines"),
-        "lines of guest, C and Python": (_lines(root, "guest/*.[chS]", "guest/*.py"), "lines"),
-        "lines of tests, Python": (_lines(root, "tests/*.py"), "lines"),
-        "import cycles between rooms": (len(cycles), ""),
-        "rooms in import cycles": (sum(map(len, cycles)), ""),
-        "files that a probe's result passes through": (files_passed, ""),
-        "lines of README.md": (len(readme.splitlines()), "lines"),
-        "words of README.md": (len(readme.split()), "words"),
-        "unit tests": (unit_seconds, "s"),
-    }
-    pairs = duplicate_pairs(root)
-    if pairs is not None:
-        figures["pairs of places that share six or more lines"] = (pairs, "")
-    values = {name: records.value_of([value], unit) for name, (value, unit) in figures.items()}
-    return records.new_record(
-        "figures-of-code", "", start=start, root=root, command=command, values=values, notes=notes
-    )
-
-
-def _lines(root: Path, *patterns: str) -> int:
-    """Return the lines of the tracked files that match; git's ``*`` also matches ``/``."""
-    names = records.git(root, "ls-files", "-z", "--", *patterns).split("\0")[:-1]
-    return sum(len((root / name).read_text("utf-8").splitlines()) for name in names)
-
-
 @click.command("figures")
 @click.option("--check", is_flag=True, help="Write nothing; fail unless the page is up to date.")
 def figures_command(*, check: bool) -> None:
@@ -292,27 +203,3 @@ def figures_command(*, check: bool) -> None:
         click.echo(write_figures(root))
     elif not check_figures(root):
         raise ArtifactError(f"{FIGURES} is not what the records give", "run `mte-harness figures`")
-
-
-@click.group("record")
-def record_group() -> None:
-    """Measure, and leave a record in docs/records/."""
-
-
-@record_group.command("code")
-@click.option("--unit-seconds", type=float, required=True, help="Wall time of the unit tests.")
-@click.option(
-    "--files-passed", type=int, required=True, help="Files that a probe's result passes through."
-)
-def record_code_command(unit_seconds: float, files_passed: int) -> None:
-    """Record lines, import cycles, duplicates and README size of this checkout."""
-    root = resources()
-    record = code_record(
-        root,
-        unit_seconds=unit_seconds,
-        files_passed=files_passed,
-        command=shlex.join(["mte-harness", *sys.argv[1:]]),
-    )
-    if record.dirty:
-        click.echo("the working tree is not the commit's: figures will leave this out", err=True)
-    click.echo(records.save(record, root))

@@ -33,39 +33,47 @@ CLONES = 15
 BOOTS = 5
 UNPACKED = "linux-source-6.12"
 
-# Rows of a table: what was measured, and its value with a unit.
-Rows = list[tuple[str, str]]
+# The figures of a subject by name: samples and their unit.
+Samples = dict[str, tuple[list[float], str]]
 
 
-def guest_rows(session: Session) -> Rows:
-    """Measure clones, cold boots and an audit. Medians; `stock` on both kinds of machine."""
+def guest_samples(session: Session) -> dict[str, Samples]:
+    """Measure clones, cold boots and an audit of `stock`; return the samples of each machine."""
     template = session.prepare(parse_target("stock", "emulator"))
     running, answered = _clone_seconds(session, template)
     cold = _cold_boot_seconds(template)
     dram = session.prepare(parse_target("stock", "dram"))
-    dram_running, _ = _clone_seconds(session, dram)
+    dram_running, dram_answered = _clone_seconds(session, dram)
     audited, paused, tagged = _audit_seconds(session, dram)
-    return [
-        ("clone running", f"{running:.2f} s"),
-        ("clone to first exec answered", f"{answered:.2f} s"),
-        ("cold boot to first exec answered", f"{cold:.2f} s"),
-        ("clone / cold boot, to first exec", f"{answered / cold:.2f}"),
-        ("clone running on dram", f"{dram_running:.2f} s"),
-        (f"audit, {tagged * PAGE >> 20} MiB tagged", f"{audited:.2f} s, {paused:.2f} s paused"),
-    ]
+    size = f"{tagged * PAGE >> 20} MiB tagged"
+    ratio = statistics.median(answered) / statistics.median(cold)
+    return {
+        "emulator": {
+            "clone running": (running, "s"),
+            "clone to first exec answered": (answered, "s"),
+            "cold boot to first exec answered": (cold, "s"),
+            "clone / cold boot, to first exec": ([ratio], ""),
+        },
+        "dram": {
+            "clone running": (dram_running, "s"),
+            "clone to first exec answered": (dram_answered, "s"),
+            f"audit, {size}": ([audited], "s"),
+            f"guest paused by an audit, {size}": ([paused], "s"),
+        },
+    }
 
 
-def build_rows() -> Rows:
+def build_samples() -> Samples:
     """Measure kernel builds in a cache of their own, with no ccache hit from an earlier run."""
     nothing, unchanged, one_file = _build_seconds()
-    return [
-        ("kernel build from nothing", f"{nothing:.0f} s"),
-        ("source directory, nothing changed", f"{unchanged:.1f} s"),
-        ("source directory, one mm/*.c changed", f"{one_file:.0f} s"),
-    ]
+    return {
+        "kernel build from nothing": ([nothing], "s"),
+        "source directory, nothing changed": ([unchanged], "s"),
+        "source directory, one mm/*.c changed": ([one_file], "s"),
+    }
 
 
-def _clone_seconds(session: Session, template: Template) -> tuple[float, float]:
+def _clone_seconds(session: Session, template: Template) -> tuple[list[float], list[float]]:
     """Return the seconds until a clone runs, and until its first command is answered."""
     running, answered = [], []
     for _ in range(CLONES):
@@ -74,10 +82,10 @@ def _clone_seconds(session: Session, template: Template) -> tuple[float, float]:
             running.append(time.monotonic() - started)
             guest.exec("true")
             answered.append(time.monotonic() - started)
-    return statistics.median(running), statistics.median(answered)
+    return running, answered
 
 
-def _cold_boot_seconds(template: Template) -> float:
+def _cold_boot_seconds(template: Template) -> list[float]:
     """Return the seconds from power-on to the first command answered, without a template."""
     times = []
     keys = RunKeys.generate()
@@ -94,7 +102,7 @@ def _cold_boot_seconds(template: Template) -> float:
                 connection.exec("true", Deadline.after(limits.exec))
                 times.append(time.monotonic() - started)
                 connection.close()
-    return statistics.median(times)
+    return times
 
 
 def _audit_seconds(session: Session, template: Template) -> tuple[float, float, int]:

@@ -48,20 +48,13 @@ _OUTCOMES = {Outcome.PASS: "passed", Outcome.XFAIL: "passed", Outcome.SKIP: "ski
 _T = TypeVar("_T")
 
 
-class VerdictError(AssertionError):
-    """A run that was not good: the whole verdict is its text."""
-
-    def __init__(self, result: ProbeResult) -> None:
-        super().__init__(result.text())
-        self.result = result
-
-
 @dataclass
 class TestState:
     """What is known of a test (or of a module or session that has guests) so far.
 
-    ``evidence`` is that of the program which the ``run`` fixture ran last. ``excused``: the test
-    itself judges what its guest's console shows. ``templates`` are those that it launched.
+    ``evidence`` is that of the program which the ``run`` fixture ran last, and the splats that
+    came after it. ``excused``: the test itself judges what its guests' consoles show.
+    ``guests`` are its clones; ``judged`` counts the splats of each that a verdict has.
     """
 
     __test__ = False  # pytest would take the class for a test by its name
@@ -69,13 +62,18 @@ class TestState:
     evidence: Evidence | None = None
     excused: bool = False
     failed: bool = False
-    templates: list[Template] = field(default_factory=list)
+    guests: list[Guest] = field(default_factory=list)
+    judged: dict[Guest, int] = field(default_factory=dict)
     phases: list[tuple[pytest.TestReport, BaseException | None]] = field(default_factory=list)
 
-    @property
-    def judged(self) -> bool:
-        """Return whether the guest's console has been judged, or will be."""
-        return self.evidence is not None or self.excused
+
+class VerdictError(AssertionError):
+    """A verdict that is not good, whose text it has. ``owner`` has the evidence for it."""
+
+    def __init__(self, result: ProbeResult, owner: TestState) -> None:
+        super().__init__(result.text())
+        self.result = result
+        self.owner = owner
 
 
 _STATE = pytest.StashKey[TestState]()
@@ -106,9 +104,8 @@ def repeat_command(item: pytest.Item) -> str:
     program = Path(sys.executable).with_name("pytest")
     words = [os.path.relpath(program, here) if program.is_relative_to(here) else str(program)]
     words.append("--qemu")
-    callspec = getattr(item, "callspec", None)
-    if callspec is not None and "mte_target" in callspec.params:
-        words += ["--kernel", str(callspec.params["mte_target"])]
+    if kernel := _kernel_argument(item):
+        words += ["--kernel", kernel]
     for option in ("--machine", "--qemu-binary"):
         if value := item.config.getoption(option):
             words += [option, value]
@@ -150,19 +147,23 @@ def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepo
 def _entry(item: pytest.Item, own: TestState) -> Entry:
     arguments = getattr(item, "funcargs", {})
     probe = _first(arguments, Probe)
-    guest = _first(arguments, Guest)
-    template = guest.template if guest else _first(arguments, Template)
-    templates = list(dict.fromkeys([*([template] if template else []), *own.templates]))
+    guest, template = _first(arguments, Guest), _first(arguments, Template)
+    guests = list(dict.fromkeys([*([guest] if guest else []), *own.guests]))
+    templates = list(dict.fromkeys(guest.template for guest in guests))
+    if not templates and template:
+        templates = [template]
     kernels = [template.kernel for template in templates]
     if not kernels and (kernel := _first(arguments, Kernel)):
         kernels = [kernel]
-    evidence = own.evidence or Evidence(console=guest.console.text() if guest else "")
+    # A kernel that does not build or boot is in no fixture.
+    wanted = kernel_id(_kernel_argument(item)) if _kernel_argument(item) else NO_KERNEL
+    evidence = own.evidence or Evidence(console="".join(guest.console.text() for guest in guests))
     evidence = dataclasses.replace(evidence, test=_end(own))
     record = TestRecord(
         id=_node_id(item, resources()),
         name=probe.name if probe else item.name.split("[")[0],
         area=probe.area if probe else item.path.stem.removeprefix("test_"),
-        kernel=", ".join(dict.fromkeys(kernel.name for kernel in kernels)) or NO_KERNEL,
+        kernel=", ".join(dict.fromkeys(kernel.name for kernel in kernels)) or wanted,
         machine=", ".join(dict.fromkeys(template.spec.name for template in templates)),
         seconds=sum(report.duration for report, _ in own.phases),
         result=shortened(judge(evidence)),
@@ -171,6 +172,12 @@ def _entry(item: pytest.Item, own: TestState) -> Entry:
     )
     by_kernel = {template.kernel: template for template in templates}
     return Entry(record, tuple(_kernel_record(k, by_kernel.get(k)) for k in dict.fromkeys(kernels)))
+
+
+def _kernel_argument(item: pytest.Item) -> str:
+    """Return the ``--kernel`` that a test runs on, "" if it asks for none of them."""
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("mte_target", "")) if callspec else ""
 
 
 def _kernel_record(kernel: Kernel, template: Template | None) -> KernelRecord:
@@ -192,9 +199,9 @@ def _first(arguments: dict[str, Any], kind: type[_T]) -> _T | None:
 def _end(own: TestState) -> TestEnd | None:
     """Return how the test ended, None if it passed or its program's evidence tells."""
     ends = [
-        TestEnd(_status(report, error), _text(report))
+        TestEnd(_status(report, error), _text(report, error))
         for report, error in own.phases
-        if not report.passed and not isinstance(error, VerdictError)
+        if not report.passed and not (isinstance(error, VerdictError) and error.owner is own)
     ]
     return min(ends, key=lambda end: end.status.rank, default=None)
 
@@ -202,6 +209,8 @@ def _end(own: TestState) -> TestEnd | None:
 def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
     if report.skipped:
         return Status.SKIP
+    if isinstance(error, VerdictError):
+        return error.result.status
     if isinstance(error, (BootError, GuestLostError)):
         return Status.LOST
     if isinstance(error, HarnessError) or report.when != "call":
@@ -209,12 +218,19 @@ def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
     return Status.FAIL
 
 
-def _text(report: pytest.TestReport) -> str:
+def _text(report: pytest.TestReport, error: BaseException | None) -> str:
+    if isinstance(error, VerdictError):
+        return "\n".join((error.result.title, *error.result.reasons[0].details))
+    if isinstance(error, HarnessError):
+        return f"{error}\n{error.details}".rstrip()
     if report.skipped and isinstance(report.longrepr, tuple):
         return report.longrepr[2]
     if xfail := getattr(report, "wasxfail", ""):
         return str(xfail)
-    return report.longreprtext
+    # pytest's text begins with the test's source; what it raised says more in one line.
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = [*crash.message.splitlines()[:1]] if crash else []
+    return "\n".join([*lines, report.longreprtext])
 
 
 class EntryCollector:
@@ -248,9 +264,9 @@ class EntryCollector:
             self.entries.append(_crashed(report))
 
     def kernels(self) -> tuple[KernelRecord, ...]:
-        """Return the kernels of all entries; of one name the first that was booted."""
+        """Return the kernels in the order of tests(); of one name the first that was booted."""
         found: dict[str, KernelRecord] = {}
-        for kernel in (kernel for entry in self.entries for kernel in entry.kernels):
+        for kernel in (kernel for entry in self._sorted() for kernel in entry.kernels):
             known = found.get(kernel.name)
             if known is None or known.boot_seconds is None:
                 found[kernel.name] = kernel
@@ -258,12 +274,14 @@ class EntryCollector:
 
     def tests(self) -> tuple[TestRecord, ...]:
         """Return all records ordered by id and kernel, the same order whoever ran them."""
-        records = (entry.record for entry in self.entries)
-        return tuple(sorted(records, key=lambda record: (record.id, record.kernel)))
+        return tuple(entry.record for entry in self._sorted())
+
+    def _sorted(self) -> list[Entry]:
+        return sorted(self.entries, key=lambda entry: (entry.record.id, entry.record.kernel))
 
 
 def _crashed(report: pytest.TestReport) -> Entry:
-    end = TestEnd(Status.ERROR, f"the process that ran this test died: {report.longreprtext}")
+    end = TestEnd(Status.ERROR, f"the process that ran this test died: {report.longrepr}")
     name = report.nodeid.rpartition("::")[2].split("[")[0]
     area = Path(report.nodeid.partition("::")[0]).stem.removeprefix("test_")
     result = judge(Evidence(test=end))

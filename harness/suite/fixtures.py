@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.suite.collect import VerdictError, state
+from harness.suite.collect import TestState, VerdictError, state
 from harness.suite.gather import decoded_splats, gather, missing_needs
 from harness.suite.head_comment import Probe
 from harness.suite.plugin import STATE
 from harness.suite.program import Program, file_program, probe_program
 from harness.suite.target import Target, parse_target
+from harness.verdict.evidence import Evidence
 from harness.verdict.judge import judge
 
 if TYPE_CHECKING:
@@ -72,21 +73,33 @@ def template(mte_target: Target, harness_session: Session) -> Template:
 
 
 @contextlib.contextmanager
-def _clone(request: pytest.FixtureRequest, template: Template) -> Iterator[Guest]:
-    """Hold a clone; at its end, fail the test for a splat that nothing has judged."""
+def _clone(
+    request: pytest.FixtureRequest, template: Template, *, excused: bool = False
+) -> Iterator[Guest]:
+    """Hold a clone; at its end, fail the test for a splat that no verdict has."""
     config, own = request.config, state(request.node)
-    own.templates.append(template)
     guest = config.stash[STATE].session.guest(template)
+    own.guests.append(guest)
     try:
         yield guest
-        if not own.judged and guest.process.running():
-            for splat in decoded_splats(guest.console.text(), template.kernel.vmlinux):
-                pytest.fail(f"{splat.title}\n" + "\n".join(splat.lines), pytrace=False)
+        if not (excused or own.excused):
+            _judge_rest(own, guest)
     finally:
         if config.getoption("--keep-guest") and own.failed:
             config.stash[STATE].kept.append(guest)
         else:
             guest.close()
+
+
+def _judge_rest(own: TestState, guest: Guest) -> None:
+    """Raise VerdictError for splats that came outside the programs which ``run`` has judged."""
+    console = guest.console.text()
+    splats = decoded_splats(console, guest.template.kernel.vmlinux)[own.judged.get(guest, 0) :]
+    if splats:
+        seen = own.evidence or Evidence()
+        own.evidence = dataclasses.replace(seen, splats=(*seen.splats, *splats), console=console)
+        own.failed = True
+        raise VerdictError(judge(Evidence(splats=splats)), own)
 
 
 @pytest.fixture
@@ -148,10 +161,12 @@ class Runner:
             )
         program = dataclasses.replace(program, known_bug=known_bug)
         evidence = gather(self._guest, program)
-        state(self._request.node).evidence = evidence
+        own = state(self._request.node)
+        own.evidence = evidence
+        own.judged[self._guest] = len(evidence.splats)
         result = judge(evidence)
         if not result.status.good:
-            raise VerdictError(result)
+            raise VerdictError(result, own)
         return result
 
 
@@ -193,9 +208,7 @@ class Launcher:
         """
         if isinstance(kernel, str):
             kernel = self.template(kernel, machine, append)
-        if excused:
-            state(self._request.node).excused = True
-        return self._stack.enter_context(_clone(self._request, kernel))
+        return self._stack.enter_context(_clone(self._request, kernel, excused=excused))
 
     def runner(self, guest: Guest) -> Runner:
         """Return what runs and judges programs in ``guest``, as the fixture ``run`` does."""

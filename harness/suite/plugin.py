@@ -37,6 +37,11 @@ pytest_plugins = ["harness.suite.fixtures"]
 VALIDATION = resources() / "tests" / "validation"
 # Every fixture of ours that needs QEMU depends on this one.
 SESSION_FIXTURE = "harness_session"
+# Exit statuses of pytest after which tests are missing, though those that ran may be good.
+_CUT_SHORT: dict[int, str] = {
+    pytest.ExitCode.INTERRUPTED: "it was interrupted",
+    pytest.ExitCode.INTERNAL_ERROR: "pytest or a plugin of it has a bug",
+}
 
 
 @dataclass
@@ -98,7 +103,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     state.collector = collect.EntryCollector(config)
     config.pluginmanager.register(state.collector, "mte-harness-entries")
-    if (directory := config.getoption("--report")) is not None:
+    directory = config.getoption("--report")
+    if directory is not None and not config.getoption("--collect-only"):
         state.files = ReportFiles(directory)
 
 
@@ -156,12 +162,14 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the report."""
     state = session.config.stash.get(STATE, None)
     if state and state.files and state.collector:
-        binary = session.config.getoption("--qemu-binary")
-        state.report = state.files.write(state.collector, binary)
+        errors = state.collector.errors
+        if exitstatus in _CUT_SHORT and not errors:
+            errors.append(f"the run was cut short: {_CUT_SHORT[exitstatus]}")
+        state.report = state.files.write(state.collector, state.session)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

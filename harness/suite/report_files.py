@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from harness.core.errors import HarnessError
 from harness.report import html, json_file, junit
 from harness.report.model import Report
-from harness.vm.qemu import find_qemu
 from harness.vm.spec import MACHINES
 
 if TYPE_CHECKING:
     from harness.suite.collect import EntryCollector
+    from harness.suite.session import Session
 
 REPORT = "report.json"
 PAGE = "report.html"
@@ -40,11 +40,11 @@ class ReportFiles:
         """Return the path of the HTML page."""
         return self.directory / PAGE
 
-    def write(self, collected: EntryCollector, qemu_binary: str | None) -> Report:
+    def write(self, collected: EntryCollector, session: Session) -> Report:
         """Make the report of what was collected, write its files, and return it."""
         errors = list(collected.errors)
         try:
-            qemu = find_qemu(qemu_binary).banner
+            qemu = session.qemu.banner
         except HarnessError as error:
             qemu = ""
             errors.append(str(error))

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from harness.core.errors import ArtifactError
 from harness.core.paths import resources
-from harness.jobs import figures, records
+from harness.jobs import code_figures, figures, record_commands, records
 from harness.jobs.records import KINDS, Host, Inputs, Record, Value
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class TestImportCycles:
             b__z="from house.b import x\n",
             a__y="",
         )
-        assert figures.import_cycles(root) == set()
+        assert code_figures.import_cycles(root) == set()
 
     @pytest.mark.parametrize(
         "back",
@@ -160,14 +160,14 @@ class TestImportCycles:
     )
     def test_every_form_of_import_counts(self, package: Callable[..., Path], back: str) -> None:
         root = package(a__y=back, b__x="from house.a import y", cli="from house import a, b")
-        assert figures.import_cycles(root) == {frozenset({"a", "b"})}
+        assert code_figures.import_cycles(root) == {frozenset({"a", "b"})}
 
     def test_a_long_way_round_and_a_second_cycle(self, package: Callable[..., Path]) -> None:
         root = package(
             a__m="import house.b.m", b__m="import house.c.m", c__m="import house.a.m",
             d__m="import house.e\nimport house.a.m", e="import house.d.m",
         )  # fmt: skip
-        assert figures.import_cycles(root) == {frozenset("abc"), frozenset("de")}
+        assert code_figures.import_cycles(root) == {frozenset("abc"), frozenset("de")}
 
 
 class TestCode:
@@ -192,7 +192,7 @@ class TestCode:
         return root
 
     def measured(self, root: Path) -> dict[str, float]:
-        made = figures.code_record(root, unit_seconds=48.5, files_passed=34, command="x")
+        made = code_figures.code_record(root, unit_seconds=48.5, files_passed=34, command="x")
         return {name: value.value for name, value in made.values.items()}
 
     def test_it_measures_what_git_tracks(
@@ -228,7 +228,7 @@ class TestCode:
         self, checkout: Path, shim: Callable[[str, str], Path], output: str, pairs: int | None
     ) -> None:
         shim("duplicates", f"echo '{output}'")
-        assert figures.duplicate_pairs(checkout) == pairs
+        assert code_figures.duplicate_pairs(checkout) == pairs
 
     def test_without_the_command_the_value_is_left_out(
         self, checkout: Path, monkeypatch: pytest.MonkeyPatch
@@ -241,6 +241,7 @@ class TestCommands:
     @pytest.fixture
     def root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(figures, "resources", lambda: tmp_path)
+        monkeypatch.setattr(record_commands, "checkout", lambda _purpose: tmp_path)
         records.save(record(1), tmp_path)
         return tmp_path
 
@@ -260,7 +261,7 @@ class TestCommands:
         for words in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "test"]):
             subprocess.run(["git", *words], cwd=root, check=True)
         words = ["code", "--unit-seconds", "1.5", "--files-passed", "9"]
-        done = CliRunner().invoke(figures.record_group, words)
+        done = CliRunner().invoke(record_commands.record_group, words)
         made = [found for found in records.load_all(root).values() if found.kind != "pressure"]
         assert done.exit_code == 0
         assert [found.values["unit tests"] for found in made] == [Value(1.5, "s", 1, 1.5, 1.5)]

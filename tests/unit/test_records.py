@@ -4,14 +4,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.core.errors import ArtifactError, UsageError
 from harness.core.paths import resources
-from harness.jobs import records
+from harness.jobs import measuring, record_commands, record_sums, records
 from harness.jobs.records import KINDS, RECORDS, Host, Inputs, Record, Value
+from tests.unit.report_sample import sample_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,8 +134,8 @@ class TestFile:
 
 class TestNewRecord:
     def test_it_notes_the_commit_the_host_and_the_inputs(self, checkout: Path) -> None:
-        start = records.begin(checkout)
-        made = records.new_record(
+        start = measuring.begin(checkout)
+        made = measuring.new_record(
             "pressure", "stock", start=start, root=checkout, command="x", kernels={"stock": "k"}
         )
         objects = made.inputs.objects
@@ -150,7 +152,7 @@ class TestNewRecord:
         pattern = "guest/probes/*/pressure*"
 
         def identity() -> str | None:
-            return records.object_ids(checkout, "HEAD", [pattern])[pattern]
+            return measuring.object_ids(checkout, "HEAD", [pattern])[pattern]
 
         first = identity()
         commit(checkout, README="2", guest__probes__swap__other="2")
@@ -162,37 +164,37 @@ class TestNewRecord:
         git(checkout, "mv", "guest/probes/swap/pressure", "guest/probes/swap/pressure_2")
         commit(checkout)
         assert len({first, second, third, identity()}) == 4
-        assert records.object_ids(checkout, "HEAD", ["guest/*/none*"]) == {"guest/*/none*": None}
+        assert measuring.object_ids(checkout, "HEAD", ["guest/*/none*"]) == {"guest/*/none*": None}
 
     @pytest.mark.parametrize("when", ["before", "meanwhile"])
     @pytest.mark.parametrize("what", ["README", "guest/new"])
     def test_a_changed_tree_is_dirty(self, checkout: Path, when: str, what: str) -> None:
         if when == "before":
             (checkout / what).write_text("changed")
-        start = records.begin(checkout)
+        start = measuring.begin(checkout)
         (checkout / what).write_text("changed")
-        made = records.new_record("suite", "", start=start, root=checkout, command="x")
+        made = measuring.new_record("suite", "", start=start, root=checkout, command="x")
         assert made.dirty
 
     def test_another_commit_meanwhile_is_dirty(self, checkout: Path) -> None:
-        start = records.begin(checkout)
+        start = measuring.begin(checkout)
         commit(checkout, README="2")
-        assert records.new_record("suite", "", start=start, root=checkout, command="x").dirty
+        assert measuring.new_record("suite", "", start=start, root=checkout, command="x").dirty
 
     def test_records_and_figures_do_not_make_a_tree_dirty(self, checkout: Path) -> None:
         records.save(RECORD, checkout)
         (checkout / records.FIGURES).write_text("new")
-        start = records.begin(checkout)
-        assert not records.new_record("suite", "", start=start, root=checkout, command="x").dirty
+        start = measuring.begin(checkout)
+        assert not measuring.new_record("suite", "", start=start, root=checkout, command="x").dirty
 
     def test_outside_a_checkout_it_is_a_usage_error(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="rev-parse failed"):
-            records.begin(tmp_path)
+            measuring.begin(tmp_path)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_each_path_of_a_kind_is_in_the_repository(self, kind: str) -> None:
         patterns = [pattern.format(recipe="stock") for pattern in KINDS[kind]]
-        found = records.object_ids(resources(), "HEAD", patterns)
+        found = measuring.object_ids(resources(), "HEAD", patterns)
         assert [pattern for pattern in patterns if found[pattern] is None] == []
 
 
@@ -200,7 +202,7 @@ class TestAddUp:
     def test_counts_add_and_seeds_are_united(self) -> None:
         old = record(1, seeds=(1, 2), counts={"wrong": 1, "programs": 2})
         new = record(2, seeds=(3,), counts={"programs": 1})
-        (total,), left_out = records.add_up({"new": new, "old": old})
+        (total,), left_out = record_sums.add_up({"new": new, "old": old})
         assert list(total.pieces) == ["old", "new"]
         assert total.counts == {"wrong": 1, "programs": 3}
         assert total.seeds == {1, 2, 3}
@@ -209,7 +211,7 @@ class TestAddUp:
     def test_values_are_weighted_by_n_and_keep_the_extremes(self) -> None:
         old = record(1, values={"t": Value(10, "", 1, 9, 11)})
         new = record(2, values={"t": Value(20, "", 3, 12, 30), "u": Value(1, "", 1, 1, 1)})
-        (total,), _ = records.add_up({"old": old, "new": new})
+        (total,), _ = record_sums.add_up({"old": old, "new": new})
         assert total.values == {"t": Value(17.5, "", 4, 9, 30), "u": Value(1, "", 1, 1, 1)}
         assert list(total.having("u").pieces) == ["new"]
 
@@ -226,14 +228,14 @@ class TestAddUp:
     )
     def test_other_inputs_do_not_add_up(self, changes: dict[str, Any], named: str) -> None:
         old, new = record(1), record(2, inputs=dataclasses.replace(INPUTS, **changes))
-        sums, left_out = records.add_up({"old": old, "new": new})
+        sums, left_out = record_sums.add_up({"old": old, "new": new})
         assert [list(total.pieces) for total in sums] == [["new"], ["old"]]
         assert left_out == {}
-        assert records.difference(new, old) == named
+        assert record_sums.difference(new, old) == named
 
     @pytest.mark.parametrize("changes", [{"kind": "suite"}, {"subject": "tag-storage"}])
     def test_other_kinds_and_subjects_do_not_add_up(self, changes: dict[str, str]) -> None:
-        sums, _ = records.add_up({"old": record(1), "new": record(2, **changes)})
+        sums, _ = record_sums.add_up({"old": record(1), "new": record(2, **changes)})
         assert len(sums) == 2
 
     @pytest.mark.parametrize(("unit", "expected"), [("pages", 1), ("s", 2), ("ms", 2)])
@@ -243,36 +245,53 @@ class TestAddUp:
         values = {"t": Value(1, unit, 1, 1, 1)}
         old = record(1, values=values)
         new = record(2, values=values, host=dataclasses.replace(HOST, cpus=4))
-        sums, _ = records.add_up({"old": old, "new": new})
+        sums, _ = record_sums.add_up({"old": old, "new": new})
         assert len(sums) == expected
-        assert expected == 1 or records.difference(new, old) == "host"
+        assert expected == 1 or record_sums.difference(new, old) == "host"
 
     def test_wall_times_of_one_class_of_host_add_up(self) -> None:
         values = {"t": Value(1, "s", 1, 1, 1)}
         host = dataclasses.replace(HOST, load=7.0, kernel="6.19", memory_mib=24090)
-        sums, _ = records.add_up(
+        sums, _ = record_sums.add_up(
             {"old": record(1, values=values), "new": record(2, values=values, host=host)}
         )
         assert len(sums) == 1
 
     def test_a_dirty_record_is_left_out(self) -> None:
-        sums, left_out = records.add_up({"a": record(1), "b": record(2, dirty=True)})
+        sums, left_out = record_sums.add_up({"a": record(1), "b": record(2, dirty=True)})
         assert [list(total.pieces) for total in sums] == [["a"]]
         assert left_out == {"b": "the working tree was not the commit's"}
 
     def test_a_seed_counts_once_and_the_older_record_has_it(self) -> None:
         old = record(1, seeds=(1, 2, 3), counts={"wrong": 1})
         new = record(2, seeds=(3, 4), counts={"wrong": 5})
-        (total,), left_out = records.add_up({"new": new, "old": old})
+        (total,), left_out = record_sums.add_up({"new": new, "old": old})
         assert total.counts == {"wrong": 1}
         assert left_out == {"new": "repeats seeds 3 of `old`"}
 
     def test_a_value_in_another_unit_is_left_out(self) -> None:
         old = record(1, values={"t": Value(1, "s", 1, 1, 1)})
         new = record(2, values={"t": Value(1000, "ms", 1, 1000, 1000)})
-        (total,), left_out = records.add_up({"old": old, "new": new})
+        (total,), left_out = record_sums.add_up({"old": old, "new": new})
         assert list(total.pieces) == ["old"]
         assert left_out == {"new": "gives t in another unit than `old`"}
 
     def test_a_median_has_its_samples_extremes(self) -> None:
-        assert records.value_of([3, 1, 2, 9], "s") == Value(2.5, "s", 4, 1, 9)
+        assert measuring.value_of([3, 1, 2, 9], "s") == Value(2.5, "s", 4, 1, 9)
+
+
+class TestReportRecord:
+    def test_a_report_gives_counts_and_seconds(self, checkout: Path) -> None:
+        later = (datetime.now(UTC) + timedelta(seconds=5)).isoformat(timespec="seconds")
+        report = dataclasses.replace(sample_report(), started=later)
+        made = record_commands.report_record(report, checkout, "suite", "")
+        assert made.subject == "stock, no-swap-restore"
+        assert not made.dirty
+        outcomes = {name: n for name, n in made.counts.items() if name.startswith("tests: ")}
+        assert sum(outcomes.values()) == len(report.tests)
+        assert outcomes["tests: lost"] == 1
+        assert made.values["all tests"].value == report.seconds
+
+    def test_a_commit_that_is_newer_than_the_report_is_dirty(self, checkout: Path) -> None:
+        report = dataclasses.replace(sample_report(), started="2026-01-01T00:00:00+00:00")
+        assert record_commands.report_record(report, checkout, "suite", "").dirty

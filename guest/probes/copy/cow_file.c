@@ -5,8 +5,8 @@
  * timeout: 30
  *
  * The copy that a private mapping of a tagged memfd page gets has the page's tags, whether
- * the first access is a write (do_cow_fault(), mm/memory.c) or a read (wp_page_copy()), and
- * the file's page keeps its own.
+ * the first access is a write (do_cow_fault(), mm/memory.c) or a read (wp_page_copy()),
+ * and the file's page keeps its own.
  */
 #include "stale.h"
 #include "swap.h"

@@ -5,11 +5,11 @@
  * timeout: 90
  * smoke: yes
  *
- * KSM merges untagged pages of the same data and never a tagged page, whatever its tags are:
- * arm64's memcmp_pages() reports tagged pages as different, in the unstable and the stable
- * tree and against the zero page. A merged page that becomes PROT_MTE begins with tag 0, in
- * each mapping on its own. Beside each pair of tagged pages an untagged pair must merge,
- * because otherwise the scan proves nothing.
+ * KSM merges untagged pages of the same data and never a tagged page, whatever its tags
+ * are: arm64's memcmp_pages() reports tagged pages as different, in the unstable and the
+ * stable tree and against the zero page. A merged page that becomes PROT_MTE begins with
+ * tag 0, in each mapping on its own. Beside each pair of tagged pages an untagged pair
+ * must merge, because otherwise the scan proves nothing.
  */
 #include "fault.h"
 #include "stale.h"

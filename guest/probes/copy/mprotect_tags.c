@@ -7,7 +7,8 @@
  *
  * Tags survive losing and regaining access to the memory, whatever happens in between. LDG
  * needs a readable page and STG a writable one; otherwise they fault with SEGV_ACCERR.
- * PROT_MTE cannot be removed. Exercises mprotect_fixup(), change_pte_range(), pte_modify().
+ * PROT_MTE cannot be removed. Exercises mprotect_fixup(), change_pte_range(),
+ * pte_modify().
  */
 
 #include <setjmp.h>
@@ -166,7 +167,7 @@ static void untagged_on_swap(void)
 	tags_zero_check(p, LEN, "swapped in");
 	pattern_set(p, LEN, 9);
 	page_out(p, LEN);
-	pattern_check(p, LEN, 9, "tagged, out and in");
+	pattern_check(p, LEN, 9, "tagged, swapped out and in");
 }
 
 /* A memfd mapped with and without PROT_MTE: its tags change only through the first. */

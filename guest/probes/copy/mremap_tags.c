@@ -5,8 +5,8 @@
  * timeout: 60
  *
  * mremap() moves tags, data and PROT_MTE to the new address, page by page, by whole page
- * tables (move_normal_pmd(), move_normal_pud()) and for swapped pages. Memory that mremap()
- * adds, and memory that MREMAP_DONTUNMAP leaves at the old address, has tag 0.
+ * tables (move_normal_pmd(), move_normal_pud()) and for swapped pages. Memory that
+ * mremap() adds, and memory that MREMAP_DONTUNMAP leaves at the old address, has tag 0.
  */
 #include "fault.h"
 #include "stale.h"

@@ -4,11 +4,11 @@
  * needs: CONFIG_USERFAULTFD CONFIG_PROC_PAGE_MONITOR CONFIG_SHMEM
  * timeout: 60
  *
- * Pages that userfaultfd puts into PROT_MTE memory have tag 0 and the right data, although the
- * source page is tagged and the frame was stale. A page that UFFDIO_CONTINUE maps keeps its
- * tags. Fault messages have no tag in the address, and the ioctls refuse tagged addresses.
- * Exercises mfill_atomic_pte_copy(), shmem_mfill_atomic_pte(), mfill_atomic_install_pte(),
- * handle_userfault().
+ * Pages that userfaultfd puts into PROT_MTE memory have tag 0 and the right data, although
+ * the source page is tagged and the frame was stale. A page that UFFDIO_CONTINUE maps
+ * keeps its tags. Fault messages have no tag in the address, and the ioctls refuse tagged
+ * addresses. Exercises mfill_atomic_pte_copy(), shmem_mfill_atomic_pte(),
+ * mfill_atomic_install_pte(), handle_userfault().
  */
 
 #include <pthread.h>

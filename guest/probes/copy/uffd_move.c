@@ -5,9 +5,9 @@
  * timeout: 60
  * smoke: yes
  *
- * UFFDIO_MOVE (Linux 6.8) moves a page with its tags to another address, also a swapped page
- * and a huge page. It refuses to move between memory with and without PROT_MTE. The old
- * address has new memory afterwards. Exercises move_present_pte(), move_swap_pte(),
+ * UFFDIO_MOVE (Linux 6.8) moves a page with its tags to another address, also a swapped
+ * page and a huge page. It refuses to move between memory with and without PROT_MTE. The
+ * old address has new memory afterwards. Exercises move_present_pte(), move_swap_pte(),
  * move_zeropage_pte(), move_pages_huge_pmd().
  */
 #include "stale.h"
@@ -128,7 +128,7 @@ static void swap_cache(void)
 	uffd_move(fd, to, from, LEN);
 	pattern_check(to, LEN, 7, "moved after it was read in");
 	page_out(to, LEN);
-	pattern_check(to, LEN, 7, "out and in at the new address");
+	pattern_check(to, LEN, 7, "swapped out and in at the new address");
 }
 
 static void zero_page(void)

@@ -4,8 +4,8 @@
  * needs: CONFIG_USERFAULTFD CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SWAP CONFIG_MEMCG
  * timeout: 60
  *
- * Write protection by userfaultfd keeps tags and data of small pages, huge pages and swapped
- * pages. A tag store is a write to protected memory, a tag load is not. Exercises
+ * Write protection by userfaultfd keeps tags and data of small pages, huge pages and
+ * swapped pages. A tag store is a write to protected memory, a tag load is not. Exercises
  * change_protection() with MM_CP_UFFD_WP, do_wp_page(), do_huge_pmd_wp_page().
  */
 

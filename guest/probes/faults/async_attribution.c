@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * An asynchronous tag fault is reported to the thread that made it and to no other: not to the
- * thread that runs next on the CPU, not to a child of fork() or clone(), not to the program
- * after execve(). TFSRE0_EL1 belongs to the CPU, so the kernel moves its state to the flags of
- * the thread at each kernel entry, and reports the fault before a system call is carried out.
- * arch/arm64/kernel/entry.S check_mte_async_tcf, clear_mte_async_tcf; syscall.c
- * el0_svc_common(); process.c arch_dup_task_struct(), __switch_to(); mte.c
+ * An asynchronous tag fault is reported to the thread that made it and to no other: not to
+ * the thread that runs next on the CPU, not to a child of fork() or clone(), not to the
+ * program after execve(). TFSRE0_EL1 belongs to the CPU, so the kernel moves its state to
+ * the flags of the thread at each kernel entry, and reports the fault before a system call
+ * is carried out. arch/arm64/kernel/entry.S check_mte_async_tcf, clear_mte_async_tcf;
+ * syscall.c el0_svc_common(); process.c arch_dup_task_struct(), __switch_to(); mte.c
  * mte_thread_init_user(), mte_thread_switch().
  */
 #include <linux/sched.h>
@@ -175,7 +175,7 @@ static void bad_stores_of_an_unchecked_thread(void)
 	CHECK_EQ(shared->signals[1], 0, "signals of the unchecked thread");
 }
 
-/* --- threads on all CPUs, each of which counts its own faults --------------- */
+/* --- threads on all CPUs, each of which counts its own faults ------------- */
 
 static void *own_faults_thread(void *arg)
 {

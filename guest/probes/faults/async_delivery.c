@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * An asynchronous tag fault is reported once, and not later than the next kernel entry, whichever
- * it is: system call, page fault, breakpoint, interrupt. Nothing stays pending afterwards, and
- * the kernel's own accesses cause no signal. arch/arm64/kernel/entry.S check_mte_async_tcf and
- * clear_mte_async_tcf; entry-common.c do_notify_resume().
+ * An asynchronous tag fault is reported once, and not later than the next kernel entry,
+ * whichever it is: system call, page fault, breakpoint, interrupt. Nothing stays pending
+ * afterwards, and the kernel's own accesses cause no signal. arch/arm64/kernel/entry.S
+ * check_mte_async_tcf and clear_mte_async_tcf; entry-common.c do_notify_resume().
  */
 #include <sched.h>
 #include <sys/uio.h>

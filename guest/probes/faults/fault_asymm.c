@@ -4,11 +4,12 @@
  * needs: CONFIG_ARM64_MTE CONFIG_SYSFS
  * timeout: 60
  *
- * In asymmetric mode mismatching loads fault synchronously and stores asynchronously, those of
- * the thread and those of the kernel for it. So a system call that reads a mismatching buffer
- * fails, and one that writes to it succeeds without a signal: the kernel clears what its own
- * stores left in TFSRE0_EL1. arch/arm64/include/asm/mte.h mte_disable_tco_entry();
- * arch/arm64/kernel/entry.S check_mte_async_tcf, clear_mte_async_tcf; mte.c set_mte_ctrl().
+ * In asymmetric mode mismatching loads fault synchronously and stores asynchronously,
+ * those of the thread and those of the kernel for it. So a system call that reads a
+ * mismatching buffer fails, and one that writes to it succeeds without a signal: the
+ * kernel clears what its own stores left in TFSRE0_EL1. arch/arm64/include/asm/mte.h
+ * mte_disable_tco_entry(); arch/arm64/kernel/entry.S check_mte_async_tcf,
+ * clear_mte_async_tcf; mte.c set_mte_ctrl().
  */
 #include <pthread.h>
 

@@ -4,11 +4,12 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * Every class of load and store faults if, and only if, the tags differ: in synchronous mode once,
- * at the exact instruction and address, and without the access; in asynchronous mode once, and
- * with the access; in mode none never. STXR is missing here, because QEMU 10.0.2 does not check
- * a store-exclusive, only the load before it. Exercises arch/arm64/mm/fault.c
- * do_tag_check_fault(), do_bad_area(), set_thread_esr() and entry.S check_mte_async_tcf.
+ * Every class of load and store faults if, and only if, the tags differ: in synchronous
+ * mode once, at the exact instruction and address, and without the access; in asynchronous
+ * mode once, and with the access; in mode none never. STXR is missing here, because QEMU
+ * 10.0.2 does not check a store-exclusive, only the load before it. Exercises
+ * arch/arm64/mm/fault.c do_tag_check_fault(), do_bad_area(), set_thread_esr() and entry.S
+ * check_mte_async_tcf.
  */
 #include "fault.h"
 
@@ -265,7 +266,7 @@ static void mismatch_none(void)
 }
 
 /*
- * An access whose first bytes lie in a matching granule and the last do not. Up
+ * An access whose first bytes are in a matching granule and the last do not. Up
  * to 32 bytes: QEMU 10.0.2 keeps only 5 bits of the size, and checks too little
  * of a 48 or 64 byte LD3, LD4 or four-register LD1.
  */

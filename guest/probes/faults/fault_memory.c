@@ -4,10 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_TMPFS CONFIG_TRANSPARENT_HUGEPAGE
  * timeout: 60
  *
- * Accesses to every kind of PROT_MTE memory are checked, those of the thread and those of the
- * kernel, whether mmap() or mprotect() set PROT_MTE. PROT_MTE stays when mprotect() does not
- * name it, and is gone when the mapping is replaced. arch/arm64/include/asm/mman.h
- * arch_calc_vm_prot_bits(); arch/arm64/mm/mmap.c vm_get_page_prot().
+ * Accesses to every kind of PROT_MTE memory are checked, those of the thread and those of
+ * the kernel, whether mmap() or mprotect() set PROT_MTE. PROT_MTE stays when mprotect()
+ * does not name it, and is gone when the mapping is replaced.
+ * arch/arm64/include/asm/mman.h arch_calc_vm_prot_bits(); arch/arm64/mm/mmap.c
+ * vm_get_page_prot().
  */
 #include "fault.h"
 

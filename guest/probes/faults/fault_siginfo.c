@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 30
  *
- * What the handler of a fault is given: si_addr is the faulting address without a tag, or with
- * SA_EXPOSE_TAGBITS with the tag in bits 59:56 (tag check faults) or the whole top byte (other
- * faults); sigcontext.fault_address never has a tag; the signal frame has the ESR.
- * arch/arm64/mm/fault.c do_tag_check_fault(), set_thread_esr(); kernel/signal.c
+ * What the handler of a fault is given: si_addr is the faulting address without a tag, or
+ * with SA_EXPOSE_TAGBITS with the tag in bits 59:56 (tag check faults) or the whole top
+ * byte (other faults); sigcontext.fault_address never has a tag; the signal frame has the
+ * ESR. arch/arm64/mm/fault.c do_tag_check_fault(), set_thread_esr(); kernel/signal.c
  * hide_si_addr_tag_bits(); arch/arm64/kernel/signal.c setup_sigframe();
  * Documentation/arch/arm64/tagged-pointers.rst.
  */

@@ -4,13 +4,15 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI CONFIG_PROC_PAGE_MONITOR
  * timeout: 30
  *
- * A program starts with mode none, an empty include mask, without the tagged address ABI and with
- * PSTATE.TCO clear, whatever the process had before execve(), and a fault that was pending is
- * not reported to the new program (Documentation/arch/arm64/memory-tagging-extension.rst,
- * "Initial process state"). arch/arm64/kernel/process.c flush_thread(), arch_setup_new_exec();
- * mte.c mte_thread_init_user().
+ * A program starts with mode none, an empty include mask, without the tagged address ABI
+ * and with PSTATE.TCO clear, whatever the process had before execve(), and a fault that
+ * was pending is not reported to the new program
+ * (Documentation/arch/arm64/memory-tagging-extension.rst, "Initial process state").
+ * arch/arm64/kernel/process.c flush_thread(), arch_setup_new_exec(); mte.c
+ * mte_thread_init_user().
  *
- * The probe executes itself with --state FD; that program writes its state to FD before main().
+ * The probe executes itself with --state FD; that program writes its state to FD before
+ * main().
  */
 #include <pthread.h>
 

@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 60
  *
- * The include mask belongs to the thread: IRG and ADDG use the mask of the running thread, and only
- * that, after every switch of threads, every kernel entry and exit and every migration to
- * another CPU. arch/arm64/kernel/process.c __switch_to(); mte.c mte_thread_switch(),
- * mte_update_gcr_excl(); entry.S mte_set_user_gcr.
+ * The include mask belongs to the thread: IRG and ADDG use the mask of the running thread,
+ * and only that, after every switch of threads, every kernel entry and exit and every
+ * migration to another CPU. arch/arm64/kernel/process.c __switch_to(); mte.c
+ * mte_thread_switch(), mte_update_gcr_excl(); entry.S mte_set_user_gcr.
  */
 #include <sys/time.h>
 

@@ -4,10 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * A new thread or process starts with the mode, the include mask and the tagged address ABI of the
- * thread that made it; later changes by one do not change the other. A pending asynchronous
- * fault of the parent is not reported to the child. arch/arm64/kernel/process.c
- * arch_dup_task_struct(), copy_thread(); mte.c set_mte_ctrl(), mte_thread_switch().
+ * A new thread or process starts with the mode, the include mask and the tagged address
+ * ABI of the thread that made it; later changes by one do not change the other. A pending
+ * asynchronous fault of the parent is not reported to the child.
+ * arch/arm64/kernel/process.c arch_dup_task_struct(), copy_thread(); mte.c set_mte_ctrl(),
+ * mte_thread_switch().
  */
 #include <pthread.h>
 

@@ -4,8 +4,8 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * IRG, ADDG and SUBG generate only tags of the include mask, and every tag of it; GMI and SUBP work
- * on tags and addresses as the architecture says. The kernel controls this with
+ * IRG, ADDG and SUBG generate only tags of the include mask, and every tag of it; GMI and
+ * SUBP work on tags and addresses as the architecture says. The kernel controls this with
  * GCR_EL1.Exclude and SCTLR_EL1.ATA0: arch/arm64/kernel/mte.c set_mte_ctrl(),
  * mte_update_gcr_excl(); cpufeature.c cpu_enable_mte(), which each CPU calls for itself.
  */

@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * PR_SET_TAGGED_ADDR_CTRL accepts every combination of its documented bits and no other, and
- * PR_GET_TAGGED_ADDR_CTRL returns exactly what was set, also with mode none (929c1f3384d7).
- * The CPU follows what was set at once. kernel/sys.c prctl(); arch/arm64/kernel/process.c
- * set_tagged_addr_ctrl(), get_tagged_addr_ctrl(); mte.c set_mte_ctrl(), get_mte_ctrl(),
- * mte_update_sctlr_user(), mte_update_gcr_excl().
+ * PR_SET_TAGGED_ADDR_CTRL accepts every combination of its documented bits and no other,
+ * and PR_GET_TAGGED_ADDR_CTRL returns exactly what was set, also with mode none
+ * (929c1f3384d7). The CPU follows what was set at once. kernel/sys.c prctl();
+ * arch/arm64/kernel/process.c set_tagged_addr_ctrl(), get_tagged_addr_ctrl(); mte.c
+ * set_mte_ctrl(), get_mte_ctrl(), mte_update_sctlr_user(), mte_update_gcr_excl().
  */
 #include "modes.h"
 

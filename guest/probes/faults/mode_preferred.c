@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 60
  *
- * Each CPU has its own /sys/devices/system/cpu/cpuN/mte_tcf_preferred: a thread that requested
- * SYNC|ASYNC runs in the mode that the CPU it runs on prefers, as soon as it runs there. A
- * thread that requested a single mode, or none, keeps it on every CPU. arch/arm64/kernel/mte.c
- * mte_tcf_preferred_show() and _store(), mte_update_sctlr_user() as called by
- * mte_thread_switch() and set_mte_ctrl().
+ * Each CPU has its own /sys/devices/system/cpu/cpuN/mte_tcf_preferred: a thread that
+ * requested SYNC|ASYNC runs in the mode that the CPU it runs on prefers, as soon as it
+ * runs there. A thread that requested a single mode, or none, keeps it on every CPU.
+ * arch/arm64/kernel/mte.c mte_tcf_preferred_show() and _store(), mte_update_sctlr_user()
+ * as called by mte_thread_switch() and set_mte_ctrl().
  */
 #include "procfs.h"
 #include "switching.h"

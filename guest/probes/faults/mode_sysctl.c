@@ -4,8 +4,8 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI CONFIG_PROC_SYSCTL
  * timeout: 20
  *
- * /proc/sys/abi/tagged_addr_disabled refuses new requests for the tagged address ABI, and nothing
- * else: a thread that has the ABI keeps it, and modes and masks can still be set.
+ * /proc/sys/abi/tagged_addr_disabled refuses new requests for the tagged address ABI, and
+ * nothing else: a thread that has the ABI keeps it, and modes and masks can still be set.
  * arch/arm64/kernel/process.c set_tagged_addr_ctrl(), tagged_addr_init().
  */
 #include "modes.h"

@@ -4,8 +4,8 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * System calls accept tagged pointers of a thread that requested this with PR_TAGGED_ADDR_ENABLE, and
- * of no other. Calls on address ranges follow the list in
+ * System calls accept tagged pointers of a thread that requested this with
+ * PR_TAGGED_ADDR_ENABLE, and of no other. Calls on address ranges follow the list in
  * Documentation/arch/arm64/tagged-address-abi.rst. arch/arm64/include/asm/uaccess.h
  * access_ok(); process.c set_tagged_addr_ctrl(), get_tagged_addr_ctrl(); mm/mprotect.c,
  * madvise.c, mmap.c, mremap.c, mlock.c, mincore.c untagged_addr().

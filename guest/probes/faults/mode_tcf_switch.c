@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 60
  *
- * The checking mode belongs to the thread. Threads in different modes make mismatching accesses, and
- * each gets exactly the faults of its own mode: none, a synchronous one for each access, or
- * an asynchronous one. That holds after every switch of threads and every migration to another
- * CPU. arch/arm64/kernel/process.c __switch_to(), update_sctlr_el1(); mte.c
- * mte_thread_switch(), mte_update_sctlr_user(); entry.S check_mte_async_tcf,
+ * The checking mode belongs to the thread. Threads in different modes make mismatching
+ * accesses, and each gets exactly the faults of its own mode: none, a synchronous one for
+ * each access, or an asynchronous one. That holds after every switch of threads and every
+ * migration to another CPU. arch/arm64/kernel/process.c __switch_to(), update_sctlr_el1();
+ * mte.c mte_thread_switch(), mte_update_sctlr_user(); entry.S check_mte_async_tcf,
  * clear_mte_async_tcf.
  */
 #include "switching.h"

@@ -4,11 +4,12 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * How the signal of a tag fault is delivered. A synchronous one is forced: it kills a process that
- * blocks or ignores SIGSEGV. An asynchronous one is sent: if blocked it stays pending, if
- * ignored it is dropped. Both go to the faulting thread, on the alternate stack if there is
- * one. arch/arm64/kernel/traps.c arm64_force_sig_fault(); entry-common.c do_notify_resume(),
- * send_sig_fault(); Documentation/arch/arm64/memory-tagging-extension.rst.
+ * How the signal of a tag fault is delivered. A synchronous one is forced: it kills a
+ * process that blocks or ignores SIGSEGV. An asynchronous one is sent: if blocked it stays
+ * pending, if ignored it is dropped. Both go to the faulting thread, on the alternate
+ * stack if there is one. arch/arm64/kernel/traps.c arm64_force_sig_fault(); entry-common.c
+ * do_notify_resume(), send_sig_fault();
+ * Documentation/arch/arm64/memory-tagging-extension.rst.
  */
 #include <pthread.h>
 #include <sys/resource.h>

@@ -4,11 +4,12 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * PSTATE.TCO belongs to the thread: a signal handler starts with it clear, whatever was interrupted;
- * sigreturn() restores it; system calls, context switches and fork() keep it; execve() clears
- * it; and it does not switch off the checks of the kernel's own accesses.
- * arch/arm64/kernel/signal.c setup_return(), restore_sigframe(); arch/arm64/include/asm/mte.h
- * mte_disable_tco_entry(); Documentation/arch/arm64/memory-tagging-extension.rst.
+ * PSTATE.TCO belongs to the thread: a signal handler starts with it clear, whatever was
+ * interrupted; sigreturn() restores it; system calls, context switches and fork() keep it;
+ * execve() clears it; and it does not switch off the checks of the kernel's own accesses.
+ * arch/arm64/kernel/signal.c setup_return(), restore_sigframe();
+ * arch/arm64/include/asm/mte.h mte_disable_tco_entry();
+ * Documentation/arch/arm64/memory-tagging-extension.rst.
  */
 #include <pthread.h>
 
@@ -43,7 +44,7 @@ static void set_tco_stops_checks(void)
 	}
 }
 
-/* --- a handler that records TCO and makes a mismatching access -------------- */
+/* --- a handler that records TCO and makes a mismatching access ------------ */
 
 static volatile int handler_tco, handler_saved_tco, handler_runs, handler_faults;
 static volatile int leave_tco; /* what the handler sets TCO to before it returns */

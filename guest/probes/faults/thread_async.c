@@ -4,17 +4,18 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 60
  *
- * An asynchronous tag check fault is reported to the thread that made it, and to no other that runs
- * on its CPU, on the way out of the next kernel entry: before a system call is carried out, or
- * after an interrupt, although it switched to other threads meanwhile.
+ * An asynchronous tag check fault is reported to the thread that made it, and to no other
+ * that runs on its CPU, on the way out of the next kernel entry: before a system call is
+ * carried out, or after an interrupt, although it switched to other threads meanwhile.
  * arch/arm64/kernel/entry.S check_mte_async_tcf, clear_mte_async_tcf; syscall.c
- * el0_svc_common(); entry-common.c do_notify_resume(); asm/thread_info.h TIF_MTE_ASYNC_FAULT.
+ * el0_svc_common(); entry-common.c do_notify_resume(); asm/thread_info.h
+ * TIF_MTE_ASYNC_FAULT.
  */
 #include <sys/ioctl.h>
 
 #include "switching.h"
 
-/* --- before the system call ------------------------------------------------ */
+/* --- before the system call ----------------------------------------------- */
 
 static int pipe_fds[2];
 static volatile int bytes_in_handler, handler_calls;
@@ -81,7 +82,7 @@ static void faults_between_entries_are_one_signal(void)
 	}
 }
 
-/* --- preempted with the fault pending --------------------------------------- */
+/* --- preempted with the fault pending ------------------------------------- */
 
 static volatile bool stop;
 static pthread_barrier_t ready;

@@ -4,12 +4,13 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 30
  *
- * The kernel's accesses to user memory are checked by the mode of the thread that made the system
- * call, also if that thread slept in it and another thread, in another mode, had the CPU in
- * between. The CPU sets PSTATE.TCO on every exception; the kernel clears it for threads in
- * sync or asymm mode only, and a switch must not leave TCO of the previous thread.
- * arch/arm64/include/asm/mte.h mte_disable_tco_entry() as called by mte_thread_switch() and
- * entry-common.c __enter_from_user_mode(); process.c __switch_to(), update_sctlr_el1().
+ * The kernel's accesses to user memory are checked by the mode of the thread that made the
+ * system call, also if that thread slept in it and another thread, in another mode, had
+ * the CPU in between. The CPU sets PSTATE.TCO on every exception; the kernel clears it for
+ * threads in sync or asymm mode only, and a switch must not leave TCO of the previous
+ * thread. arch/arm64/include/asm/mte.h mte_disable_tco_entry() as called by
+ * mte_thread_switch() and entry-common.c __enter_from_user_mode(); process.c
+ * __switch_to(), update_sctlr_el1().
  */
 #include <pthread.h>
 

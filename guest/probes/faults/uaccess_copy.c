@@ -4,11 +4,12 @@
  * needs: CONFIG_ARM64_MTE CONFIG_UNIX CONFIG_TMPFS CONFIG_CROSS_MEMORY_ATTACH
  * timeout: 60
  *
- * read(), write() and their vector forms with a buffer that runs into a mismatching granule: pipes and
- * sockets transfer a piece whole or not at all and lose no data; files transfer exactly the
- * bytes that match; vectors end in the element that mismatches; later pages are checked like
- * the first. The kernel's accesses to another process, or through pinned pages, are not
- * checked. lib/iov_iter.c; arch/arm64/lib/copy_{from,to}_user.S; mm/process_vm_access.c.
+ * read(), write() and their vector forms with a buffer that runs into a mismatching
+ * granule: pipes and sockets transfer a piece whole or not at all and lose no data; files
+ * transfer exactly the bytes that match; vectors end in the element that mismatches; later
+ * pages are checked like the first. The kernel's accesses to another process, or through
+ * pinned pages, are not checked. lib/iov_iter.c; arch/arm64/lib/copy_{from,to}_user.S;
+ * mm/process_vm_access.c.
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -49,7 +50,7 @@ static int pattern_file(void)
 	return fd;
 }
 
-/* --- pipes ------------------------------------------------------------------ */
+/* --- pipes ---------------------------------------------------------------- */
 
 static void pipe_write(void)
 {
@@ -99,7 +100,7 @@ static void pipe_read(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- sockets ------------------------------------------------------------------ */
+/* --- sockets -------------------------------------------------------------- */
 
 static void socket_both_ways(void)
 {
@@ -127,7 +128,7 @@ static void socket_both_ways(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- several pages --------------------------------------------------------------- */
+/* --- several pages -------------------------------------------------------- */
 
 /* The mismatch is in the second, third or fourth page that is copied. */
 static void later_pages(void)
@@ -174,7 +175,7 @@ static void later_pages(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- vectors ----------------------------------------------------------------------- */
+/* --- vectors -------------------------------------------------------------- */
 
 enum { FIRST = 10, REACH = 7, LAST = 5 };
 

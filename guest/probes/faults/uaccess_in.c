@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_EPOLL CONFIG_AIO CONFIG_TIMERFD CONFIG_SIGNALFD CONFIG_UNIX CONFIG_FUTEX_PI
  * timeout: 60
  *
- * System calls that read an argument through a pointer: EFAULT if the tag of any of its bytes
- * mismatches, of the first as of the last; success if the argument ends right before the
- * mismatch, and always in asynchronous mode and in mode none. get_user() of 4 and 8 bytes, also
- * with page faults disabled (futex), copy_from_user(), iov_iter imports:
+ * System calls that read an argument through a pointer: EFAULT if the tag of any of its
+ * bytes mismatches, of the first as of the last; success if the argument ends right before
+ * the mismatch, and always in asynchronous mode and in mode none. get_user() of 4 and 8
+ * bytes, also with page faults disabled (futex), copy_from_user(), iov_iter imports:
  * arch/arm64/include/asm/uaccess.h, futex.h, arch/arm64/lib/copy_from_user.S.
  */
 #include <linux/aio_abi.h>
@@ -43,7 +43,7 @@ static void open_files(void)
 	MUST(memfd >= 0 && ftruncate(memfd, PAGE) == 0, "memfd");
 }
 
-/* --- small structures ------------------------------------------------------- */
+/* --- small structures ----------------------------------------------------- */
 
 FILL(zero4, int, 0)
 FILL(timespec, struct timespec, { 0, 1 })
@@ -131,7 +131,7 @@ static void sendfile_offset(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- iovec, msghdr, sockaddr ------------------------------------------------- */
+/* --- iovec, msghdr, sockaddr ---------------------------------------------- */
 
 static char plain[64];
 static struct iovec one_vector = { plain, 8 };
@@ -237,7 +237,7 @@ static void vectors(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- io_submit(): the array of pointers and the control block ------------------ */
+/* --- io_submit(): the array of pointers and the control block ------------- */
 
 static aio_context_t aio;
 static struct iocb block;
@@ -292,7 +292,7 @@ static void aio_blocks(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- futex --------------------------------------------------------------------- */
+/* --- futex ---------------------------------------------------------------- */
 
 static const struct timespec soon = { 0, 1000000 };
 static uint32_t other_word;

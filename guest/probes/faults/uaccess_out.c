@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_EPOLL CONFIG_AIO CONFIG_TIMERFD CONFIG_UNIX CONFIG_SYSVIPC
  * timeout: 60
  *
- * System calls that write a result through a pointer: EFAULT if the tag of any of its bytes
- * mismatches, of the first as of the last, and no byte of a mismatching granule is written;
- * success if the result ends right before it, and always in asynchronous mode and in mode
- * none. put_user() of 2, 4 and 8 bytes, unsafe_put_user(), copy_to_user(), clear_user():
- * arch/arm64/include/asm/uaccess.h, arch/arm64/lib/copy_to_user.S.
+ * System calls that write a result through a pointer: EFAULT if the tag of any of its
+ * bytes mismatches, of the first as of the last, and no byte of a mismatching granule is
+ * written; success if the result ends right before it, and always in asynchronous mode and
+ * in mode none. put_user() of 2, 4 and 8 bytes, unsafe_put_user(), copy_to_user(),
+ * clear_user(): arch/arm64/include/asm/uaccess.h, arch/arm64/lib/copy_to_user.S.
  */
 #include <linux/aio_abi.h>
 #include <linux/capability.h>
@@ -33,7 +33,7 @@
 #include "child.h"
 #include "uaccess.h"
 
-/* --- put_user(): one integer ----------------------------------------------- */
+/* --- put_user(): one integer ---------------------------------------------- */
 
 static int a_pipe(int nonblock)
 {
@@ -121,7 +121,7 @@ static void put_user_calls(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- block device ioctls: 2, 4 and 8 bytes ---------------------------------- */
+/* --- block device ioctls: 2, 4 and 8 bytes -------------------------------- */
 
 static int disk = -1;
 
@@ -146,7 +146,7 @@ static void put_user_sizes(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- copy_to_user(): structures --------------------------------------------- */
+/* --- copy_to_user(): structures ------------------------------------------- */
 
 SIMPLE_CALL(uname, uname, p)
 SIMPLE_CALL(fstat, fstat, a_pipe(0), p)
@@ -222,7 +222,7 @@ static void structures(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* Results whose length the kernel computes: a path with its NUL, the text of a link. */
+/* Results whose length the kernel finds first: a path with its NUL, the text of a link. */
 static void lengths_of_the_kernel(void)
 {
 	struct pointer_call calls[] = {
@@ -241,7 +241,7 @@ static void lengths_of_the_kernel(void)
 	CHECK_POINTER_CALLS(calls);
 }
 
-/* --- calls on file descriptors and other objects ---------------------------------------------------- */
+/* --- calls on file descriptors and other objects -------------------------- */
 
 POINTER_CALL(epoll_wait)
 {

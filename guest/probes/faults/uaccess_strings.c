@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_TMPFS
  * timeout: 60
  *
- * Strings and other arguments whose length the kernel finds by reading: one that ends right before a
- * mismatching granule is accepted, also where the kernel reads by words; one that reaches into
- * it is refused with EFAULT. Paths, names, program arguments, mount options, directory
- * entries. lib/strncpy_from_user.c, lib/strnlen_user.c, fs/exec.c copy_strings(),
- * fs/namespace.c copy_mount_options(), fs/readdir.c filldir64().
+ * Strings and other arguments whose length the kernel finds by reading: one that ends
+ * right before a mismatching granule is accepted, also where the kernel reads by words;
+ * one that reaches into it is refused with EFAULT. Paths, names, program arguments, mount
+ * options, directory entries. lib/strncpy_from_user.c, lib/strnlen_user.c, fs/exec.c
+ * copy_strings(), fs/namespace.c copy_mount_options(), fs/readdir.c filldir64().
  */
 #include <dirent.h>
 #include <sys/mount.h>
@@ -33,7 +33,7 @@ static void put(void *p, const char *text)
 	unchecked_copy(p, text, strlen(text) + 1);
 }
 
-/* --- paths --------------------------------------------------------------------- */
+/* --- paths ---------------------------------------------------------------- */
 
 /* A path of a given length up to 40, "///...//tmp", which exists. */
 static const char *path_of(size_t length)
@@ -140,7 +140,7 @@ static void other_names(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- execve() --------------------------------------------------------------------- */
+/* --- execve() ------------------------------------------------------------- */
 
 __attribute__((constructor)) static void exec_child(int argc, char **argv)
 {
@@ -201,7 +201,7 @@ static void exec_arguments(void)
 		 "execve(), the path mismatches");
 }
 
-/* --- mount() ------------------------------------------------------------------------ */
+/* --- mount() -------------------------------------------------------------- */
 
 /* Mounts a tmpfs with the options at `data`; returns its mode bits, or -errno. */
 static long mount_with(const void *data)
@@ -240,7 +240,7 @@ static void mount_options(void)
 	CHECK_EQ(fault.count, 0, "signals");
 }
 
-/* --- getdents64() --------------------------------------------------------------------- */
+/* --- getdents64() --------------------------------------------------------- */
 
 /* Entries that end before the mismatch are returned; EFAULT if not even the first does. */
 static void directory_entries(void)

@@ -4,14 +4,14 @@
  * needs: CONFIG_ARM64_MTE CONFIG_CROSS_MEMORY_ATTACH CONFIG_TMPFS CONFIG_PROC_FS
  * timeout: 90
  *
- * How many bytes a copy that runs into a mismatching granule has copied: for each distance of 0 to
- * 160 bytes to the granule and many sizes, and so for each alignment and each step of the copy
- * loops. Callers that continue a copy from where it stopped get exactly the bytes before the
- * granule. A single copy never gives more than those, and at least what the routines of 6.12
- * give (the models below; a newer routine may give more). All bytes that are reported as
- * copied are right, and no byte of the granule is written. arch/arm64/lib/copy_template.S,
- * copy_from_user.S (295cf156231c: at least one byte, or write() loops for ever),
- * copy_to_user.S, clear_user.S.
+ * How many bytes a copy that runs into a mismatching granule has copied: for each distance
+ * of 0 to 160 bytes to the granule and many sizes, and so for each alignment and each step
+ * of the copy loops. Callers that continue a copy from where it stopped get exactly the
+ * bytes before the granule. A single copy never gives more than those, and at least what
+ * the routines of 6.12 give (the models below; a newer routine may give more). All bytes
+ * that are reported as copied are right, and no byte of the granule is written.
+ * arch/arm64/lib/copy_template.S, copy_from_user.S (295cf156231c: at least one byte, or
+ * write() loops for ever), copy_to_user.S, clear_user.S.
  */
 #include <sys/uio.h>
 
@@ -25,7 +25,7 @@ static const int beyond[] = {
 };
 enum { BEYONDS = ARRAY_SIZE(beyond) };
 
-/* --- models: the user accesses of 6.12, in order ---------------------------- */
+/* --- models: the user accesses of 6.12, in order -------------------------- */
 
 /*
  * copy_template.S: bytes copied if only the first `good` of n user bytes can be accessed.
@@ -114,7 +114,7 @@ static size_t clear_model(size_t n, size_t good)
 	return 0;
 }
 
-/* --- the sweep ---------------------------------------------------------------- */
+/* --- the sweep ------------------------------------------------------------ */
 
 static unsigned char pattern[SPAN], got[SPAN];
 static int memfd, zero_fd;

@@ -4,9 +4,9 @@
  * needs: CONFIG_COMPACTION CONFIG_NUMA CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Compaction migrates pages in batches to the far end of memory. Their tags move with them, and
- * pages that faults put into the freed frames have tag 0. Page frame numbers prove that pages
- * moved. Exercises compact_zone() with migrate_pages_batch().
+ * Compaction migrates pages in batches to the far end of memory. Their tags move with
+ * them, and pages that faults put into the freed frames have tag 0. Page frame numbers
+ * prove that pages moved. Exercises compact_zone() with migrate_pages_batch().
  */
 #include "procfs.h"
 

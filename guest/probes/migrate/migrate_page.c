@@ -5,10 +5,11 @@
  * timeout: 60
  * smoke: yes
  *
- * A page that migrates to another frame keeps its tags, for every kind of page and every kind of
- * mapping, and takes new tags there. An untagged page that migrates to a stale frame does not
- * show stale tags when it becomes PROT_MTE. Page frame numbers prove each migration. Exercises
- * folio_mc_copy(), copy_highpage(), mte_copy_page_tags() and remove_migration_pte().
+ * A page that migrates to another frame keeps its tags, for every kind of page and every
+ * kind of mapping, and takes new tags there. An untagged page that migrates to a stale
+ * frame does not show stale tags when it becomes PROT_MTE. Page frame numbers prove each
+ * migration. Exercises folio_mc_copy(), copy_highpage(), mte_copy_page_tags() and
+ * remove_migration_pte().
  */
 #include "fault.h"
 #include "stale.h"
@@ -198,10 +199,10 @@ static void swap_cache(void)
 	}
 	pattern_check(p, LEN, 9, "migrated in the swap cache");
 	page_out(p, LEN);
-	pattern_check(p, LEN, 9, "out again and in");
+	pattern_check(p, LEN, 9, "swapped out again and in");
 	pattern_set(p, LEN, 10);
 	page_out(p, LEN);
-	pattern_check(p, LEN, 10, "tagged anew, out and in");
+	pattern_check(p, LEN, 10, "tagged anew, swapped out and in");
 }
 
 PROBE(CASE_SECONDS(private_memory, 20), CASE_SECONDS(untouched_tags, 20),

@@ -4,10 +4,10 @@
  * needs: CONFIG_MIGRATION CONFIG_MEMORY_FAILURE CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A thread sets tags of pages while they migrate: no tag store between the copy and the new
- * mapping is lost. The page must be unmapped, and TLBs flushed, before its tags are copied.
- * The thread keeps a model of the tags, and compares each granule with it before and after
- * each store; the main thread compares all of them at the end.
+ * A thread sets tags of pages while they migrate: no tag store between the copy and the
+ * new mapping is lost. The page must be unmapped, and TLBs flushed, before its tags are
+ * copied. The thread keeps a model of the tags, and compares each granule with it before
+ * and after each store; the main thread compares all of them at the end.
  */
 
 #include <pthread.h>

@@ -5,11 +5,11 @@
  * timeout: 120
  * smoke: yes
  *
- * The counters of reused tag storage agree exactly with the pages, after each kind of operation, and
- * return to their values when all is freed: MetadataTotal and MetadataFree of /proc/meminfo,
- * nr_free_metadata and metadata_reserve_* of /proc/vmstat, "metadata" of /proc/zoneinfo,
- * "Metadata" of /proc/pagetypeinfo. arch/arm64/mm/mte_tag_storage.c, mm/page_alloc.c
- * account_freepages().
+ * The counters of reused tag storage agree exactly with the pages, after each kind of
+ * operation, and return to their values when all is freed: MetadataTotal and MetadataFree
+ * of /proc/meminfo, nr_free_metadata and metadata_reserve_* of /proc/vmstat, "metadata" of
+ * /proc/zoneinfo, "Metadata" of /proc/pagetypeinfo. arch/arm64/mm/mte_tag_storage.c,
+ * mm/page_alloc.c account_freepages().
  */
 #include "reuse.h"
 #include "thp.h"

@@ -4,10 +4,11 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR CONFIG_HUGETLBFS
  * timeout: 480
  *
- * Tag storage is used for data when other memory becomes scarce, and reclaimed from it when pages
- * become tagged: alloc_contig_range() moves the data elsewhere, and neither data nor tags are
- * lost. mm/page_alloc.c rmqueue_metadata(), arch/arm64/mm/mte_tag_storage.c
- * get_page_storage(), mm/memory_metadata.c do_metadata_none_page().
+ * Tag storage is used for data when other memory becomes scarce, and reclaimed from it
+ * when pages become tagged: alloc_contig_range() moves the data elsewhere, and neither
+ * data nor tags are lost. mm/page_alloc.c rmqueue_metadata(),
+ * arch/arm64/mm/mte_tag_storage.c get_page_storage(), mm/memory_metadata.c
+ * do_metadata_none_page().
  */
 #include "reuse_data.h"
 

@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
  * timeout: 480
  *
- * A page in tag storage that has just become PROT_MTE is first accessed by pinning it, or by ptrace()
- * that reads and writes its tags. The kernel must first move it to a page that can have tags:
- * mm/gup.c follow_page_pte(), mm/memory_metadata.c do_metadata_none_page(),
- * arch/arm64/kernel/mte.c __access_remote_tags(). If the mapping allows no access, it has no
- * tags to be read or written.
+ * A page in tag storage that has just become PROT_MTE is first accessed by pinning it, or
+ * by ptrace() that reads and writes its tags. The kernel must first move it to a page that
+ * can have tags: mm/gup.c follow_page_pte(), mm/memory_metadata.c do_metadata_none_page(),
+ * arch/arm64/kernel/mte.c __access_remote_tags(). If the mapping allows no access, it has
+ * no tags to be read or written.
  */
 #include "fault.h"
 #include "pin.h"

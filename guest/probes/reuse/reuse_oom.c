@@ -4,9 +4,9 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 240
  *
- * A program that needs ever more tagged memory, with no memory left and no swap, is killed as on any
- * kernel, it alone, and its tag storage is released: in all of memory, and in a memory cgroup
- * with a limit.
+ * A program that needs ever more tagged memory, with no memory left and no swap, is killed
+ * as on any kernel, it alone, and its tag storage is released: in all of memory, and in a
+ * memory cgroup with a limit.
  */
 #include "fault.h"
 #include "reuse.h"

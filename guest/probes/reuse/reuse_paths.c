@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR CONFIG_MEMCG CONFIG_MEMORY_FAILURE CONFIG_USERFAULTFD
  * timeout: 480
  *
- * All tag storage holds data, and other memory is free: each way in which tags reach another page must
- * have the storage for it emptied, or must leave the page where it is. mm/memory.c
- * wp_page_copy(), do_swap_page(); mm/khugepaged.c; mm/migrate.c move_to_new_folio();
- * mm/shmem.c shmem_swapin_folio(), also called by mm/userfaultfd.c
+ * All tag storage holds data, and other memory is free: each way in which tags reach
+ * another page must have the storage for it emptied, or must leave the page where it is.
+ * mm/memory.c wp_page_copy(), do_swap_page(); mm/khugepaged.c; mm/migrate.c
+ * move_to_new_folio(); mm/shmem.c shmem_swapin_folio(), also called by mm/userfaultfd.c
  * mfill_atomic_pte_continue(); kernel/fork.c by copy_page_range().
  */
 #include "reuse_data.h"

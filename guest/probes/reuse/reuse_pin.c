@@ -5,10 +5,10 @@
  * timeout: 300
  *
  * Data in tag storage that cannot be moved for now, because a pipe holds references to it
- * (vmsplice(2) pins without FOLL_LONGTERM), does not keep other pages from becoming tagged: the
- * kernel uses another frame for them. No process is killed, and no data is lost.
- * mm/memory_metadata.c alloc_stored_folio(), mm/memory.c folio_prealloc_copy(). For pages that
- * cannot use another frame see reuse_pin_waits.
+ * (vmsplice(2) pins without FOLL_LONGTERM), does not keep other pages from becoming
+ * tagged: the kernel uses another frame for them. No process is killed, and no data is
+ * lost. mm/memory_metadata.c alloc_stored_folio(), mm/memory.c folio_prealloc_copy(). For
+ * pages that cannot use another frame see reuse_pin_waits.
  */
 #include <sys/uio.h>
 

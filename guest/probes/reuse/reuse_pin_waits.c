@@ -4,11 +4,12 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_USERFAULTFD CONFIG_PROC_PAGE_MONITOR
  * timeout: 420
  *
- * A pinned page becomes PROT_MTE that cannot have tags in its frame: it is in tag storage, or the
- * data in the storage of its tags is pinned as well. A thread that accesses it waits until the
- * pin is gone, and then finds the right data. If that takes more than ten seconds the thread
- * gets SIGBUS, and the kernel logs why (mm/memory_metadata.c do_metadata_none_page()). The
- * pins are those of a pipe (vmsplice(2)), and of a direct read in progress.
+ * A pinned page becomes PROT_MTE that cannot have tags in its frame: it is in tag storage,
+ * or the data in the storage of its tags is pinned as well. A thread that accesses it
+ * waits until the pin is gone, and then finds the right data. If that takes more than ten
+ * seconds the thread gets SIGBUS, and the kernel logs why (mm/memory_metadata.c
+ * do_metadata_none_page()). The pins are those of a pipe (vmsplice(2)), and of a direct
+ * read in progress.
  */
 
 #include <pthread.h>
@@ -182,7 +183,7 @@ static void pinned_for_good(void)
 	reuse_back_from_swap(&before);
 }
 
-/* --- a direct read -------------------------------------------------------------- */
+/* --- a direct read -------------------------------------------------------- */
 
 static struct iovec parts[2];
 static int disk;

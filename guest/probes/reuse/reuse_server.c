@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_FUSE_FS CONFIG_PROC_PAGE_MONITOR
  * timeout: 150
  *
- * Pages of a file are in tag storage, locked, until the server of its file system (FUSE) has read
- * them. Then a page becomes tagged whose tags belong there, and the server uses tagged memory
- * of its own, as malloc() may make it do. If the reservation of that storage waited for the
- * read, while it holds what the server needs, neither would ever go on: mm/page_alloc.c
- * alloc_contig_range_noprof(), arch/arm64/mm/mte_tag_storage.c. The FUSE protocol is that of
- * include/uapi/linux/fuse.h.
+ * Pages of a file are in tag storage, locked, until the server of its file system (FUSE)
+ * has read them. Then a page becomes tagged whose tags belong there, and the server uses
+ * tagged memory of its own, as malloc() may make it do. If the reservation of that storage
+ * waited for the read, while it holds what the server needs, neither would ever go on:
+ * mm/page_alloc.c alloc_contig_range_noprof(), arch/arm64/mm/mte_tag_storage.c. The FUSE
+ * protocol is that of include/uapi/linux/fuse.h.
  */
 #include <linux/fuse.h>
 #include <poll.h>
@@ -26,7 +26,7 @@
 #define TAGGED	   64UL
 #define PATIENCE   30000 /* ms */
 
-/* --- the server ----------------------------------------------------------------- */
+/* --- the server ----------------------------------------------------------- */
 
 struct server {
 	int device;
@@ -174,7 +174,7 @@ static void serve(struct server *s)
 	}
 }
 
-/* --- its client, and the thread that needs the storage ------------------------------------ */
+/* --- its client, and the thread that needs the storage -------------------- */
 
 static void read_file(const char *path)
 {

@@ -4,9 +4,10 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Tags and data of swapped memory are kept by all that changes a swap entry, or brings a page in
- * by another way than its own fault: read-ahead, advice, mlock, mprotect, mremap, I/O by the
- * kernel. Untagged pages that become PROT_MTE while they are swapped out have tag 0.
+ * Tags and data of swapped memory are kept by all that changes a swap entry, or brings a
+ * page in by another way than its own fault: read-ahead, advice, mlock, mprotect, mremap,
+ * I/O by the kernel. Untagged pages that become PROT_MTE while they are swapped out have
+ * tag 0.
  */
 
 #include <sys/syscall.h>

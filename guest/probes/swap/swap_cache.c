@@ -4,11 +4,11 @@
  * needs: CONFIG_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A page that was swapped in keeps its swap entry, and with it its saved tags, as long as it is in
- * the swap cache. If it is dropped clean, the saved tags are restored once more. If its tags
- * were changed, the new tags are saved, and the old ones must never come back:
- * mte_save_tags() replaces the saved tags, and mte_restore_tags() does not touch a page that
- * already has tags (arch/arm64/mm/mteswap.c).
+ * A page that was swapped in keeps its swap entry, and with it its saved tags, as long as
+ * it is in the swap cache. If it is dropped clean, the saved tags are restored once more.
+ * If its tags were changed, the new tags are saved, and the old ones must never come back:
+ * mte_save_tags() replaces the saved tags, and mte_restore_tags() does not touch a page
+ * that already has tags (arch/arm64/mm/mteswap.c).
  */
 
 #include <sys/uio.h>
@@ -127,7 +127,7 @@ static void fault_during_write(void)
 	}
 	MUST(unmapped >= LEN / PAGE, "only %zu pages were unmapped in all rounds", unmapped);
 	page_out(p, LEN);
-	pattern_check(p, LEN, seed - 1, "out and in again");
+	pattern_check(p, LEN, seed - 1, "swapped out and in again");
 }
 
 /* After swapoff the pages are retagged and swapped out again, to new entries. */

@@ -4,10 +4,10 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Parent and child that share a swapped page each get its tags, in whichever order they fault,
- * write, unmap or exit. The saved tags must outlive the first of the two (swap_free() with a
- * count above 1, mm/swapfile.c), and must be restored to a page that the second finds in the
- * swap cache.
+ * Parent and child that share a swapped page each get its tags, in whichever order they
+ * fault, write, unmap or exit. The saved tags must outlive the first of the two
+ * (swap_free() with a count above 1, mm/swapfile.c), and must be restored to a page that
+ * the second finds in the swap cache.
  */
 #include "stale.h"
 #include "swap.h"

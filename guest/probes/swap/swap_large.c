@@ -4,9 +4,9 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_THP_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A large folio that is swapped out as one: arch_prepare_to_swap() saves the tags of each of its
- * pages under the entry of that page. The pages are swapped in one by one (from disk), or
- * many as one folio (from zram: alloc_swap_folio(), mm/memory.c), for which
+ * A large folio that is swapped out as one: arch_prepare_to_swap() saves the tags of each
+ * of its pages under the entry of that page. The pages are swapped in one by one (from
+ * disk), or many as one folio (from zram: alloc_swap_folio(), mm/memory.c), for which
  * arch_swap_restore() walks pages and entries together.
  */
 #include "fault.h"

@@ -4,11 +4,11 @@
  * needs: CONFIG_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 120
  *
- * Saved tags are freed: 128 bytes per page (MTE_PAGE_TAG_STORAGE), in unreclaimable slab. After
- * thousands of pages were swapped out and their entries freed, by each way to free them,
- * SUnreclaim has not grown; a leak of the tags of one page in three would be seen. Replaced
- * tags are freed as well (xa_store() in mte_save_tags()). The data is zero, so that nothing is
- * written to the device (zero map) and a round is cheap.
+ * Saved tags are freed: 128 bytes per page (MTE_PAGE_TAG_STORAGE), in unreclaimable slab.
+ * After thousands of pages were swapped out and their entries freed, by each way to free
+ * them, SUnreclaim has not grown; a leak of the tags of one page in three would be seen.
+ * Replaced tags are freed as well (xa_store() in mte_save_tags()). The data is zero, so
+ * that nothing is written to the device (zero map) and a round is cheap.
  */
 #include "swap.h"
 

@@ -5,9 +5,9 @@
  * timeout: 60
  *
  * swapoff brings swapped pages in with their tags: arch_swap_restore() in unuse_pte()
- * (mm/swapfile.c). The tags must not depend on the page being accessible at that time. When
- * one of two devices is switched off, the tags of the other are kept, although both use the
- * same offsets (mte_invalidate_tags_area(), by swap type).
+ * (mm/swapfile.c). The tags must not depend on the page being accessible at that time.
+ * When one of two devices is switched off, the tags of the other are kept, although both
+ * use the same offsets (mte_invalidate_tags_area(), by swap type).
  */
 #include "stale.h"
 #include "swap.h"

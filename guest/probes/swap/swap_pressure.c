@@ -4,10 +4,10 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A tagged working set that is larger than its cgroup allows is walked again and again: reclaim
- * chooses the pages, faults and writeback overlap, and every granule must be right each time.
- * With swap that is too small, pages for which there is no room stay in memory with their
- * tags, and the others come back with theirs.
+ * A tagged working set that is larger than its cgroup allows is walked again and again:
+ * reclaim chooses the pages, faults and writeback overlap, and every granule must be right
+ * each time. With swap that is too small, pages for which there is no room stay in memory
+ * with their tags, and the others come back with theirs.
  */
 #include "stale.h"
 #include "swap.h"

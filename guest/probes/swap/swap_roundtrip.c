@@ -5,11 +5,12 @@
  * timeout: 60
  * smoke: yes
  *
- * Tags and data come back from swap unchanged, and into stale frames: arch_prepare_to_swap() in
- * swap_writepage() (mm/page_io.c), arch_swap_restore() in do_swap_page() (mm/memory.c),
- * mte_save_page_tags() and mte_restore_page_tags() (arch/arm64/lib/mte.S). Includes pages
- * that some layer treats specially: all-zero data is not written to the device (zeromap), and
- * zram stores one repeated word as such; few tags, one tag, no tag at all.
+ * Tags and data come back from swap unchanged, and into stale frames:
+ * arch_prepare_to_swap() in swap_writepage() (mm/page_io.c), arch_swap_restore() in
+ * do_swap_page() (mm/memory.c), mte_save_page_tags() and mte_restore_page_tags()
+ * (arch/arm64/lib/mte.S). Includes pages that some layer treats specially: all-zero data
+ * is not written to the device (zeromap), and zram stores one repeated word as such; few
+ * tags, one tag, no tag at all.
  */
 #include "fault.h"
 #include "stale.h"

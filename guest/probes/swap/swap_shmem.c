@@ -5,10 +5,10 @@
  * timeout: 60
  * smoke: yes
  *
- * Shared memory keeps its tags through swap: they belong to the page of the file, whether it is
- * mapped by one process, by two or by none, and are restored by whatever brings it in: a fault,
- * read(), write(), splice, swapoff, the copy of a private mapping. arch_swap_restore() in
- * shmem_swapin_folio(), shmem_unuse() (mm/shmem.c).
+ * Shared memory keeps its tags through swap: they belong to the page of the file, whether
+ * it is mapped by one process, by two or by none, and are restored by whatever brings it
+ * in: a fault, read(), write(), splice, swapoff, the copy of a private mapping.
+ * arch_swap_restore() in shmem_swapin_folio(), shmem_unuse() (mm/shmem.c).
  */
 
 #include <sys/sendfile.h>

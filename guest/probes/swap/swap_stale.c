@@ -4,10 +4,10 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * The tags saved for a swap entry are freed with the entry: untagged pages that are swapped out to
- * entries that tagged pages used before, swapped in and made PROT_MTE have tag 0. One case
- * for each way to free an entry. swap_range_free() calls arch_swap_invalidate_page() for each
- * entry of a range.
+ * The tags saved for a swap entry are freed with the entry: untagged pages that are
+ * swapped out to entries that tagged pages used before, swapped in and made PROT_MTE have
+ * tag 0. One case for each way to free an entry. swap_range_free() calls
+ * arch_swap_invalidate_page() for each entry of a range.
  */
 #include "reuse.h"
 #include "thp.h"

@@ -4,10 +4,10 @@
  * needs: CONFIG_ZSWAP CONFIG_SWAP CONFIG_MEMCG CONFIG_DEBUG_FS CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Tags of pages that are swapped to zswap, and written back from there to the disk. They are saved
- * once, when the page is swapped out (arch_prepare_to_swap() before zswap_store(),
- * mm/page_io.c). zswap's writeback writes a page of its own that never had tags
- * (zswap_writeback_entry(), mm/zswap.c), and must not change the saved tags.
+ * Tags of pages that are swapped to zswap, and written back from there to the disk. They
+ * are saved once, when the page is swapped out (arch_prepare_to_swap() before
+ * zswap_store(), mm/page_io.c). zswap's writeback writes a page of its own that never had
+ * tags (zswap_writeback_entry(), mm/zswap.c), and must not change the saved tags.
  */
 #include "swap.h"
 #include "stale.h"

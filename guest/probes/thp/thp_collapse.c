@@ -5,9 +5,9 @@
  * timeout: 90
  * smoke: yes
  *
- * Collapsing small anonymous pages into a huge page keeps tags and data of each page. Pages
- * that were not present, or were the zero page, have tag 0 and zero data in the huge page,
- * although its frames are stale. By MADV_COLLAPSE and by khugepaged:
+ * Collapsing small anonymous pages into a huge page keeps tags and data of each page.
+ * Pages that were not present, or were the zero page, have tag 0 and zero data in the huge
+ * page, although its frames are stale. By MADV_COLLAPSE and by khugepaged:
  * __collapse_huge_page_copy(), __collapse_huge_page_swapin(), set_pmd_at().
  */
 #include "stale.h"

@@ -4,9 +4,9 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SHMEM CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG
  * timeout: 60
  *
- * Collapsing the pages of a memfd into a huge page keeps the tags that any process set, also
- * if the collapse is through a mapping without PROT_MTE, and if pages were swapped out. Holes
- * of the file have tag 0. Exercises collapse_file() with copy_mc_highpage(),
+ * Collapsing the pages of a memfd into a huge page keeps the tags that any process set,
+ * also if the collapse is through a mapping without PROT_MTE, and if pages were swapped
+ * out. Holes of the file have tag 0. Exercises collapse_file() with copy_mc_highpage(),
  * shmem_get_folio() and collapse_pte_mapped_thp().
  */
 #include "fault.h"

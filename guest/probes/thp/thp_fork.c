@@ -4,10 +4,10 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A tagged huge page shared by fork: parent and child see its tags, a write copies the tags
- * with the data, and neither sees the other's writes. Exercises copy_huge_pmd(),
- * do_huge_pmd_wp_page() (reuse of the page, and the fall-back that splits the PMD and copies
- * small pages), wp_page_copy() and copy_highpage().
+ * A tagged huge page shared by fork: parent and child see its tags, a write copies the
+ * tags with the data, and neither sees the other's writes. Exercises copy_huge_pmd(),
+ * do_huge_pmd_wp_page() (reuse of the page, and the fall-back that splits the PMD and
+ * copies small pages), wp_page_copy() and copy_highpage().
  */
 #include "reuse.h"
 #include "stale.h"

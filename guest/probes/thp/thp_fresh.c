@@ -4,11 +4,11 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SHMEM
  * timeout: 60
  *
- * A new huge page has tag 0 in all of its 131072 granules, although its frames are stale, and
- * holds any tags. set_pmd_at() must have mte_sync_tags() clear the tags of all 512 subpages,
- * because vma_alloc_folio() allocates the frames without __GFP_ZEROTAGS. The huge zero page
- * reads as tag 0, and the first write to it gives pages of tag 0. Dropped pages come back
- * with tag 0.
+ * A new huge page has tag 0 in all of its 131072 granules, although its frames are stale,
+ * and holds any tags. set_pmd_at() must have mte_sync_tags() clear the tags of all 512
+ * subpages, because vma_alloc_folio() allocates the frames without __GFP_ZEROTAGS. The
+ * huge zero page reads as tag 0, and the first write to it gives pages of tag 0. Dropped
+ * pages come back with tag 0.
  */
 #include "fault.h"
 #include "stale.h"

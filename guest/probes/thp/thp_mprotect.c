@@ -4,9 +4,10 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * mprotect(PROT_MTE) of a populated, untagged huge page clears the tags of all 512 subpages and
- * keeps their data: change_huge_pmd() with pmd_modify(), whose mask must let the memory type
- * change, and set_pmd_at() with mte_sync_tags(). Losing and regaining access keeps the tags.
+ * mprotect(PROT_MTE) of a populated, untagged huge page clears the tags of all 512
+ * subpages and keeps their data: change_huge_pmd() with pmd_modify(), whose mask must let
+ * the memory type change, and set_pmd_at() with mte_sync_tags(). Losing and regaining
+ * access keeps the tags.
  */
 #include "child.h"
 #include "fault.h"

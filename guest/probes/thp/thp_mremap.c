@@ -4,9 +4,9 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * mremap() of a tagged huge page: as a whole (move_huge_pmd()), to an address at which its PMD
- * must be split, in part, and with MREMAP_DONTUNMAP, which leaves new memory of tag 0 at the
- * old address. Tags, data and PROT_MTE move to the new address.
+ * mremap() of a tagged huge page: as a whole (move_huge_pmd()), to an address at which its
+ * PMD must be split, in part, and with MREMAP_DONTUNMAP, which leaves new memory of tag 0
+ * at the old address. Tags, data and PROT_MTE move to the new address.
  */
 #include "stale.h"
 

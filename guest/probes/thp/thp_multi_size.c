@@ -4,10 +4,10 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_DEBUG_FS
  * timeout: 60
  *
- * Folios of 16 pages (64 kB) are mapped by one set_ptes() call with nr 16 and as a contiguous
- * range (contpte): mte_sync_tags() must clear the stale tags of each page. fork, copy-on-write,
- * mprotect(), splitting, migration, swap and collapse must keep tags and data as they do for
- * small pages.
+ * Folios of 16 pages (64 kB) are mapped by one set_ptes() call with nr 16 and as a
+ * contiguous range (contpte): mte_sync_tags() must clear the stale tags of each page.
+ * fork, copy-on-write, mprotect(), splitting, migration, swap and collapse must keep tags
+ * and data as they do for small pages.
  */
 #include "fault.h"
 #include "stale.h"
@@ -68,8 +68,9 @@ static void mprotect_populated(void)
 	memset(p, 0x3c, LEN);
 	check_made_tagged(p, LEN, 0x3c, "after mprotect(PROT_MTE)");
 	pattern_set(p, LEN, 2);
-	MUST(mprotect(p, LEN, PROT_NONE) == 0 && mprotect(p, LEN, PROT_RW) == 0, "there and back");
-	pattern_check(p, LEN, 2, "tagged, there and back");
+	MUST(mprotect(p, LEN, PROT_NONE) == 0 && mprotect(p, LEN, PROT_RW) == 0,
+	     "mprotect(PROT_NONE), then PROT_RW");
+	pattern_check(p, LEN, 2, "tagged, after mprotect(PROT_NONE)");
 }
 
 /* mprotect() of pages 3 to 20, which are parts of two folios. */

@@ -5,11 +5,11 @@
  * timeout: 60
  * smoke: yes
  *
- * Splitting a huge page keeps tags and data of each of its 512 pages, by whichever way it is
- * split, and the small pages are tagged pages like any other: they take new tags, and copies
- * and migration keep the tags. Checks that __split_huge_page_tail() copies the flags
- * PG_arch_2 and PG_arch_3 to each page: remap_page() clears the tags of a page without them
- * when it sets its PTE.
+ * Splitting a huge page keeps tags and data of each of its 512 pages, by whichever way it
+ * is split, and the small pages are tagged pages like any other: they take new tags, and
+ * copies and migration keep the tags. Checks that __split_huge_page_tail() copies the
+ * flags PG_arch_2 and PG_arch_3 to each page: remap_page() clears the tags of a page
+ * without them when it sets its PTE.
  */
 #include "stale.h"
 #include "swap.h"

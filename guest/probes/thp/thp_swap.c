@@ -4,10 +4,10 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG
  * timeout: 90
  *
- * A huge page that is swapped out as a whole comes back with the tags of each of its pages:
- * arch_prepare_to_swap() saves 512 pages under consecutive entries, and arch_swap_restore()
- * restores all pages of a large folio. Data, tags and untagged pages beside tagged ones come
- * back as they were.
+ * A huge page that is swapped out as a whole comes back with the tags of each of its
+ * pages: arch_prepare_to_swap() saves 512 pages under consecutive entries, and
+ * arch_swap_restore() restores all pages of a large folio. Data, tags and untagged pages
+ * beside tagged ones come back as they were.
  */
 #include "stale.h"
 #include "swap.h"
@@ -36,7 +36,7 @@ static void disk(void)
 	must_be_stale(p, HUGE, "pages swapped in");
 	pattern_set(p, HUGE, 2);
 	page_out(p, HUGE);
-	pattern_check(p, HUGE, 2, "second time out and in, as small pages");
+	pattern_check(p, HUGE, 2, "swapped out and in again, as small pages");
 }
 
 static void zram(void)

@@ -5,10 +5,10 @@
  * timeout: 60
  *
  * A page of zero data that has tags is not replaced by the zero page. A split replaces
- * zero-filled subpages by the zero page (mm/migrate.c try_to_map_unused_to_zeropage()), and
- * the shrinker splits huge pages that are mostly zero (mm/huge_memory.c thp_underused());
- * both must skip tagged pages. Linux 6.12 to 6.17 did not: 1ce6473d17e7 "mm/thp: fix MTE tag
- * mismatch when replacing zero-filled subpages".
+ * zero-filled subpages by the zero page (mm/migrate.c try_to_map_unused_to_zeropage()),
+ * and the shrinker splits huge pages that are mostly zero (mm/huge_memory.c
+ * thp_underused()); both must skip tagged pages. Linux 6.12 to 6.17 did not: 1ce6473d17e7
+ * "mm/thp: fix MTE tag mismatch when replacing zero-filled subpages".
  */
 #include "pin.h"
 #include "swap.h"

@@ -4,10 +4,10 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * A core dump that ends within the tags, because RLIMIT_CORE is reached or the reader of the pipe is
- * gone, ends there and does no harm (736eedc974ea: the tag buffer was freed twice), and a dump
- * frees all memory that it allocated. arch/arm64/kernel/elfcore.c mte_dump_tag_range();
- * fs/coredump.c dump_emit().
+ * A core dump that ends within the tags, because RLIMIT_CORE is reached or the reader of
+ * the pipe is gone, ends there and does no harm (736eedc974ea: the tag buffer was freed
+ * twice), and a dump frees all memory that it allocated. arch/arm64/kernel/elfcore.c
+ * mte_dump_tag_range(); fs/coredump.c dump_emit().
  */
 #include <limits.h>
 #include <sys/stat.h>

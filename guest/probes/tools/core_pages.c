@@ -4,10 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP CONFIG_SWAP CONFIG_TRANSPARENT_HUGEPAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * The tags in a core dump are right for every kind of page: not present, only read, swapped out,
- * huge, shared, without access. A mapping of which nothing or only the first page is dumped
- * has a tag segment of just that length. arch/arm64/kernel/elfcore.c mte_dump_tag_range(),
- * mte_vma_tag_dump_size(); mm/gup.c get_dump_page(); fs/coredump.c vma_dump_size().
+ * The tags in a core dump are right for every kind of page: not present, only read,
+ * swapped out, huge, shared, without access. A mapping of which nothing or only the first
+ * page is dumped has a tag segment of just that length. arch/arm64/kernel/elfcore.c
+ * mte_dump_tag_range(), mte_vma_tag_dump_size(); mm/gup.c get_dump_page(); fs/coredump.c
+ * vma_dump_size().
  */
 #include "core_reader.h"
 #include "swap.h"

@@ -5,9 +5,9 @@
  * timeout: 60
  * smoke: yes
  *
- * A core dump has one PT_AARCH64_MEMTAG_MTE segment for each PROT_MTE mapping and none for others,
- * with the address and size of the mapping, and with every tag of it, two tags per byte. The
- * data segments are right as well. arch/arm64/kernel/elfcore.c; lib/mte.S
+ * A core dump has one PT_AARCH64_MEMTAG_MTE segment for each PROT_MTE mapping and none for
+ * others, with the address and size of the mapping, and with every tag of it, two tags per
+ * byte. The data segments are right as well. arch/arm64/kernel/elfcore.c; lib/mte.S
  * mte_save_page_tags(); fs/binfmt_elf.c elf_core_dump().
  */
 #include "core_reader.h"

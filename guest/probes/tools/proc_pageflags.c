@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SWAP CONFIG_MEMCG
  * timeout: 30
  *
- * /proc/kpageflags shows the kernel's mark of a page whose tags are valid (bit 41, PG_mte_tagged): it
- * is set for every page that is mapped with PROT_MTE and never for others, through fork, copy,
- * swap and huge pages, and is cleared when the page is freed. On 6.12 the bit shown is that of
- * the folio's head page. arch/arm64/kernel/mte.c mte_sync_tags(); mm/fault.c
- * tag_clear_highpage(); mm/copypage.c copy_highpage(); include/linux/page-flags.h
- * PAGE_FLAGS_CHECK_AT_PREP; fs/proc/page.c stable_page_flags().
+ * /proc/kpageflags shows the kernel's mark of a page whose tags are valid (bit 41,
+ * PG_mte_tagged): it is set for every page that is mapped with PROT_MTE and never for
+ * others, through fork, copy, swap and huge pages, and is cleared when the page is freed.
+ * On 6.12 the bit shown is that of the folio's head page. arch/arm64/kernel/mte.c
+ * mte_sync_tags(); mm/fault.c tag_clear_highpage(); mm/copypage.c copy_highpage();
+ * include/linux/page-flags.h PAGE_FLAGS_CHECK_AT_PREP; fs/proc/page.c stable_page_flags().
  */
 #include "pin.h"
 #include "swap.h"

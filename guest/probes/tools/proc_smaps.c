@@ -4,11 +4,12 @@
  * needs: CONFIG_ARM64_MTE CONFIG_PROC_PAGE_MONITOR
  * timeout: 30
  *
- * VmFlags in /proc/PID/smaps has `mt` for PROT_MTE mappings and for no other, whatever made them:
- * mmap(), mprotect(), mremap(), splits, merges and fork(). Mappings that differ in it never
- * merge. Nothing else there, or in /proc/PID/maps, depends on it. fs/proc/task_mmu.c
- * show_smap_vma_flags(); arch/arm64/include/asm/mman.h arch_calc_vm_prot_bits(),
- * arch_calc_vm_flag_bits(); mm/mprotect.c; mm/vma.c is_mergeable_vma().
+ * VmFlags in /proc/PID/smaps has `mt` for PROT_MTE mappings and for no other, whatever
+ * made them: mmap(), mprotect(), mremap(), splits, merges and fork(). Mappings that differ
+ * in it never merge. Nothing else there, or in /proc/PID/maps, depends on it.
+ * fs/proc/task_mmu.c show_smap_vma_flags(); arch/arm64/include/asm/mman.h
+ * arch_calc_vm_prot_bits(), arch_calc_vm_flag_bits(); mm/mprotect.c; mm/vma.c
+ * is_mergeable_vma().
  */
 #include "child.h"
 #include "procfs.h"

@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 30
  *
- * PTRACE_POKEMTETAGS is a write: for a private page it breaks the sharing first, so that the tags of
- * no other process change, and for a shared page all processes see the new tags. PEEK changes
- * nothing. That holds for pages shared by fork(), read-only mappings, file pages, the zero
- * page and pages that were never touched. arch/arm64/kernel/mte.c __access_remote_tags() with
- * FOLL_FORCE | FOLL_WRITE; mm/gup.c faultin_page(), can_follow_write_pte(); mm/memory.c
- * do_wp_page().
+ * PTRACE_POKEMTETAGS is a write: for a private page it breaks the sharing first, so that
+ * the tags of no other process change, and for a shared page all processes see the new
+ * tags. PEEK changes nothing. That holds for pages shared by fork(), read-only mappings,
+ * file pages, the zero page and pages that were never touched. arch/arm64/kernel/mte.c
+ * __access_remote_tags() with FOLL_FORCE | FOLL_WRITE; mm/gup.c faultin_page(),
+ * can_follow_write_pte(); mm/memory.c do_wp_page().
  */
 #include "ptrace_mte.h"
 

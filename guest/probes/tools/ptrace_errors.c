@@ -4,8 +4,8 @@
  * needs: CONFIG_ARM64_MTE
  * timeout: 30
  *
- * PTRACE_PEEKMTETAGS and POKEMTETAGS refuse what they cannot do with the right error, transfer
- * nothing then, and do not change iov_len. Memory without PROT_MTE gives EIO; the
+ * PTRACE_PEEKMTETAGS and POKEMTETAGS refuse what they cannot do with the right error,
+ * transfer nothing then, and do not change iov_len. Memory without PROT_MTE gives EIO; the
  * documentation said EOPNOTSUPP until 2026, but the code never returned it.
  * arch/arm64/kernel/mte.c mte_ptrace_copy_tags(), access_remote_tags(),
  * __access_remote_tags().

@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_CROSS_MEMORY_ATTACH
  * timeout: 30
  *
- * A debugger reads and writes tagged memory through the tracee's own, tagged pointers (22883973244b),
- * with PEEKDATA, POKEDATA, /proc/PID/mem and process_vm_readv(). The kernel makes these
- * accesses: the tags of the tracee's memory are neither checked nor changed. mm/memory.c
- * __access_remote_vm(); mm/gup.c untagged_addr_remote(); mm/process_vm_access.c;
- * fs/proc/base.c mem_rw().
+ * A debugger reads and writes tagged memory through the tracee's own, tagged pointers
+ * (22883973244b), with PEEKDATA, POKEDATA, /proc/PID/mem and process_vm_readv(). The
+ * kernel makes these accesses: the tags of the tracee's memory are neither checked nor
+ * changed. mm/memory.c __access_remote_vm(); mm/gup.c untagged_addr_remote();
+ * mm/process_vm_access.c; fs/proc/base.c mem_rw().
  */
 #include "fault.h"
 #include "ptrace_mte.h"

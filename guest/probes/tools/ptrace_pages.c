@@ -4,11 +4,11 @@
  * needs: CONFIG_ARM64_MTE CONFIG_SWAP CONFIG_TRANSPARENT_HUGEPAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * PTRACE_PEEKMTETAGS and POKEMTETAGS reach pages that are not mapped as small pages: swapped out, in
- * the swap cache, and any part of a huge page. Tags that were poked are saved when the page is
- * swapped out, like tags that the program set. arch/arm64/kernel/mte.c
- * __access_remote_tags() (page_address() of the page, not of the folio;
- * set_page_dirty_lock()); mm/gup.c follow_page_mask().
+ * PTRACE_PEEKMTETAGS and POKEMTETAGS reach pages that are not mapped as small pages:
+ * swapped out, in the swap cache, and any part of a huge page. Tags that were poked are
+ * saved when the page is swapped out, like tags that the program set.
+ * arch/arm64/kernel/mte.c __access_remote_tags() (page_address() of the page, not of the
+ * folio; set_page_dirty_lock()); mm/gup.c follow_page_mask().
  */
 #include "ptrace_mte.h"
 #include "swap.h"
@@ -28,7 +28,7 @@ static void start(size_t count)
 	pattern_tags(poked, count, POKED, 0);
 }
 
-/* --- swap: in a cgroup of the tracee, from which its pages can be swapped out -------- */
+/* --- swap: in a cgroup of the tracee, from which its pages can be swapped out  */
 
 static void map_pattern(void)
 {
@@ -106,7 +106,7 @@ static void poke_fresh_then_swap(void)
 	tracee_run(pid, check_poked);
 }
 
-/* --- huge pages ---------------------------------------------------------------------- */
+/* --- huge pages ----------------------------------------------------------- */
 
 static void map_huge(void)
 {

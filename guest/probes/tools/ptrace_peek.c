@@ -5,9 +5,9 @@
  * timeout: 30
  * smoke: yes
  *
- * PTRACE_PEEKMTETAGS gives exactly the tags that LDG of the tracee gives, one per byte, for every
- * length and start, across pages, up to the end of the memory that can be read, and reports
- * how many tags they are. arch/arm64/kernel/mte.c __access_remote_tags(),
+ * PTRACE_PEEKMTETAGS gives exactly the tags that LDG of the tracee gives, one per byte,
+ * for every length and start, across pages, up to the end of the memory that can be read,
+ * and reports how many tags they are. arch/arm64/kernel/mte.c __access_remote_tags(),
  * mte_ptrace_copy_tags(); lib/mte.S mte_copy_tags_to_user().
  */
 #include "ptrace_mte.h"

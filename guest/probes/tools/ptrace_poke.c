@@ -4,8 +4,8 @@
  * needs: CONFIG_ARM64_MTE CONFIG_PROC_PAGE_MONITOR
  * timeout: 30
  *
- * PTRACE_POKEMTETAGS sets exactly the requested tags, as LDG and the tag checks of the tracee then
- * show, changes neither other tags nor data, and reports how many tags it set.
+ * PTRACE_POKEMTETAGS sets exactly the requested tags, as LDG and the tag checks of the
+ * tracee then show, changes neither other tags nor data, and reports how many tags it set.
  * arch/arm64/kernel/mte.c __access_remote_tags(), mte_ptrace_copy_tags(); lib/mte.S
  * mte_copy_tags_from_user().
  */

@@ -4,12 +4,12 @@
  * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI
  * timeout: 30
  *
- * The register set NT_ARM_TAGGED_ADDR_CTRL is the tracee's prctl() value, for reading and writing: a
- * value that the tracer sets has effect when the tracee runs on, and does not change the
- * tracer's own mode. A write of 0 bytes changes nothing (ca62d90085f4). PSTATE.TCO is in the
- * registers of the tracee. arch/arm64/kernel/ptrace.c tagged_addr_ctrl_get(),
- * tagged_addr_ctrl_set(); process.c set_tagged_addr_ctrl(); mte.c set_mte_ctrl(),
- * get_mte_ctrl().
+ * The register set NT_ARM_TAGGED_ADDR_CTRL is the tracee's prctl() value, for reading and
+ * writing: a value that the tracer sets has effect when the tracee runs on, and does not
+ * change the tracer's own mode. A write of 0 bytes changes nothing (ca62d90085f4).
+ * PSTATE.TCO is in the registers of the tracee. arch/arm64/kernel/ptrace.c
+ * tagged_addr_ctrl_get(), tagged_addr_ctrl_set(); process.c set_tagged_addr_ctrl(); mte.c
+ * set_mte_ctrl(), get_mte_ctrl().
  */
 #include <asm/ptrace.h>
 #include <elf.h>
@@ -49,7 +49,7 @@ static int set_remote(pid_t pid, unsigned long value)
 	return regset(PTRACE_SETREGSET, pid, NT_ARM_TAGGED_ADDR_CTRL, &value, &len);
 }
 
-/* --- functions that the tracee runs ------------------------------------------ */
+/* --- functions that the tracee runs --------------------------------------- */
 
 static void set_own(void)
 {
@@ -225,7 +225,7 @@ static void tagged_addr_abi(void)
 	CHECK_EQ(tracee->value[0], -1, "tracee's read() to a tagged pointer, ABI set off");
 }
 
-/* --- PSTATE.TCO ------------------------------------------------------------- */
+/* --- PSTATE.TCO ----------------------------------------------------------- */
 
 static void report_tco(void)
 {

@@ -4,11 +4,12 @@
  * needs: CONFIG_TMPFS CONFIG_MEMFD_CREATE CONFIG_SYSVIPC CONFIG_HUGETLBFS
  * timeout: 30
  *
- * PROT_MTE is for memory that can hold tags: anonymous memory and shmem files. For any other
- * memory mmap() and mprotect() refuse it with EINVAL, and the memory stays usable without
- * tags. arch/arm64/include/asm/mman.h: arch_calc_vm_prot_bits(), arch_calc_vm_flag_bits(),
- * arch_validate_prot(), arch_validate_flags(); VM_DATA_DEFAULT_FLAGS in asm/page.h for stack
- * and brk. Where it is allowed, a tag that is stored can be loaded again.
+ * PROT_MTE is for memory that can hold tags: anonymous memory and shmem files. For any
+ * other memory mmap() and mprotect() refuse it with EINVAL, and the memory stays usable
+ * without tags. arch/arm64/include/asm/mman.h: arch_calc_vm_prot_bits(),
+ * arch_calc_vm_flag_bits(), arch_validate_prot(), arch_validate_flags();
+ * VM_DATA_DEFAULT_FLAGS in asm/page.h for stack and brk. Where it is allowed, a tag that
+ * is stored can be loaded again.
  */
 
 #include <sys/shm.h>

@@ -5,8 +5,8 @@
  * timeout: 60
  * smoke: yes
  *
- * New anonymous PROT_MTE memory has tag 0 in every granule and zero data, by whichever access it
- * is populated, in stale frames. Exercises vma_alloc_zeroed_movable_folio() and
+ * New anonymous PROT_MTE memory has tag 0 in every granule and zero data, by whichever
+ * access it is populated, in stale frames. Exercises vma_alloc_zeroed_movable_folio() and
  * tag_clear_highpage() (arch/arm64/mm/fault.c), mte_zero_clear_page_tags()
  * (arch/arm64/lib/mte.S), the __GFP_ZEROTAGS part of post_alloc_hook() (mm/page_alloc.c),
  * mte_sync_tags() and the PG_mte_* flags of a freed page (PAGE_FLAGS_CHECK_AT_PREP).

@@ -4,10 +4,10 @@
  * needs: CONFIG_TMPFS CONFIG_MEMFD_CREATE CONFIG_SYSVIPC CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Pages of memory files have tag 0 when they are first mapped with PROT_MTE, and again after each
- * way of dropping them; data from write() is kept. shmem clears only the data, so it is
- * mte_sync_tags() (arch/arm64/kernel/mte.c), called by set_ptes(), that clears the tags, once
- * in a page's life: a second mapping must not clear them again.
+ * Pages of memory files have tag 0 when they are first mapped with PROT_MTE, and again
+ * after each way of dropping them; data from write() is kept. shmem clears only the data,
+ * so it is mte_sync_tags() (arch/arm64/kernel/mte.c), called by set_ptes(), that clears
+ * the tags, once in a page's life: a second mapping must not clear them again.
  */
 
 #include <sys/shm.h>

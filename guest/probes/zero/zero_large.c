@@ -4,10 +4,10 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SHMEM CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Folios of sizes between a page and a huge page are mapped by one set_ptes() of many pages:
- * mte_sync_tags() must clear the tags of each of them, also of the last. Anonymous folios of
- * each size that the kernel offers; and pages of a huge tmpfs file, which fault-around maps
- * 16 at a time (filemap_map_folio_range()).
+ * Folios of sizes between a page and a huge page are mapped by one set_ptes() of many
+ * pages: mte_sync_tags() must clear the tags of each of them, also of the last. Anonymous
+ * folios of each size that the kernel offers; and pages of a huge tmpfs file, which
+ * fault-around maps 16 at a time (filemap_map_folio_range()).
  */
 
 #include <sys/mount.h>

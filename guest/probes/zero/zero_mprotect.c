@@ -4,10 +4,10 @@
  * needs: CONFIG_PROC_PAGE_MONITOR
  * timeout: 60
  *
- * Populated memory that becomes PROT_MTE has tag 0 everywhere, in stale frames, and keeps its
- * data. Exercises pte_modify(), which must change the memory type of a present page, and
- * __sync_cache_and_tags() and mte_sync_tags(), which clear the tags once: of a page that
- * became PROT_MTE while it was PROT_NONE, when it becomes accessible.
+ * Populated memory that becomes PROT_MTE has tag 0 everywhere, in stale frames, and keeps
+ * its data. Exercises pte_modify(), which must change the memory type of a present page,
+ * and __sync_cache_and_tags() and mte_sync_tags(), which clear the tags once: of a page
+ * that became PROT_MTE while it was PROT_NONE, when it becomes accessible.
  */
 #include "child.h"
 #include "fault.h"

@@ -31,7 +31,7 @@ struct slot {
 	bool tagged, shared;
 };
 
-/* --- oracle.c: what data and tags a page must have ------------------------------- */
+/* --- oracle.c: what data and tags a page must have ------------------------ */
 
 /* Kinds of wrong pages; TAGGED and these are the flags of a record. */
 enum { TAGGED = 1, WRONG_TAGS = 2, WRONG_DATA = 4 };
@@ -48,12 +48,12 @@ uint32_t check_page(unsigned char *page, uint32_t generation, bool tagged);
 void report_wrong(int kind, const void *page, uint32_t generation, const char *what,
 		  unsigned int count, unsigned int offset, uint64_t want, uint64_t got);
 
-/* --- workload.c: what a worker does ------------------------------------------------ */
+/* --- workload.c: what a worker does --------------------------------------- */
 
 /* Runs worker `number` until run->stop; never returns with --hold. */
 void work(int number);
 
-/* --- host.c: the protocol with the harness on the host ------------------------------- */
+/* --- host.c: the protocol with the harness on the host -------------------- */
 
 /* Parses BASE:SIZE:STORAGE of --tags; exits with status 2 if it is malformed. */
 void add_region(const char *text);

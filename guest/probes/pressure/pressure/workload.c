@@ -113,7 +113,7 @@ static void balance(unsigned int percent)
 		drop(s);
 }
 
-/* --- operations ------------------------------------------------------------- */
+/* --- operations ----------------------------------------------------------- */
 
 /* Populated memory becomes tagged: its data is kept, and its tags are 0. */
 static void make_tagged(struct slot *s)

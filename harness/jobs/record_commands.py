@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""``mte-harness record``: measure, or take a report, and leave a record in docs/records/."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.core.paths import checkout
+from harness.jobs import measuring, records
+from harness.jobs.code_figures import code_record
+from harness.report import json_file
+from harness.suite.report_files import REPORT
+
+if TYPE_CHECKING:
+    from harness.report.model import Report
+
+
+@click.group("record")
+def record_group() -> None:
+    """Measure, and leave a record in docs/records/."""
+
+
+@record_group.command("code")
+@click.option("--unit-seconds", type=float, required=True, help="Wall time of the unit tests.")
+@click.option(
+    "--files-passed", type=int, required=True, help="Files that a probe's result passes through."
+)
+def record_code_command(unit_seconds: float, files_passed: int) -> None:
+    """Record lines, import cycles, duplicates and README size of this checkout."""
+    root = checkout("mte-harness record")
+    record = code_record(
+        root,
+        unit_seconds=unit_seconds,
+        files_passed=files_passed,
+        command=shlex.join(["mte-harness", *sys.argv[1:]]),
+    )
+    keep(record, root)
+
+
+@record_group.command("report")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--kind", type=click.Choice(("suite", "mutants", "known-bad")), default="suite")
+@click.option("--subject", default="", help="What was tested (default: the kernels' names).")
+def record_report_command(directory: Path, kind: str, subject: str) -> None:
+    """Record counts and seconds of the report in DIRECTORY, made from this commit."""
+    root = checkout("mte-harness record")
+    keep(report_record(json_file.read(directory / REPORT), root, kind, subject), root)
+
+
+def report_record(report: Report, root: Path, kind: str, subject: str) -> records.Record:
+    """Return the record of a pytest run: how many tests and KTAP results had each outcome.
+
+    The record is dirty if the newest commit was made after the run had started.
+    """
+    start = measuring.begin(root)
+    committed = int(measuring.git(root, "show", "-s", "--format=%ct", "HEAD"))
+    started = datetime.fromisoformat(report.started)
+    counts: dict[str, int] = {}
+    for test in report.tests:
+        counts[f"tests: {test.status}"] = counts.get(f"tests: {test.status}", 0) + 1
+        for case in test.result.cases:
+            name = f"KTAP results: {case.outcome}"
+            counts[name] = counts.get(name, 0) + 1
+    machines = {test.machine for test in report.tests if test.machine}
+    return measuring.new_record(
+        kind,
+        subject or ", ".join(kernel.name for kernel in report.kernels),
+        start=measuring.Start(
+            started.strftime(records.DATE),
+            start.host,
+            start.commit,
+            start.dirty or committed > started.timestamp(),
+            start.clock - report.seconds,
+        ),
+        root=root,
+        command=report.command,
+        kernels={kernel.name: kernel.key for kernel in report.kernels},
+        machine=", ".join(sorted(machines)),
+        qemu=report.qemu,
+        counts=counts,
+        values={"all tests": measuring.value_of([report.seconds], "s")},
+    )
+
+
+def keep(record: records.Record, root: Path) -> None:
+    """Save a record and print its path."""
+    if record.dirty:
+        click.echo("the working tree is not the commit's: figures will leave this out", err=True)
+    click.echo(records.save(record, root))

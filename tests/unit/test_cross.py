@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""What a guest program is linked with, and what its place in the cache depends on."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.core import cross
+from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.errors import BuildError
+from harness.core.progress import plain_progress
+from harness.core.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EM_AARCH64 = 183  # e_machine of the ELF header
+PROGRAM = """
+#define _GNU_SOURCE
+#include <sched.h>
+#include "pattern.h"
+int part(void);
+int main(void) { return sched_getcpu() + pattern_tag(1, 2) PART; }
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path, "programs", plain_progress())
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a directory like guest/, whose library is pattern.c alone."""
+    library = tmp_path / "sources" / "lib"
+    library.mkdir(parents=True)
+    shutil.copy(cross.LIBRARY / "pattern.c", library)
+    monkeypatch.setattr(cross, "LIBRARY", library)
+    return library.parent
+
+
+def test_a_probe_is_linked_with_library_and_parts(store: Store, sources: Path) -> None:
+    source = write(sources / "probes/area/name.c", PROGRAM.replace("PART", "+ part()"))
+    write(sources / "probes/area/name/part.c", "int part(void) { return 3; }\n")
+    assert compile_program(store, [source], PROBE_FLAGS).read_bytes()[18] == EM_AARCH64
+
+
+def test_a_directory_beside_another_program_is_not_a_part(store: Store, sources: Path) -> None:
+    source = write(sources.parent / "name.c", PROGRAM.replace("PART", ""))
+    write(sources.parent / "name/unrelated.c", "#error\n")
+    assert compile_program(store, [source], PROBE_FLAGS).is_file()
+
+
+@pytest.mark.parametrize("changed", ["lib/pattern.c", "probes/area/name/part.c", "probes/area/x.h"])
+def test_a_change_is_another_program(changed: str, store: Store, sources: Path) -> None:
+    source = write(sources / "probes/area/name.c", PROGRAM.replace("PART", "+ part()"))
+    write(sources / "probes/area/name/part.c", "int part(void) { return 3; }\n")
+    write(sources / "probes/area/x.h", "")
+    before = compile_program(store, [source], PROBE_FLAGS)
+    assert compile_program(store, [source], PROBE_FLAGS) == before
+    path = sources / changed
+    path.write_text(path.read_text() + "int other = 5;\n")
+    assert compile_program(store, [source], PROBE_FLAGS) != before
+
+
+def test_an_error_in_the_library_names_the_file(store: Store, sources: Path) -> None:
+    write(sources / "lib/pattern.c", "int pattern_tag(void) { return nothing; }\n")
+    source = write(sources / "probes/area/name.c", PROGRAM.replace("PART", ""))
+    with pytest.raises(BuildError, match=r"lib/pattern\.c does not compile"):
+        compile_program(store, [source], PROBE_FLAGS)
