@@ -35,7 +35,9 @@ def _raw_terminal() -> Iterator[None]:
         tty.setraw(sys.stdin)
         yield
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        # EIO once the terminal is gone: its window was closed while the shell ran.
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 def shell(guest: Guest, handle: Handle) -> int:

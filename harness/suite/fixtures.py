@@ -57,7 +57,7 @@ def mte_target(
 @pytest.fixture(scope="session")
 def machine(mte_target: Target) -> MachineSpec:
     """Return the machine that the kernel runs on."""
-    return mte_target.machine
+    return mte_target.spec
 
 
 @pytest.fixture(scope="session")
@@ -190,7 +190,7 @@ class Launcher:
             name = machine or self._request.config.getoption("--machine")
             target = parse_target(kernel, name)
         else:
-            target = dataclasses.replace(parse_target(kernel, None), machine=machine)
+            target = dataclasses.replace(parse_target(kernel, None), spec=machine)
         return self._session.prepare(target, append)
 
     def __call__(

@@ -99,9 +99,9 @@ class Session:
         """
         key = (target, append)
         if key not in self._prepared:
-            self.check(target.machine)
+            self.check(target.spec)
             kernel = self.kernel(target.kernel)
-            self._prepared[key] = self.template(kernel, target.machine, append)
+            self._prepared[key] = self.template(kernel, target.spec, append)
         return self._prepared[key]
 
 

@@ -20,10 +20,10 @@ DEFAULT_MACHINE = "emulator"
 
 @dataclass(frozen=True)
 class Target:
-    """A kernel that was located (and not yet built), and the machine that it runs on."""
+    """A kernel that was located (and not yet built), and the data of the machine that it runs on."""
 
     kernel: KernelSource
-    machine: MachineSpec
+    spec: MachineSpec
 
 
 def parse_target(argument: str, chosen: str | None) -> Target:

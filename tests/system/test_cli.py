@@ -166,6 +166,15 @@ def test_ctrl_c_ends_a_command_in_the_guest_and_not_the_shell(shell: pexpect.spa
     assert shell.isalive()
 
 
+def test_a_closed_terminal_ends_the_shell_without_an_internal_error(
+    shell: pexpect.spawn[str],
+) -> None:
+    answer(shell, "echo $((6 * 7)) $(uname -m)", "42 aarch64")
+    terminal = shell.ptyproc  # type: ignore[attr-defined]
+    terminal.fileobj.close()  # the last end of the terminal: the kernel sends SIGHUP
+    assert terminal.wait() == 128 + signal.SIGHUP
+
+
 def test_shell_ends_with_its_input() -> None:
     done = subprocess.run(
         [COMMAND, "shell", "stock"],

@@ -23,12 +23,12 @@ RECIPE = 'description = "x"\nmachine = "%s"\n[base]\ndirectory = "."\n'
 def test_which_machine_is_taken(tmp_path: Path) -> None:
     (tmp_path / "kernel.toml").write_text(RECIPE % "dram/unaware")
     recipe = str(tmp_path)
-    assert parse_target("stock", None).machine.name == "emulator"
-    assert parse_target("stock", "dram").machine.name == "dram/carveout"
-    assert parse_target(recipe, None).machine.name == "dram/unaware"
-    assert parse_target(recipe, "emulator").machine.name == "emulator"
+    assert parse_target("stock", None).spec.name == "emulator"
+    assert parse_target("stock", "dram").spec.name == "dram/carveout"
+    assert parse_target(recipe, None).spec.name == "dram/unaware"
+    assert parse_target(recipe, "emulator").spec.name == "emulator"
     target = parse_target(f"{recipe}@dram", "emulator")
-    assert target.machine.name == "dram/carveout"
+    assert target.spec.name == "dram/carveout"
     assert target.kernel == locate_kernel(recipe, resources())
 
 
