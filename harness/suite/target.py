@@ -20,7 +20,7 @@ DEFAULT_MACHINE = "emulator"
 
 @dataclass(frozen=True)
 class Target:
-    """A kernel that was located (and not yet built), and the data of the machine that it runs on."""
+    """A kernel that was located, not yet built, and the data of the machine that it runs on."""
 
     kernel: KernelSource
     spec: MachineSpec
