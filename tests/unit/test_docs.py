@@ -57,8 +57,6 @@ FOREIGN = {
     "tests/functional": "QEMU",
     "tests/tcg/": "QEMU",
 }
-# What another step makes; it may be missing.
-PENDING = {"docs/report.png"}
 
 
 @dataclass(frozen=True)
@@ -186,7 +184,7 @@ def test_cited_paths_exist() -> None:
     missing = [
         f"{place}: {path}"
         for place, path in cited_paths()
-        if not exists(path) and path not in FOREIGN and path not in PENDING
+        if not exists(path) and path not in FOREIGN
     ]
     assert not missing, "\n".join(missing)
 
@@ -253,8 +251,6 @@ def test_links_resolve(page: Path) -> None:
             continue
         name, _, anchor = target.partition("#")
         to = (page.parent / name).resolve() if name else page
-        if to.is_relative_to(ROOT) and to.relative_to(ROOT).as_posix() in PENDING:
-            continue
         if not to.exists() or (anchor and anchor not in map(slug, headings(to))):
             wrong.append(target)
     assert not wrong, wrong
