@@ -20,7 +20,7 @@ from harness.jobs.pressure import hold_pressure
 from harness.kernel import Kernel, locate_kernel, obtain_kernel
 from harness.suite.target import parse_target
 from harness.verdict.audit import audit
-from harness.vm.geometry import PAGE
+from harness.vm.geometry import MIB, PAGE
 from harness.vm.qemu_args import ColdBoot, SavedMachine
 from harness.vm.run_disk import RunKeys
 
@@ -45,7 +45,7 @@ def guest_samples(session: Session) -> dict[str, Samples]:
     dram = session.prepare(parse_target("stock", "dram"))
     dram_running, dram_answered = _clone_seconds(session, dram)
     audited, paused, tagged = _audit_seconds(session, dram)
-    size = f"{tagged * PAGE >> 20} MiB tagged"
+    size = f"about {round(tagged * PAGE / MIB, -2):.0f} MiB tagged"
     ratio = statistics.median(answered) / statistics.median(cold)
     return {
         "emulator": {

@@ -311,5 +311,5 @@ def _case_reports(report: pytest.TestReport, record: TestRecord) -> Iterator[pyt
             when="call",
         )
         if known:
-            made.wasxfail = f"known bug: {text}"
+            made.wasxfail = f"known bug: {case.diagnostics[0] if case.diagnostics else text}"
         yield made
