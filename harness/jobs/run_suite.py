@@ -77,9 +77,14 @@ def run_suite(
     if workers > 1:
         command += ["-n", str(workers), "--dist", "worksteal"]
     command.append(str(VALIDATION))
+    # A report of an earlier run must not speak for a pytest that writes none.
+    (directory / REPORT).unlink(missing_ok=True)
     status = _wait_for(command, quiet=quiet)
     if status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        return worst_status(json_file.read(directory / REPORT))
+        worst = worst_status(json_file.read(directory / REPORT))
+        if status == pytest.ExitCode.TESTS_FAILED and worst == errors.OK:
+            return errors.INTERNAL  # a failure that pytest counted is missing from the report
+        return worst
     return errors.INTERRUPTED if status == pytest.ExitCode.INTERRUPTED else errors.INTERNAL
 
 

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core import errors
+from harness.core.errors import ArtifactError
 from harness.jobs.run_suite import Plan, run_suite
+from harness.report import json_file
 from harness.suite.plugin import VALIDATION
+from harness.suite.report_files import REPORT
+from tests.unit.report_sample import good_report, sample_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from harness.report.model import Report
     from tests.unit.conftest import Shim
 
     Calls = Callable[[], list[str]]
@@ -35,6 +40,32 @@ def test_status_of_a_pytest_that_made_no_report(
 ) -> None:
     shim("setpriv", f"exit {ended}")
     assert run(tmp_path, Plan(("stock",), None)) == status
+
+
+@pytest.mark.parametrize(
+    ("made", "ended", "status"),
+    [
+        (good_report(), 0, errors.OK),
+        (good_report(), 1, errors.INTERNAL),
+        (sample_report(), 1, errors.GUEST_LOST),
+    ],
+    ids=["good", "a_failure_is_not_in_the_report", "bad"],
+)
+def test_status_of_a_report(
+    tmp_path: Path, shim: Shim, made: Report, ended: int, status: int
+) -> None:
+    json_file.write(made, tmp_path / "made.json")
+    report = tmp_path / "report"
+    shim("setpriv", f"mkdir -p {report}; cp {tmp_path}/made.json {report}/{REPORT}; exit {ended}")
+    assert run(tmp_path, Plan(("stock",), None)) == status
+
+
+def test_an_earlier_report_does_not_speak_for_this_run(tmp_path: Path, shim: Shim) -> None:
+    (tmp_path / "report").mkdir()
+    json_file.write(good_report(), tmp_path / "report" / REPORT)
+    shim("setpriv", "exit 0")
+    with pytest.raises(ArtifactError):
+        run(tmp_path, Plan(("stock",), None))
 
 
 def test_pytest_runs_in_the_user_s_directory(
