@@ -44,8 +44,8 @@ def run_command(
 ) -> int:
     """Run PROGRAM (.c, .py or an arm64 binary) in a fresh guest of KERNEL.
 
-    A .c file is cross-compiled with guest/include on its path. The output is streamed; the
-    verdict on the kernel follows on standard error.
+    A .c file is cross-compiled with guest/include on its path, and linked with the probe library
+    of guest/lib. The output is streamed; the verdict on the kernel follows on standard error.
     """
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
