@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bare-metal start for the emulator check: QEMU enters here at EL1, MMU off.
+ * Bare-metal start for the emulator check: QEMU enters here at EL1, MMU off, or at EL2
+ * with virtualization=on. The check always runs at EL1.
  * No kernel is involved, so a wrong result is due to the emulator.
  */
 	.arch armv8.5-a+memtag
 	.section .text.start, "ax"
 	.global _start
 _start:
+	mrs	x0, CurrentEL
+	cmp	x0, #(2 << 2)
+	cset	x19, eq				/* 1 if EL2 is there; main() keeps x19 */
+	b.ne	at_el1
+	mov	x0, #(1 << 31)			/* HCR_EL2.RW: EL1 is 64-bit */
+	orr	x0, x0, #(1 << 56)		/* HCR_EL2.ATA: EL1 may access tags */
+	msr	hcr_el2, x0
+	mov	x0, #0x33ff			/* CPTR_EL2: its RES1 bits, no traps */
+	msr	cptr_el2, x0
+	mov	x0, #0x3c5			/* SPSR_EL2: EL1h, DAIF masked */
+	msr	spsr_el2, x0
+	adr	x0, at_el1
+	msr	elr_el2, x0
+	eret
+at_el1:
 	adrp	x0, stack_top
 	add	x0, x0, :lo12:stack_top
 	mov	sp, x0
@@ -18,7 +34,9 @@ _start:
 	isb
 	bl	main
 	ldr	x0, =0x84000008			/* PSCI SYSTEM_OFF */
+	cbnz	x19, 2f
 	hvc	#0
+2:	smc	#0				/* QEMU's PSCI conduit with EL2 (hw/arm/virt.c) */
 1:	wfi
 	b	1b
 

@@ -48,6 +48,13 @@ def test_this_qemu_is_right(name: str, harness_session: Session) -> None:
     assert len(document.results) >= 13
 
 
+def test_a_machine_with_el2_is_right(harness_session: Session) -> None:
+    """QEMU then enters the check at EL2; nightly tests boot kernels on such a machine."""
+    spec = find_machine("dram")
+    virtual = dataclasses.replace(spec, qemu_machine=f"{spec.qemu_machine},virtualization=on")
+    assert run_check(harness_session, harness_session.machine(virtual)).passed
+
+
 def test_qemu_7_2_is_wrong(old_qemu: Path, machine: MachineSpec, harness_session: Session) -> None:
     old = dataclasses.replace(harness_session.machine(machine), qemu=find_qemu(str(old_qemu)))
     with pytest.raises(QemuCheckError) as caught:
