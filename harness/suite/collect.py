@@ -201,9 +201,20 @@ def _end(own: TestState) -> TestEnd | None:
     ends = [
         TestEnd(_status(report, error), _text(report, error))
         for report, error in own.phases
-        if not report.passed and not (isinstance(error, VerdictError) and error.owner is own)
+        if not report.passed and not _in_evidence(error, own)
     ]
     return min(ends, key=lambda end: end.status.rank, default=None)
+
+
+def _in_evidence(error: BaseException | None, own: TestState) -> bool:
+    """Return whether the evidence kept for the test gives a verdict as bad as ``error``.
+
+    A later program's evidence replaces that of a failed one, and a known bug excuses splats that
+    were printed after it: then the error itself must count.
+    """
+    if not isinstance(error, VerdictError) or error.owner is not own or own.evidence is None:
+        return False
+    return judge(own.evidence).status.rank <= error.result.status.rank
 
 
 def _status(report: pytest.TestReport, error: BaseException | None) -> Status:
