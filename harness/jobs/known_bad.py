@@ -24,11 +24,14 @@ from harness.kernel.recipe import RECIPES, Recipe, load_recipe, recipe_names, re
 from harness.report import json_file
 from harness.suite.report_files import REPORT
 from harness.suite.session import Session
+from harness.verdict.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PREFIX = "known-bad/"
+# A probe that could not run has noticed nothing: the host may be at fault.
+FAILED = {Status.FAIL, Status.SPLAT, Status.LOST}
 
 
 @click.command("known-bad")
@@ -129,7 +132,7 @@ def prove(session: Session, recipe: Recipe, machine_name: str | None, workers: i
         recipe,
         frozenset(recipe.known_bad.probes),
         frozenset(recipe.known_bad.sometimes),
-        frozenset(test.name for test in report.tests if not test.good),
+        frozenset(test.name for test in report.tests if test.status in FAILED),
         len(report.tests),
         report.seconds,
     )

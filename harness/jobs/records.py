@@ -40,12 +40,23 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "unit-tests": ("harness", "tests/unit", "guest", "kernel-configs"),
     "bootstrap": ("harness", "guest", "scripts", "requirements.lock"),
     "suite": (*_JUDGED, "guest/probes", "tests/validation", _RECIPE),
-    "clone": (*_JUDGED, "harness/jobs/bench.py"),
-    "kernel-build": ("harness/core", "harness/kernel", "harness/jobs/bench.py", _RECIPE),
+    "clone": (
+        *_JUDGED,
+        "harness/jobs/speeds.py",
+        "harness/jobs/pressure.py",
+        "guest/probes/*/pressure*",
+    ),
+    "kernel-build": ("harness/core", "harness/kernel", "harness/jobs/speeds.py", _RECIPE),
     "costs": (*_JUDGED, "guest/bench", "harness/jobs/costs.py", _RECIPE),
     "pressure": (*_JUDGED, "guest/probes/*/pressure*", "harness/jobs/pressure.py", _RECIPE),
     "mutants": (*_JUDGED, "guest/probes", "tests/mutants", "kernel-configs/*mutants/*"),
-    "known-bad": (*_JUDGED, "guest/probes", "harness/jobs/known_bad.py", _RECIPE),
+    "known-bad": (
+        *_JUDGED,
+        "guest/probes",
+        "harness/jobs/known_bad.py",
+        "harness/jobs/run_suite.py",
+        _RECIPE,
+    ),
     "series-check": (*_JUDGED, "guest/probes", "harness/jobs/series_*", _RECIPE),
 }
 

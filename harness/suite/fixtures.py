@@ -159,7 +159,8 @@ class Runner:
                 speaks_ktap=ktap,
                 allowed_skips=allowed_skips,
             )
-        program = dataclasses.replace(program, known_bug=known_bug)
+        if known_bug:
+            program = dataclasses.replace(program, known_bug=known_bug)
         evidence = gather(self._guest, program)
         own = state(self._request.node)
         own.evidence = evidence

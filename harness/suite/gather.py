@@ -153,7 +153,7 @@ class _Gathering:
         clock.phase("push")
         slow = guest.template.slowness
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
-        line = f"KTAP_SLOW={slow} {program.line}" if slow > 1 else program.line
+        line = f"export KTAP_SLOW={slow}; {program.line}" if slow > 1 else program.line
         self._done = guest.exec(line, timeout=program.seconds * slow, stream=stream)
         clock.phase("run")
         # A program that never ends is part of the evidence; its counters would prove nothing.

@@ -88,7 +88,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the session on the cache; without a named test, run the validation suite."""
-    config.addinivalue_line("markers", "probe(name): the probe that a test runs")
     if config.getoption("--keep-guest") and config.getoption("numprocesses", None):
         raise pytest.UsageError("--keep-guest waits for a person: run it without -n")
     if not config.getoption("--qemu"):

@@ -7,10 +7,11 @@ project's own tests: a swap-in that restores no tags.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from harness.core import errors
+from harness.report import json_file
+from harness.suite.report_files import REPORT
 
 if TYPE_CHECKING:
     import subprocess
@@ -28,11 +29,11 @@ def test_swap_in_without_restore(
         "--report", str(tmp_path), timeout=1800,
     )  # fmt: skip
     assert done.returncode == errors.PROGRAM_FAILED, done.stderr
-    report = json.loads((tmp_path / "report.json").read_text())
-    verdicts = {item["name"]: item["status"] for item in report["items"]}
+    report = json_file.read(tmp_path / REPORT)
+    verdicts = {test.name: test.status.value for test in report.tests}
     assert verdicts == {"swap_roundtrip": "fail", "zero_anon": "pass", "cow_fork": "pass"}
-    broken = next(item for item in report["items"] if item["name"] == "swap_roundtrip")
-    said = "\n".join(line for reason in broken["reasons"] for line in reason["details"])
+    broken = next(test for test in report.tests if test.name == "swap_roundtrip")
+    said = "\n".join(line for reason in broken.result.reasons for line in reason.details)
     assert "saw 0" in said
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert "swap_roundtrip" in (tmp_path / "junit.xml").read_text()
