@@ -62,12 +62,17 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,  # the terminal's Ctrl-C reaches this process only
             )
-            self._log = os.dup(log.fileno())
-        channels.close_remote()
-        self.console = Console(channels.console)
-        # qemu.qmp is asynchronous. Its blocking part, qemu.qmp.legacy, connects without a
-        # time limit: a QEMU that hangs at its start would never be reported.
-        self._loop = asyncio.new_event_loop()
+            with contextlib.ExitStack() as undo:  # until close() can end it
+                undo.callback(self._end)
+                self._log = os.dup(log.fileno())
+                undo.callback(os.close, self._log)
+                channels.close_remote()
+                self.console = Console(channels.console)
+                undo.callback(self.console.close)
+                # qemu.qmp is asynchronous. Its blocking part, qemu.qmp.legacy, connects without
+                # a time limit: a QEMU that hangs at its start would never be reported.
+                self._loop = asyncio.new_event_loop()
+                undo.pop_all()
         self._monitor = QMPClient()
         try:
             self._wait(self._monitor.connect(channels.qmp))
@@ -166,11 +171,14 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         except HarnessError as error:
             return f"registers cannot be read: {error}"
 
-    def close(self) -> None:
-        """End QEMU and free all that belongs to it; a second call does nothing."""
+    def _end(self) -> None:
         if self.running():
             self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        """End QEMU and free all that belongs to it; a second call does nothing."""
+        self._end()
         if not self._loop.is_closed():
             with contextlib.suppress(Exception):  # QEMU closed its end first
                 self._wait(self._monitor.disconnect())

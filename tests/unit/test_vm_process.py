@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import signal
+import subprocess
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -56,6 +60,27 @@ def test_answers(start: Callable[..., QemuProcess]) -> None:
     assert process.ssh_port() == 40022
     assert process.registers().startswith("CPU#0\n PC=ffff800080000000\nCPU#1")
     assert process.running()
+
+
+def test_no_descriptor_left_at_the_start_ends_qemu(
+    start: Callable[..., QemuProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Popen(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            started.append(self)
+
+    def no_loop() -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    monkeypatch.setattr(asyncio, "new_event_loop", no_loop)
+    with pytest.raises(OSError, match="Too many open files"):
+        start(Script())
+    assert started[0].returncode == -signal.SIGKILL
+    assert "console" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_refused_command(start: Callable[..., QemuProcess]) -> None:
