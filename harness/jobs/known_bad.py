@@ -116,10 +116,11 @@ def recipes(names: Sequence[str], rotate: int | None) -> tuple[Recipe, ...]:
 
 def prove(session: Session, recipe: Recipe, machine_name: str | None, workers: int) -> Row:
     """Run every probe on one known-bad kernel."""
-    plan = prepare(session, [recipe.name], machine_name)
+    prepare(session, [recipe.name], machine_name)
     with tempfile.TemporaryDirectory(prefix="mte-known-bad-") as directory:
         run_suite(
-            plan,
+            [recipe.name],
+            machine_name,
             report=Path(directory),
             expression="test_probe",
             workers=workers,

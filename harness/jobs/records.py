@@ -10,20 +10,22 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cattrs import BaseValidationError, Converter, transform_error
+from cattrs import BaseValidationError, transform_error
 
 from harness.core.errors import ArtifactError
+from harness.core.structure import strict_converter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 SCHEMA = 1
 RECORDS = Path("docs/records")
 FIGURES = Path("docs/figures.md")
 TIME_UNITS = {"s", "ms", "µs"}
 DATE = "%Y-%m-%dT%H:%M:%SZ"
+CONVERTER = strict_converter()
 
 # What starts a guest, runs beside the program in it, and judges the program.
 _JUDGED = (
@@ -169,23 +171,3 @@ def load_all(root: Path) -> dict[str, Record]:
     """Return all records by file name without suffix, the oldest first."""
     records = {path.stem: load(path) for path in (root / RECORDS).glob("*.json")}
     return dict(sorted(records.items(), key=lambda item: (item[1].date, item[0])))
-
-
-def _only(*types: type) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, _: Any) -> Any:
-        if type(value) not in types:  # isinstance() takes True for an int
-            raise TypeError(f"{value!r} is no {types[0].__name__}")
-        return types[0](value)
-
-    return structure
-
-
-def _converter() -> Converter:
-    """Return a converter that refuses what it would have to guess: cattrs takes "5" for an int."""
-    converter = Converter(forbid_extra_keys=True)
-    for types in ((str,), (int,), (float, int), (bool,)):
-        converter.register_structure_hook(types[0], _only(*types))
-    return converter
-
-
-CONVERTER = _converter()

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,23 +29,15 @@ if TYPE_CHECKING:
     from harness.suite.session import Session
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Kernel arguments whose templates are in the cache, and the machine of ``--machine``."""
-
-    kernels: tuple[str, ...]
-    machine_name: str | None
-
-
-def prepare(session: Session, kernels: Sequence[str], machine_name: str | None) -> Plan:
+def prepare(session: Session, kernels: Sequence[str], machine_name: str | None) -> None:
     """Build and boot the ``kernels`` whose templates the cache does not have."""
     for kernel in kernels:
         session.prepare(parse_target(kernel, machine_name))
-    return Plan(tuple(kernels), machine_name)
 
 
 def run_suite(
-    plan: Plan,
+    kernels: Sequence[str],
+    machine_name: str | None,
     *,
     report: Path,
     expression: str | None,
@@ -54,7 +45,7 @@ def run_suite(
     qemu_binary: str | None,
     quiet: bool = False,
 ) -> int:
-    """Run the suite and write the report; return the exit status of the worst verdict.
+    """Run the suite on ``kernels``, write the report, and return the worst verdict's exit status.
 
     ``expression`` is pytest's ``-k``. ``quiet`` keeps pytest's output from the terminal.
     """
@@ -66,9 +57,9 @@ def run_suite(
     command = [sys.executable, "-P", "-m", "pytest", "--rootdir", str(root)]
     command += ["-c", str(settings) if settings.is_file() else os.devnull]
     command += ["--qemu", "--report", str(directory), "-p", "no:cacheprovider", "-q", "--no-header"]
-    if plan.machine_name:
-        command += ["--machine", plan.machine_name]
-    for kernel in plan.kernels:
+    if machine_name:
+        command += ["--machine", machine_name]
+    for kernel in kernels:
         command += ["--kernel", kernel]
     if qemu_binary:
         command += ["--qemu-binary", qemu_binary]

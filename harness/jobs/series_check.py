@@ -125,11 +125,12 @@ class Prefixes:
             new = sorted(
                 warnings(self._session.kernel(locate_kernel(str(place), resources()))) - known
             )
-            plan = prepare(self._session, [str(place)], None)
+            prepare(self._session, [str(place)], None)
         except (BuildError, ConfigError, BootError) as error:
             return [str(error), *error.details.splitlines()[-10:]]
         status = run_suite(
-            plan,
+            [str(place)],
+            None,
             report=self._scratch / f"report-{number}",
             expression=None if number == self._total else smoke_expression(),
             workers=WORKERS,

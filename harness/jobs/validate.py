@@ -45,9 +45,14 @@ def validate_command(
     directory = report or _new_report()
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        plan = prepare(session, kernels or COMPARED, machine)
+        prepare(session, kernels or COMPARED, machine)
     status = run_suite(
-        plan, report=directory, expression=expression, workers=workers, qemu_binary=qemu_binary
+        kernels or COMPARED,
+        machine,
+        report=directory,
+        expression=expression,
+        workers=workers,
+        qemu_binary=qemu_binary,
     )
     if not kernels and (directory / REPORT).is_file():
         with shown_progress() as progress:

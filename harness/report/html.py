@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
+from harness.core.files import replace_file
 from harness.core.ktap import Outcome
 from harness.report.plot import growth
 from harness.verdict import patterns
@@ -109,10 +110,8 @@ def render(report: Report) -> str:
 
 def write(report: Report, path: Path) -> None:
     """Write the page; a reader sees the old one or the new one, never half of one."""
-    half = path.with_name(path.name + ".new")
     # A path of the command line may hold bytes that are not UTF-8.
-    half.write_text(render(report), "utf-8", errors="backslashreplace")
-    half.replace(path)
+    replace_file(path, render(report).encode(errors="backslashreplace"))
 
 
 def headline(report: Report) -> str:

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ArtifactError
+from harness.core.files import replace_file
 from harness.report.model import Report, report_from_json, to_json
 
 if TYPE_CHECKING:
@@ -15,12 +16,10 @@ if TYPE_CHECKING:
 
 def write(report: Report, path: Path) -> None:
     """Write the file; a reader sees the old one or the new one, never half of one."""
-    half = path.with_name(path.name + ".new")
     text = json.dumps(to_json(report), indent=1, ensure_ascii=False) + "\n"
     # A path of the command line may hold bytes that are not UTF-8, which Python has as lone
     # surrogates; as \\udc80 they are JSON.
-    half.write_text(text, "utf-8", errors="backslashreplace")
-    half.replace(path)
+    replace_file(path, text.encode(errors="backslashreplace"))
 
 
 def read(path: Path) -> Report:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from harness.core.files import replace_file
 from harness.core.ktap import Outcome
 from harness.verdict.result import Status
 
@@ -25,9 +26,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 def write(report: Report, path: Path) -> None:
     """Write the file; a reader sees the old one or the new one, never half of one."""
-    half = path.with_name(path.name + ".new")
-    half.write_bytes(render(report))
-    half.replace(path)
+    replace_file(path, render(report))
 
 
 def render(report: Report) -> bytes:

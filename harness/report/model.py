@@ -17,6 +17,7 @@ import cattrs
 from cattrs.gen import make_dict_unstructure_fn
 
 from harness.core.errors import ArtifactError
+from harness.core.structure import strict_converter
 from harness.verdict.result import ProbeResult, Status  # noqa: TC001 - cattrs reads them
 from harness.verdict.splat import Splat
 
@@ -152,7 +153,7 @@ def _end(text: str) -> str:
 
 
 def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
+    converter = strict_converter()
     plain = make_dict_unstructure_fn(Splat, converter)
     # The fingerprint is derived from the frames; a program that reads the JSON needs it too.
     converter.register_unstructure_hook(

@@ -60,7 +60,6 @@ class TestState:
     __test__ = False  # pytest would take the class for a test by its name
 
     evidence: Evidence | None = None
-    excused: bool = False
     failed: bool = False
     guests: list[Guest] = field(default_factory=list)
     judged: dict[Guest, int] = field(default_factory=dict)
@@ -156,7 +155,8 @@ def _entry(item: pytest.Item, own: TestState) -> Entry:
     if not kernels and (kernel := _first(arguments, Kernel)):
         kernels = [kernel]
     # A kernel that does not build or boot is in no fixture.
-    wanted = kernel_id(_kernel_argument(item)) if _kernel_argument(item) else NO_KERNEL
+    argument = _kernel_argument(item)
+    wanted = kernel_id(argument) if argument else NO_KERNEL
     evidence = own.evidence or Evidence(console="".join(guest.console.text() for guest in guests))
     evidence = dataclasses.replace(evidence, test=_end(own))
     record = TestRecord(

@@ -82,7 +82,7 @@ def _clone(
     own.guests.append(guest)
     try:
         yield guest
-        if not (excused or own.excused):
+        if not excused:
             _judge_rest(own, guest)
     finally:
         if config.getoption("--keep-guest") and own.failed:

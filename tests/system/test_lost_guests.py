@@ -15,7 +15,6 @@ import pytest
 from harness.core.errors import BootError, GuestLostError, QemuDiedError
 from harness.core.limits import Limits
 from harness.kernel import ImageKernel
-from harness.suite.collect import state
 from harness.suite.gather import run_program
 from harness.suite.program import Program
 from harness.suite.session import Session
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.guest.guest import Guest
+    from harness.guest.template import Template
     from harness.kernel import Kernel
+    from harness.suite.fixtures import Launcher
     from harness.vm.spec import MachineSpec
 
 
@@ -59,8 +60,8 @@ def test_reboot_loop(tmp_path: Path, machine: MachineSpec, harness_session: Sess
         harness_session.template(harness_session.kernel(ImageKernel(image)), machine)
 
 
-def test_panic_in_mid_test(guest: Guest, request: pytest.FixtureRequest) -> None:
-    state(request.node).excused = True
+def test_panic_in_mid_test(template: Template, launch: Launcher) -> None:
+    guest = launch(template, excused=True)
     result = run_program(guest, Program("echo c > /proc/sysrq-trigger", 30, speaks_ktap=False))
     assert result.status is Status.LOST
     assert "running: echo c" in result.title

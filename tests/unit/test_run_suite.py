@@ -9,7 +9,7 @@ import pytest
 
 from harness.core import errors
 from harness.core.errors import ArtifactError
-from harness.jobs.run_suite import Plan, run_suite
+from harness.jobs.run_suite import run_suite
 from harness.report import json_file
 from harness.suite.plugin import VALIDATION
 from harness.suite.report_files import REPORT
@@ -25,9 +25,21 @@ if TYPE_CHECKING:
     Calls = Callable[[], list[str]]
 
 
-def run(tmp_path: Path, plan: Plan, *, expression: str | None = None, workers: int = 1) -> int:
+def run(
+    tmp_path: Path,
+    kernels: tuple[str, ...],
+    machine_name: str | None = None,
+    *,
+    expression: str | None = None,
+    workers: int = 1,
+) -> int:
     return run_suite(
-        plan, report=tmp_path / "report", expression=expression, workers=workers, qemu_binary=None
+        kernels,
+        machine_name,
+        report=tmp_path / "report",
+        expression=expression,
+        workers=workers,
+        qemu_binary=None,
     )
 
 
@@ -39,7 +51,7 @@ def test_status_of_a_pytest_that_made_no_report(
     tmp_path: Path, shim: Shim, ended: int, status: int
 ) -> None:
     shim("setpriv", f"exit {ended}")
-    assert run(tmp_path, Plan(("stock",), None)) == status
+    assert run(tmp_path, ("stock",)) == status
 
 
 @pytest.mark.parametrize(
@@ -57,7 +69,7 @@ def test_status_of_a_report(
     json_file.write(made, tmp_path / "made.json")
     report = tmp_path / "report"
     shim("setpriv", f"mkdir -p {report}; cp {tmp_path}/made.json {report}/{REPORT}; exit {ended}")
-    assert run(tmp_path, Plan(("stock",), None)) == status
+    assert run(tmp_path, ("stock",)) == status
 
 
 def test_an_earlier_report_does_not_speak_for_this_run(tmp_path: Path, shim: Shim) -> None:
@@ -65,7 +77,7 @@ def test_an_earlier_report_does_not_speak_for_this_run(tmp_path: Path, shim: Shi
     json_file.write(good_report(), tmp_path / "report" / REPORT)
     shim("setpriv", "exit 0")
     with pytest.raises(ArtifactError):
-        run(tmp_path, Plan(("stock",), None))
+        run(tmp_path, ("stock",))
 
 
 def test_pytest_runs_in_the_user_s_directory(
@@ -74,13 +86,13 @@ def test_pytest_runs_in_the_user_s_directory(
     """A KERNEL may be a relative path."""
     monkeypatch.chdir(tmp_path)
     shim("setpriv", f"pwd > {tmp_path}/pwd; exit 3")
-    run(tmp_path, Plan(("./linux",), None))
+    run(tmp_path, ("./linux",))
     assert (tmp_path / "pwd").read_text() == f"{tmp_path}\n"
 
 
 def test_command_line(tmp_path: Path, shim: Shim, calls: Calls) -> None:
     shim("setpriv", "exit 3")
-    run(tmp_path, Plan(("stock", "./linux@dram"), "dram"), expression="cow_fork", workers=3)
+    run(tmp_path, ("stock", "./linux@dram"), "dram", expression="cow_fork", workers=3)
     (call,) = calls()
     assert " --pdeathsig TERM -- " in call
     assert f" --report {tmp_path}/report " in call
