@@ -18,7 +18,7 @@ from harness.core import errors
 from harness.core.paths import resources
 from harness.report import json_file
 from harness.suite.plugin import VALIDATION
-from harness.suite.report_files import REPORT
+from harness.suite.report_files import REPORT, make_directory
 from harness.suite.target import parse_target
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run_suite(
 
     ``expression`` is pytest's ``-k``. ``quiet`` keeps pytest's output from the terminal.
     """
-    directory = report.resolve()
+    directory = make_directory(report)
     root = resources()
     settings = root / "pyproject.toml"
     # -P: pytest is not to import modules of the user's directory. -c: nor to take its settings

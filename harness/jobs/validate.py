@@ -15,7 +15,7 @@ from harness.jobs.costs import measure_costs
 from harness.jobs.options import machine_option, qemu_option, shown_progress, workers_option
 from harness.jobs.run_suite import prepare, run_suite
 from harness.report import json_file, terminal
-from harness.suite.report_files import PAGE, REPORT, write_all
+from harness.suite.report_files import PAGE, REPORT, make_directory, write_all
 from harness.suite.session import Session
 
 # The kernels of `validate` without an argument.
@@ -42,7 +42,7 @@ def validate_command(
     Without a KERNEL: tag-storage (our series that reuses tag storage) and stock@dram, both with
     their tags in DRAM; the report then also has the gain and the costs of reuse.
     """
-    directory = report or _new_report()
+    directory = make_directory(report or _new_report())
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
         prepare(session, kernels or COMPARED, machine)

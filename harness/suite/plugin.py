@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import cache_root, resources
 from harness.core.progress import Silent, plain_progress
 from harness.kernel.workspace import sweep_build
@@ -104,7 +104,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(state.collector, "mte-harness-entries")
     directory = config.getoption("--report")
     if directory is not None and not config.getoption("--collect-only"):
-        state.files = ReportFiles(directory)
+        try:
+            state.files = ReportFiles(directory)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def _names_no_test(config: pytest.Config) -> bool:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, UsageError
 from harness.report import html, json_file, junit
 from harness.report.model import Report
 from harness.vm.spec import MACHINES
@@ -30,8 +30,7 @@ class ReportFiles:
     """The report's directory. It is made at once, so that a bad path is found before any test."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory.resolve()
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory = make_directory(directory)
         self._clock = time.monotonic()
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -62,6 +61,17 @@ class ReportFiles:
         )
         write_all(report, self.directory)
         return report
+
+
+def make_directory(path: Path) -> Path:
+    """Make the directory of a report, if need be; return its absolute path. Raise UsageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"no report can be written to {path}: {error.strerror}", "name another directory"
+        ) from error
+    return path.resolve()
 
 
 def write_all(report: Report, directory: Path) -> None:

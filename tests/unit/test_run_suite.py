@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core import errors
-from harness.core.errors import ArtifactError
+from harness.core.errors import ArtifactError, UsageError
 from harness.jobs.run_suite import run_suite
 from harness.report import json_file
 from harness.suite.plugin import VALIDATION
@@ -98,3 +98,11 @@ def test_command_line(tmp_path: Path, shim: Shim, calls: Calls) -> None:
     assert f" --report {tmp_path}/report " in call
     assert " --machine dram --kernel stock --kernel ./linux@dram -k cow_fork -n 3 " in call
     assert call.split()[-1] == str(VALIDATION)
+
+
+def test_a_report_that_cannot_be_written_is_an_error_of_usage(tmp_path: Path, shim: Shim) -> None:
+    (tmp_path / "report").write_text("a file\n")
+    shim("setpriv", "exit 0")
+    with pytest.raises(UsageError, match=r"no report can be written to .*/report: File exists"):
+        run(tmp_path, ("stock",))
+    assert (tmp_path / "report").read_text() == "a file\n"
