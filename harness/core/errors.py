@@ -18,6 +18,11 @@ BOOT_FAILED = 5  # panic, hang or reboot before the ready line
 CANNOT_BUILD = 125
 
 
+def is_host_trouble(status: int) -> bool:
+    """Return whether an exit status says that the host, or the command line, is at fault."""
+    return status >= 128
+
+
 class HarnessError(Exception):
     """An error with one line that names its cause and its cure.
 

@@ -116,6 +116,11 @@ class _Level:
             self.problems.append(f"the plan promised {self.plan} results, {len(self.results)} came")
 
 
+def has_version_line(text: str) -> bool:
+    """Return whether the text says that it is KTAP or TAP, whatever the version."""
+    return any(_VERSION.match(line) for line in text.splitlines())
+
+
 def parse(text: str | bytes) -> Document:
     """Return the document that a program printed to its standard output."""
     if isinstance(text, bytes):

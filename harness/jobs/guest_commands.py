@@ -46,6 +46,8 @@ def run_command(
 
     A .c file is cross-compiled with guest/include on its path, and linked with the probe library
     of guest/lib. The output is streamed; the verdict on the kernel follows on standard error.
+    Output with a line "KTAP version 1" or "TAP version 13" is judged by its results: a failed or
+    skipped one is a failure, whatever the exit status.
     """
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)

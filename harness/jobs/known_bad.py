@@ -55,7 +55,9 @@ def known_bad_command(
         )
     proved = sum(row.proved for row in rows)
     click.echo(f"{proved} of {len(rows)} known-bad kernels proved")
-    return errors.OK if proved == len(rows) else errors.PROGRAM_FAILED
+    if proved == len(rows):
+        return errors.OK
+    return max((row.host_status for row in rows), default=errors.OK) or errors.PROGRAM_FAILED
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Row:
     """The suite's run on one known-bad kernel.
 
     ``expected`` probes have to fail and ``sometimes`` may; ``failed`` did, of ``ran`` in all.
+    ``trouble`` is what kept a probe from running on this host, ``host_status`` its exit status.
     """
 
     recipe: Recipe
@@ -71,18 +74,22 @@ class Row:
     failed: frozenset[str]
     ran: int
     seconds: float
+    trouble: str = ""
+    host_status: int = errors.OK
 
     @property
     def proved(self) -> bool:
         """Whether all expected probes failed, and no probe that may not."""
         return (
-            bool(self.ran and self.expected)
+            bool(self.ran and self.expected and not self.trouble)
             and self.expected <= self.failed <= self.expected | self.sometimes
         )
 
     @property
     def difference(self) -> str:
         """The differences from the recipe, for a person; empty if there is none."""
+        if self.trouble:
+            return f"could not be tried: {self.trouble}"
         found = [] if self.expected else ["the recipe names no probe yet"]
         if missed := self.expected - self.failed:
             found.append(f"should have failed: {', '.join(sorted(missed))}")
@@ -129,6 +136,7 @@ def prove(session: Session, recipe: Recipe, machine_name: str | None, workers: i
         )
         report = json_file.read(Path(directory) / REPORT)
     assert recipe.known_bad is not None
+    troubled = [test for test in report.tests if errors.is_host_trouble(test.result.exit_status)]
     return Row(
         recipe,
         frozenset(recipe.known_bad.probes),
@@ -136,4 +144,6 @@ def prove(session: Session, recipe: Recipe, machine_name: str | None, workers: i
         frozenset(test.name for test in report.tests if test.status in FAILED),
         len(report.tests),
         report.seconds,
+        troubled[0].result.title if troubled else "",
+        troubled[0].result.exit_status if troubled else errors.OK,
     )

@@ -70,7 +70,7 @@ def report_record(report: Report, root: Path, kind: str, subject: str) -> record
     machines = {test.machine for test in report.tests if test.machine}
     return measuring.new_record(
         kind,
-        subject or ", ".join(kernel.name for kernel in report.kernels),
+        subject or ", ".join(dict.fromkeys(kernel.name for kernel in report.kernels)),
         start=measuring.Start(
             started.strftime(records.DATE),
             start.host,

@@ -61,8 +61,8 @@ class Sum:
 def add_up(records: Mapping[str, Record]) -> tuple[list[Sum], dict[str, str]]:
     """Add up the records that may be: return the sums, the newest first, and what is left out.
 
-    A record is left out, with the reason, if its tree was dirty, if it repeats a seed of an
-    older record of the same sum, or if it gives a value in another unit than that.
+    A record is left out, with the reason, if its tree was dirty, if it is of the same run as an
+    older record of the same sum, repeats a seed of that, or gives a value in another unit.
     """
     groups: dict[str, dict[str, Record]] = {}
     left_out = {}
@@ -97,6 +97,8 @@ def _refusal(record: Record, group: Mapping[str, Record]) -> str:
     if record.dirty:
         return "the working tree was not the commit's"
     for name, other in group.items():
+        if (record.date, record.command) == (other.date, other.command):
+            return f"is the same run as `{name}`"
         repeated = sorted({*record.seeds} & {*other.seeds})
         if repeated:
             return f"repeats seeds {', '.join(map(str, repeated))} of `{name}`"

@@ -18,7 +18,7 @@ from harness.core import errors
 from harness.core.paths import resources
 from harness.report import json_file
 from harness.suite.plugin import VALIDATION
-from harness.suite.report_files import REPORT, make_directory
+from harness.suite.report_files import REPORT, make_directory, remove_old
 from harness.suite.target import parse_target
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ def run_suite(
     if workers > 1:
         command += ["-n", str(workers), "--dist", "worksteal"]
     command.append(str(VALIDATION))
-    # A report of an earlier run must not speak for a pytest that writes none.
-    (directory / REPORT).unlink(missing_ok=True)
+    remove_old(directory)
     status = _wait_for(command, quiet=quiet)
     if status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         worst = worst_status(json_file.read(directory / REPORT))
@@ -99,9 +98,14 @@ def _wait_for(command: list[str], *, quiet: bool) -> int:
 
 
 def worst_status(report: Report) -> int:
-    """Return the exit status of a report: that of its worst test."""
+    """Return the exit status of a report: that of its worst test.
+
+    Of tests that are equally bad, the host's trouble (128 and more) counts before a probe that
+    could not run.
+    """
     if report.good:
         return errors.OK
-    if report.failures:
-        return report.failures[0].status.exit_status
-    return errors.INTERNAL
+    if not report.failures:
+        return errors.INTERNAL
+    worst = report.failures[0].status
+    return max(test.result.exit_status for test in report.failures if test.status is worst)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from harness.core.errors import OK, HarnessError
 from harness.core.paths import cache_root, is_checkout, resources
 from harness.jobs.costs import measure_costs
 from harness.jobs.options import machine_option, qemu_option, shown_progress, workers_option
@@ -55,8 +56,15 @@ def validate_command(
         qemu_binary=qemu_binary,
     )
     if not kernels and (directory / REPORT).is_file():
-        with shown_progress() as progress:
-            figures = _add_costs(Session(cache_root(), progress, qemu_binary), directory)
+        try:
+            with shown_progress() as progress:
+                figures = _add_costs(Session(cache_root(), progress, qemu_binary), directory)
+        except HarnessError as error:
+            if status == OK:
+                raise
+            # The verdict is there, and the command's exit status stays the verdict's.
+            click.echo(f"mte-harness: the costs of reuse are missing: {error}", err=True)
+            return status
         click.echo(f"\n{figures}")
     return status
 

@@ -20,7 +20,7 @@ from harness.verdict.result import Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.model import Report, TestRecord
+    from harness.report.model import KernelRecord, Report, TestRecord
     from harness.verdict.splat import Splat
 
 # A shape of its own for each status, so that colour is never all there is.
@@ -120,22 +120,22 @@ def headline(report: Report) -> str:
         return f"No verdict: {report.errors[0]}"
     if not report.tests:
         return "No verdict: no test ran"
-    kernels = dict.fromkeys(test.kernel for test in report.tests)
-    return "; ".join(_verdict_on(kernel, report) for kernel in kernels)
+    columns = dict.fromkeys(test.column for test in report.tests)
+    return "; ".join(_verdict_on(column, report) for column in columns)
 
 
-def _verdict_on(kernel: str, report: Report) -> str:
-    statuses = [test.status for test in report.tests if test.kernel == kernel]
+def _verdict_on(column: str, report: Report) -> str:
+    statuses = [test.status for test in report.tests if test.column == column]
     if bad := sum(not status.good for status in statuses):
-        return f"{kernel}: {bad} of {len(statuses)} tests failed"
+        return f"{column}: {bad} of {len(statuses)} tests failed"
     skipped = statuses.count(Status.SKIP)
-    passed = f"{kernel}: {len(statuses) - skipped} passed"
+    passed = f"{column}: {len(statuses) - skipped} passed"
     return f"{passed}, {skipped} skipped" if skipped else passed
 
 
 def matrix(report: Report, anchors: dict[int, str]) -> tuple[tuple[str, tuple[Row, ...]], ...]:
     """Return the areas, each with its probes as rows, in the order of the report."""
-    columns = list(dict.fromkeys(test.kernel for test in report.tests))
+    columns = list(dict.fromkeys(test.column for test in report.tests))
     areas: dict[str, dict[str, list[TestRecord]]] = {}
     for test in report.tests:
         areas.setdefault(test.area, {}).setdefault(test.name, []).append(test)
@@ -147,7 +147,7 @@ def matrix(report: Report, anchors: dict[int, str]) -> tuple[tuple[str, tuple[Ro
                     name,
                     tests[0].about,
                     tuple(
-                        _cell([test for test in tests if test.kernel == column], anchors)
+                        _cell([test for test in tests if test.column == column], anchors)
                         for column in columns
                     ),
                 )
@@ -219,11 +219,12 @@ def _is_detail(line: str) -> bool:
     return bool(_DETAIL.match(line) or (frame and patterns.GENERIC.fullmatch(frame["symbol"])))
 
 
-def clone_seconds(report: Report, kernel: str) -> float | None:
-    """Return the median of the clone times on one kernel, None where no guest was cloned."""
+def clone_seconds(report: Report, kernel: KernelRecord) -> float | None:
+    """Return the median of the clone times of one kernel on its machine, None without a clone."""
     values = sorted(
         test.result.phases["clone"]
         for test in report.tests
-        if test.kernel == kernel and "clone" in test.result.phases
+        if (test.kernel, test.machine) == (kernel.name, kernel.machine)
+        and "clone" in test.result.phases
     )
     return values[len(values) // 2] if values else None

@@ -36,9 +36,11 @@ T = TypeVar("T")
 class TestRecord:
     """One test on one kernel and machine.
 
-    ``id`` is pytest's node id, ``name`` the probe's or the test function's; ``kernel`` is the
-    name of one of the report's kernels, or NO_KERNEL; ``repeat`` is the command that runs this
-    test again.
+    ``id`` is pytest's node id, ``name`` the probe's or the test function's. ``kernel`` and
+    ``machine`` are the names of the kernels and machines that it used, joined by ``", "``;
+    ``kernel`` is NO_KERNEL where none came up and none was asked for. ``target`` is the
+    ``--kernel`` that it ran on, ``""`` for a test that chooses its kernels itself. ``repeat`` is
+    the command that runs this test again.
     """
 
     __test__ = False  # pytest would take the class for a test by its name
@@ -52,6 +54,12 @@ class TestRecord:
     result: ProbeResult
     about: str = ""
     repeat: str = ""
+    target: str = ""
+
+    @property
+    def column(self) -> str:
+        """Return what its result is counted under: a kernel on two machines has two columns."""
+        return self.target or self.kernel
 
     @property
     def status(self) -> Status:
@@ -66,9 +74,11 @@ class TestRecord:
 
 @dataclass(frozen=True)
 class KernelRecord:
-    """A kernel under test, on the machine where its guest was booted.
+    """A kernel under test, on one machine; ``machine`` is ``""`` where no guest of it came up.
 
-    ``unaudited``: why its guests were not audited after each program; ``""`` if they were.
+    ``key`` is the content key of its build, ``recipe`` one line on where it is from;
+    ``boot_seconds`` is the boot of its template, maybe in an earlier run. ``unaudited``: why its
+    guests were not audited after each program; ``""`` if they were.
     """
 
     name: str
@@ -77,6 +87,7 @@ class KernelRecord:
     recipe: str = ""
     boot_seconds: float | None = None
     unaudited: str = ""
+    machine: str = ""
 
 
 @dataclass(frozen=True)

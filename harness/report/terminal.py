@@ -65,18 +65,18 @@ def _console(width: int, *, color: bool) -> Console:
 
 
 def _print(report: Report, page: Path, console: Console) -> None:
-    kernels = list(dict.fromkeys(test.kernel for test in report.tests))
+    columns = list(dict.fromkeys(test.column for test in report.tests))
     table = Table(box=None, pad_edge=False)
-    for heading in ("", *kernels):
+    for heading in ("", *columns):
         table.add_column(escape(heading))
     for area in dict.fromkeys(test.area for test in report.tests):
-        table.add_row(escape(area), *(_counts(report, area, kernel) for kernel in kernels))
+        table.add_row(escape(area), *(_counts(report, area, column) for column in columns))
     if report.tests:
         console.print(table)
     for test in report.failures[:_FAILURES_SHOWN]:
         status = test.status
         mark = f"[{_STYLES[status]}]{SYMBOLS[status]} {escape(test.name)}[/]"
-        console.print(f"\n{mark} on {escape(test.kernel)}")
+        console.print(f"\n{mark} on {escape(test.column)}")
         for reason in test.result.reasons[:3]:
             console.print(f"  {escape(reason.text)}", highlight=False)
             # The first line of a splat is its title, which the reason already has.
@@ -92,9 +92,9 @@ def _print(report: Report, page: Path, console: Console) -> None:
     console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
 
 
-def _counts(report: Report, area: str, kernel: str) -> str:
+def _counts(report: Report, area: str, column: str) -> str:
     """Return one cell, such as ``✓ 12  ✗ 1``."""
-    statuses = [i.status for i in report.tests if (i.area, i.kernel) == (area, kernel)]
+    statuses = [i.status for i in report.tests if (i.area, i.column) == (area, column)]
     return "  ".join(
         f"[{_STYLES[status]}]{SYMBOLS[status]} {statuses.count(status)}[/]"
         for status in reversed(Status)

@@ -15,7 +15,7 @@ import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -50,7 +50,7 @@ _T = TypeVar("_T")
 
 @dataclass
 class TestState:
-    """What is known of a test (or of a module or session that has guests) so far.
+    """What is known of a test so far.
 
     ``evidence`` is that of the program which the ``run`` fixture ran last, and the splats that
     came after it. ``excused``: the test itself judges what its guests' consoles show.
@@ -78,15 +78,9 @@ class VerdictError(AssertionError):
 _STATE = pytest.StashKey[TestState]()
 
 
-class Node(Protocol):
-    """A test, module or session of pytest, whose common base class is not public."""
-
-    stash: pytest.Stash
-
-
-def state(node: Node) -> TestState:
-    """Return the state of a test, module or session."""
-    return node.stash.setdefault(_STATE, TestState())
+def state(item: pytest.Item) -> TestState:
+    """Return the state of a test."""
+    return item.stash.setdefault(_STATE, TestState())
 
 
 def kernel_id(kernel: str) -> str:
@@ -125,10 +119,8 @@ def _node_id(item: pytest.Item, base: Path) -> str:
 def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Keep one phase of a test; after the last, put the entry on pytest's report."""
     error = call.excinfo.value if call.excinfo else None
-    if report.failed:
-        for node in item.listchain():
-            state(node).failed = True
     own = state(item)
+    own.failed |= report.failed
     own.phases.append((report, error))
     if report.when != "teardown":
         return
@@ -169,9 +161,10 @@ def _entry(item: pytest.Item, own: TestState) -> Entry:
         result=shortened(judge(evidence)),
         about=probe.prose if probe else (getattr(item, "obj", None).__doc__ or ""),
         repeat=repeat_command(item),
+        target=kernel_id(argument),
     )
-    by_kernel = {template.kernel: template for template in templates}
-    return Entry(record, tuple(_kernel_record(k, by_kernel.get(k)) for k in dict.fromkeys(kernels)))
+    used = [_kernel_record(template.kernel, template) for template in templates]
+    return Entry(record, tuple(used or [_kernel_record(kernel, None) for kernel in kernels]))
 
 
 def _kernel_argument(item: pytest.Item) -> str:
@@ -186,6 +179,7 @@ def _kernel_record(kernel: Kernel, template: Template | None) -> KernelRecord:
         key=kernel.key,
         release=kernel.release,
         recipe=kernel.description,
+        machine=template.spec.name if template else "",
         boot_seconds=template.boot_seconds if template else None,
         unaudited=unauditable(template) if template else "",
     )
@@ -199,7 +193,11 @@ def _first(arguments: dict[str, Any], kind: type[_T]) -> _T | None:
 def _end(own: TestState) -> TestEnd | None:
     """Return how the test ended, None if it passed or its program's evidence tells."""
     ends = [
-        TestEnd(_status(report, error), _text(report, error))
+        TestEnd(
+            _status(report, error),
+            _text(report, error),
+            error.status if isinstance(error, HarnessError) else None,
+        )
         for report, error in own.phases
         if not report.passed and not _in_evidence(error, own)
     ]
@@ -275,12 +273,16 @@ class EntryCollector:
             self.entries.append(_crashed(report))
 
     def kernels(self) -> tuple[KernelRecord, ...]:
-        """Return the kernels in the order of tests(); of one name the first that was booted."""
-        found: dict[str, KernelRecord] = {}
-        for kernel in (kernel for entry in self._sorted() for kernel in entry.kernels):
-            known = found.get(kernel.name)
-            if known is None or known.boot_seconds is None:
-                found[kernel.name] = kernel
+        """Return the kernels in the order of tests(), once for each machine that they came up on.
+
+        One that did not come up anywhere is there, too.
+        """
+        every = [kernel for entry in self._sorted() for kernel in entry.kernels]
+        booted = {kernel.name for kernel in every if kernel.machine}
+        found: dict[tuple[str, str], KernelRecord] = {}
+        for kernel in every:
+            if kernel.machine or kernel.name not in booted:
+                found.setdefault((kernel.name, kernel.machine), kernel)
         return tuple(found.values())
 
     def tests(self) -> tuple[TestRecord, ...]:
@@ -292,7 +294,8 @@ class EntryCollector:
 
 
 def _crashed(report: pytest.TestReport) -> Entry:
-    end = TestEnd(Status.ERROR, f"the process that ran this test died: {report.longrepr}")
+    text = f"the process that ran this test died: {report.longrepr}"
+    end = TestEnd(Status.ERROR, text, HarnessError.status)
     name = report.nodeid.rpartition("::")[2].split("[")[0]
     area = Path(report.nodeid.partition("::")[0]).stem.removeprefix("test_")
     result = judge(Evidence(test=end))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from harness.kernel import Kernel
     from harness.suite.session import Session
     from harness.verdict.result import ProbeResult
+    from harness.verdict.splat import Splat
     from harness.vm.spec import MachineSpec
 
 DEFAULT_SECONDS = 60.0
@@ -76,14 +77,22 @@ def template(mte_target: Target, harness_session: Session) -> Template:
 def _clone(
     request: pytest.FixtureRequest, template: Template, *, excused: bool = False
 ) -> Iterator[Guest]:
-    """Hold a clone; at its end, fail the test for a splat that no verdict has."""
+    """Hold a clone; at its end, fail the test for a splat that no verdict has.
+
+    Where the test fails anyway, also by the splat of another clone, the report has this one's too.
+    """
     config, own = request.config, state(request.node)
     guest = config.stash[STATE].session.guest(template)
     own.guests.append(guest)
     try:
         yield guest
+    except Exception:
         if not excused:
-            _judge_rest(own, guest)
+            _note_rest(own, guest)
+        raise
+    else:
+        if not excused and (splats := _note_rest(own, guest)):
+            raise VerdictError(judge(Evidence(splats=splats)), own)
     finally:
         if config.getoption("--keep-guest") and own.failed:
             config.stash[STATE].kept.append(guest)
@@ -91,34 +100,20 @@ def _clone(
             guest.close()
 
 
-def _judge_rest(own: TestState, guest: Guest) -> None:
-    """Raise VerdictError for splats that came outside the programs which ``run`` has judged."""
+def _note_rest(own: TestState, guest: Guest) -> tuple[Splat, ...]:
+    """Add the splats that came outside the programs which ``run`` has judged to the evidence."""
     console = guest.console.text()
     splats = decoded_splats(console, guest.template.kernel.vmlinux)[own.judged.get(guest, 0) :]
     if splats:
         seen = own.evidence or Evidence()
         own.evidence = dataclasses.replace(seen, splats=(*seen.splats, *splats), console=console)
         own.failed = True
-        raise VerdictError(judge(Evidence(splats=splats)), own)
+    return splats
 
 
 @pytest.fixture
 def guest(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
     """Return a fresh clone for this test."""
-    with _clone(request, template) as clone:
-        yield clone
-
-
-@pytest.fixture(scope="module")
-def guest_module(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
-    """Return one clone for a module."""
-    with _clone(request, template) as clone:
-        yield clone
-
-
-@pytest.fixture(scope="session")
-def guest_session(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
-    """Return one clone for the whole run."""
     with _clone(request, template) as clone:
         yield clone
 

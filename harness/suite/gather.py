@@ -184,9 +184,12 @@ class _Gathering:
         limit = program.seconds * self._guest.template.slowness
         taint_after = after.taint if after else (before.taint if before and done else None)
         returned = counters.returned(before.counters, after.counters) if before and after else ()
+        speaks_ktap = program.speaks_ktap
+        if speaks_ktap is None:
+            speaks_ktap = ktap.has_version_line(stdout)
         return ProgramEnd(
             exit_status=done.status if done else None,
-            document=ktap.parse(stdout) if program.speaks_ktap else None,
+            document=ktap.parse(stdout) if speaks_ktap else None,
             seconds=done.seconds if done and done.overflow else limit,
             taint_before=before.taint if before else 0,
             taint_after=taint_after,

@@ -34,12 +34,13 @@ class PushedFile:
 class Program:
     """A shell line that runs as root in the guest's ``/tmp``, once ``files`` are there.
 
-    ``seconds`` is its time limit. ``allowed_skips`` and ``known_bug``: see ProgramEnd.
+    ``seconds`` is its time limit. ``speaks_ktap``: whether the verdict needs its KTAP results;
+    None: if its output has a version line. ``allowed_skips`` and ``known_bug``: see ProgramEnd.
     """
 
     line: str
     seconds: float
-    speaks_ktap: bool = False
+    speaks_ktap: bool | None = None
     files: tuple[PushedFile, ...] = ()
     allowed_skips: Mapping[str, str] = field(default_factory=dict)
     known_bug: str = ""
@@ -51,7 +52,7 @@ def file_program(
     arguments: Sequence[str] = (),
     *,
     seconds: float,
-    speaks_ktap: bool = False,
+    speaks_ktap: bool | None = None,
     allowed_skips: Mapping[str, str] | None = None,
 ) -> Program:
     """Return the program of a ``.c`` file (compiled now), a ``.py`` file or a ready binary.

@@ -31,6 +31,7 @@ class ReportFiles:
 
     def __init__(self, directory: Path) -> None:
         self.directory = make_directory(directory)
+        remove_old(self.directory)
         self._clock = time.monotonic()
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -72,6 +73,12 @@ def make_directory(path: Path) -> Path:
             f"no report can be written to {path}: {error.strerror}", "name another directory"
         ) from error
     return path.resolve()
+
+
+def remove_old(directory: Path) -> None:
+    """Remove the report of an earlier run, which must not speak for a run that writes none."""
+    for name in (REPORT, PAGE, JUNIT):
+        (directory / name).unlink(missing_ok=True)
 
 
 def write_all(report: Report, directory: Path) -> None:

@@ -54,12 +54,16 @@ class ProgramEnd:
 
 @dataclass(frozen=True)
 class TestEnd:
-    """How a test of pytest ended that did not pass: a word of Status, and pytest's text."""
+    """How a test of pytest ended that did not pass: a word of Status, and pytest's text.
+
+    ``exit_status`` is that of the HarnessError which ended it, None where there was none.
+    """
 
     __test__ = False  # pytest would take the class for a test by its name
 
     status: Status
     text: str
+    exit_status: int | None = None
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,10 @@ def judge(evidence: Evidence) -> ProbeResult:
             reasons = _excused(program, reasons)
     if evidence.test and not _repeats_known_bug(evidence.test, program, reasons):
         first, *details = evidence.test.text.splitlines() or [str(evidence.test.status)]
-        reasons.append(Reason(evidence.test.status, first, tuple(details)))
-    reasons.sort(key=lambda reason: reason.status.rank)
+        status, exit_status = evidence.test.status, evidence.test.exit_status
+        reasons.append(Reason(status, first, tuple(details), exit_status))
+    # What kept a check from running goes before a check that did not run for reasons of its own.
+    reasons.sort(key=lambda reason: (reason.status.rank, reason.exit_status is None))
     return ProbeResult(
         status=reasons[0].status if reasons else Status.PASS,
         reasons=tuple(reasons),

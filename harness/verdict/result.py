@@ -49,11 +49,16 @@ class Status(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing that speaks against a pass; ``details`` are lines below ``text``."""
+    """One thing that speaks against a pass; ``details`` are lines below ``text``.
+
+    ``exit_status`` is that of the HarnessError which kept the check from running, None where
+    there was none.
+    """
 
     status: Status
     text: str
     details: tuple[str, ...] = ()
+    exit_status: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,12 @@ class ProbeResult:
     stdout: str = ""
     stderr: str = ""
     console: str = ""
+
+    @property
+    def exit_status(self) -> int:
+        """Return the exit status of the first reason: of the host's trouble, or of the verdict."""
+        first = self.reasons[0].exit_status if self.reasons else None
+        return self.status.exit_status if first is None else first
 
     @property
     def title(self) -> str:

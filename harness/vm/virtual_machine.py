@@ -10,13 +10,14 @@ privately and reads the state, which takes about 0.1 s.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from harness.core.deadline import Deadline
-from harness.core.disk import CURE
-from harness.core.errors import DiskFullError, QemuDiedError
+from harness.core.disk import CURE, reports_disk_full
+from harness.core.errors import DiskFullError, HarnessError, QemuDiedError
 from harness.vm import tags_in_dram
 from harness.vm.channels import Channels
 from harness.vm.device_tree import obtain_device_tree
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from harness.core.store import Store
     from harness.vm.qemu import Qemu
     from harness.vm.spec import MachineSpec
+
+# Bytes free on a disk of which QEMU's error message may not say that it is full.
+NO_ROOM = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,10 @@ class VirtualMachine:
         return process
 
     def save(self, process: QemuProcess, saved: SavedMachine) -> None:
-        """Stop a cold-booted guest and write it to ``saved``. Raise DiskFullError without room."""
+        """Stop a cold-booted guest and write it to ``saved``.
+
+        Raise DiskFullError without room, and HarnessError if QEMU does not write it all the same.
+        """
         process.qmp("stop")
         _leave_out_dram(process)
         process.qmp("migrate", uri=f"file:{saved.state}")
@@ -100,10 +107,7 @@ class VirtualMachine:
             if info.get("status") == "completed":
                 break
             if info.get("status") == "failed" or deadline.passed():
-                raise DiskFullError(
-                    f"the guest could not be saved: {info.get('error-desc', info.get('status'))}",
-                    CURE,
-                )
+                raise _not_saved(str(info.get("error-desc", info.get("status"))), saved)
             time.sleep(0.005)
         if process.dram:
             process.dram.save(saved.dram)
@@ -126,6 +130,14 @@ class VirtualMachine:
                 f"mte-harness clean {entry.parent.name}/{entry.name}",
                 process.describe(),
             )
+
+
+def _not_saved(said: str, saved: SavedMachine) -> HarnessError:
+    """Return the error for a guest that QEMU did not save, by what it ``said``."""
+    cause = f"the guest could not be saved: {said}"
+    if reports_disk_full(said) or shutil.disk_usage(saved.directory).free < NO_ROOM:
+        return DiskFullError(cause, CURE)
+    return HarnessError(cause, "run it again")
 
 
 def _leave_out_dram(process: QemuProcess) -> None:

@@ -82,7 +82,9 @@ def decoded_splat(name: str) -> Splat:
 
 def sample_report() -> Report:
     kernels = (
-        KernelRecord("stock", "8f1e0c5ad3b94e21", "6.12.117", "linux-source-6.12", 1.31, ""),
+        KernelRecord(
+            "stock", "8f1e0c5ad3b94e21", "6.12.117", "linux-source-6.12", 1.31, "", "emulator"
+        ),
         KernelRecord(
             "no-swap-restore",
             "27c6d1b70a443f90",

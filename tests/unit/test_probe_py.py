@@ -142,3 +142,20 @@ def test_unknown_case(tmp_path: Path) -> None:
     done = run(tmp_path, "no_such")
     assert done.returncode == 2
     assert "no case no_such; -l lists them" in done.stderr
+
+
+def test_time_limit_of_a_case_grows_on_a_slow_kernel(tmp_path: Path) -> None:
+    path = tmp_path / "demo.py"
+    path.write_text(
+        "import time\nfrom probe import case, main\n\n"
+        "@case(seconds=1)\ndef sleeps():\n    time.sleep(1.3)\n\nmain()\n"
+    )
+    for slow, word in (("1", "not ok"), ("60", "ok")):
+        done = subprocess.run(
+            [sys.executable, str(path)],
+            env={"PYTHONPATH": str(LIB), "KTAP_SLOW": slow},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert f"\n{word} 1 sleeps" in done.stdout

@@ -352,9 +352,11 @@ def test_median_of_the_clones_of_a_kernel() -> None:
         tests = [changed(t, phases={"clone": s}) for t, s in zip(report.tests, times, strict=False)]
         return replace(report, tests=tuple(tests))
 
-    assert html.clone_seconds(cloned(0.3, 0.1, 9.0), "stock") == 0.3
-    assert html.clone_seconds(cloned(0.3, 0.1, 9.0), "another") is None
-    assert html.clone_seconds(replace(report, tests=()), "stock") is None
+    stock = replace(report.kernels[0], name="stock", machine="emulator")
+    assert html.clone_seconds(cloned(0.3, 0.1, 9.0), stock) == 0.3
+    for other in (replace(stock, name="another"), replace(stock, machine="dram/carveout")):
+        assert html.clone_seconds(cloned(0.3, 0.1, 9.0), other) is None
+    assert html.clone_seconds(replace(report, tests=()), stock) is None
     page = Page(html.render(cloned(0.3, 0.1, 9.0)))
     assert page.cells_after("8f1e0c5ad3b94e21") == ["1.31 s", "0.30 s", "after each program"]
 

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.core import errors
 from harness.core.errors import ArtifactError, UsageError
-from harness.jobs.run_suite import run_suite
+from harness.jobs.run_suite import run_suite, worst_status
 from harness.report import json_file
 from harness.suite.plugin import VALIDATION
 from harness.suite.report_files import REPORT
+from harness.verdict.result import Reason, Status
 from tests.unit.report_sample import good_report, sample_report
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from tests.unit.conftest import Shim
 
     Calls = Callable[[], list[str]]
+
+
+KILLED = Reason(Status.ERROR, "QEMU was killed", (), errors.QemuDiedError.status)
 
 
 def run(
@@ -70,6 +75,31 @@ def test_status_of_a_report(
     report = tmp_path / "report"
     shim("setpriv", f"mkdir -p {report}; cp {tmp_path}/made.json {report}/{REPORT}; exit {ended}")
     assert run(tmp_path, ("stock",)) == status
+
+
+def ended(*reasons: Reason) -> Report:
+    """Return a report of one test for each reason."""
+    report = good_report()
+    result = replace(report.tests[0].result, status=Status.ERROR)
+    tests = [
+        replace(report.tests[0], result=replace(result, status=reason.status, reasons=(reason,)))
+        for reason in reasons
+    ]
+    return replace(report, tests=tuple(tests))
+
+
+@pytest.mark.parametrize(
+    ("reasons", "status"),
+    [
+        ([Reason(Status.ERROR, "not run")], errors.PROGRAM_FAILED),
+        ([Reason(Status.ERROR, "not run"), KILLED], errors.QemuDiedError.status),
+        ([KILLED, Reason(Status.ERROR, "not run")], errors.QemuDiedError.status),
+        ([KILLED, Reason(Status.FAIL, "tags")], errors.PROGRAM_FAILED),
+        ([Reason(Status.LOST, "silent", (), errors.BOOT_FAILED)], errors.BOOT_FAILED),
+    ],
+)
+def test_host_trouble_keeps_its_exit_status(reasons: list[Reason], status: int) -> None:
+    assert worst_status(ended(*reasons)) == status
 
 
 def test_an_earlier_report_does_not_speak_for_this_run(tmp_path: Path, shim: Shim) -> None:

@@ -108,6 +108,23 @@ def test_program_without_ktap_has_no_document(guest: FakeGuest) -> None:
     assert evidence.program.document is None
 
 
+@pytest.mark.parametrize(
+    ("output", "status"),
+    [
+        ("hello\n", Status.PASS),
+        (PASSES, Status.PASS),
+        ("TAP version 13\n1..1\nok 1 # SKIP no MTE\n", Status.ERROR),
+        ("noise\nKTAP version 1\n1..1\nnot ok 1 tags\n", Status.FAIL),
+        ("TAP version 13\n1..2\nok 1 tags\n", Status.ERROR),
+    ],
+)
+def test_output_with_a_version_line_is_judged_by_its_results(
+    guest: FakeGuest, output: str, status: Status
+) -> None:
+    program = replace(plays(guest, stdout=output), speaks_ktap=None)
+    assert run_program(guest, program).status is status
+
+
 def test_skips_and_known_bug_are_handed_on(guest: FakeGuest) -> None:
     program = replace(PROBE, allowed_skips={"CONFIG_ZSWAP": "x"}, known_bug="docs/findings/y.md")
     end = gather(guest, program).program
@@ -166,7 +183,7 @@ def test_line_of_a_binary(tmp_path: Path, name: str, line: str) -> None:
     program = file_program(path, _no_store(), ["x y", "-l"], seconds=5)
     assert shlex.split(program.line) == shlex.split(line)
     assert program.files == (PushedFile(path, name, 0o755),)
-    assert (program.seconds, program.speaks_ktap) == (5, False)
+    assert (program.seconds, program.speaks_ktap) == (5, None)
 
 
 def test_python_program_brings_its_library_along(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.core.errors import BootError
+from harness.core.errors import BootError, HarnessError
 from harness.core.paths import resources
 from harness.report import json_file
 from harness.report.model import NO_KERNEL
@@ -340,7 +340,11 @@ def test_every_test_that_ran_is_in_the_report(runs: Runs) -> None:
     assert runs("test_suite.py").ret == pytest.ExitCode.TESTS_FAILED
     check_each(runs.tests)
     assert runs.report.errors == ()
-    assert [kernel.name for kernel in runs.report.kernels] == ["stock", "debug"]
+    assert [(kernel.name, kernel.machine) for kernel in runs.report.kernels] == [
+        ("stock", "emulator"),
+        ("stock", "dram/carveout"),
+        ("debug", "emulator"),
+    ]
 
 
 def test_workers_report_what_one_process_does(runs: Runs) -> None:
@@ -359,6 +363,7 @@ def test_workers_report_what_one_process_does(runs: Runs) -> None:
     assert [test for test in timeless(runs.report) if test.name != "test_dies"] == timeless(alone)
     assert runs.report.kernels == alone.kernels
     assert dead.status is Status.ERROR
+    assert dead.result.exit_status == HarnessError.status
     assert dead.result.title.startswith("the process that ran this test died: ")
     assert "crashed" in dead.result.title
     (error,) = runs.report.errors
@@ -574,7 +579,50 @@ def test_kernel_that_does_not_boot_fails_each_of_its_tests(
         assert test.result.reasons[0].details == ("console:", "PC=0")
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "exit_status"),
+    [
+        ("QemuDiedError('QEMU was killed')", Status.ERROR, 172),
+        ("DiskFullError('no space')", Status.ERROR, 169),
+        ("BootError('silent')", Status.LOST, 5),
+        ("GuestLostError('panic')", Status.LOST, 4),
+        ("AssertionError('bad')", Status.FAIL, 1),
+    ],
+)
+def test_trouble_keeps_its_exit_status(
+    runs: Runs, error: str, status: Status, exit_status: int
+) -> None:
+    runs.suite(f"from harness.core.errors import *\ndef test_one(guest): raise {error}\n")
+    runs("test_suite.py")
+    result = runs.tests["one"].result
+    assert (result.status, result.exit_status) == (status, exit_status)
+
+
 # Guests.
+
+
+def test_each_guest_s_splats_are_in_the_report(runs: Runs) -> None:
+    runs.suite(
+        "def test_one(launch):\n"
+        "    for kernel in ('stock', 'debug'):\n"
+        "        launch(kernel).prints(WARN)\n"
+        "def test_two(launch):\n"
+        "    with launch('stock') as guest:\n"
+        "        guest.prints(WARN)\n"
+        "        assert not 'good'\n"
+    )
+    runs("test_suite.py")
+    one, two = (told(runs.tests[name]) for name in ("one", "two"))
+    assert (one.status, one.splats) == (Status.SPLAT, 2)
+    assert (two.status, two.splats) == (Status.SPLAT, 1)
+
+
+def test_one_kernel_on_two_machines_has_two_columns(runs: Runs) -> None:
+    runs.suite("def test_one(guest): pass\n")
+    result = runs("--kernel", "stock", "--kernel", "stock@dram", "test_suite.py")
+    result.stdout.fnmatch_lines(["✓ stock@dram: 1 passed; stock: 1 passed in *"])
+    kernels = [(kernel.name, kernel.machine) for kernel in runs.report.kernels]
+    assert kernels == [("stock", "dram/carveout"), ("stock", "emulator")]
 
 
 def test_guests_end_with_their_tests(runs: Runs) -> None:
@@ -597,7 +645,6 @@ def test_guests_end_with_their_tests(runs: Runs) -> None:
         ("def test_one(run): run(ktap('fails'))", True),
         ("def test_one(guest): guest.prints(WARN)", True),
         ("def test_one(launch): launch('stock'); assert not 'good'", True),
-        ("def test_one(guest_module): assert not 'good'", True),
         ("def test_one(run): run(ktap('passes'))", False),
         ("def test_one(guest): pytest.skip('x')", False),
     ],
@@ -626,18 +673,6 @@ def test_keep_guest_with_workers_is_refused(runs: Runs) -> None:
     result = runs("--keep-guest", "-n", "2", "test_suite.py")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--keep-guest waits for a person: run it without -n"])
-
-
-def test_splat_of_a_module_s_guest_is_told_by_its_last_test(runs: Runs) -> None:
-    runs.suite(
-        "def test_one(guest_module): guest_module.prints(WARN)\ndef test_two(guest_module): pass\n"
-    )
-    assert runs("test_suite.py").ret == pytest.ExitCode.TESTS_FAILED
-    assert told(runs.tests["one"]).status == "pass"
-    last = runs.tests["two"]
-    assert (last.status, last.kernel) == (Status.SPLAT, "stock")
-    assert last.result.title.startswith(WARNING)
-    assert len(FakeSession.last.guests) == 1
 
 
 def test_session_is_prepared_once_for_all_tests(
