@@ -19,8 +19,9 @@
  *   MUST(cond, fmt, ...)           ends the case as failed: a precondition does not
  *                                  hold, so nothing after it would be tested
  *   SKIP(fmt, ...)                 ends the case: the kernel lacks the feature. The
- *                                  harness accepts this only where the kernel's
- *                                  .config lacks a symbol of `needs:` (head comment)
+ *                                  harness counts this as an error; where a kernel's
+ *                                  .config may lack a symbol, `needs:` of the head
+ *                                  comment skips the whole probe
  *
  * `PROBE a b` runs only the cases named a and b; `-l` lists them.
  */

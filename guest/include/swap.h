@@ -43,7 +43,10 @@ void zram_create(size_t bytes);
  */
 void swap_disk_of(size_t pages, bool rotating);
 
-/* The whole disk as a rotating one, as one that does not rotate; 256 MiB of zram. */
+/*
+ * Devices for swap_begin(): the whole swap disk, declared rotating (swap_disk) or not
+ * (swap_ssd); or 256 MiB of zram.
+ */
 void swap_disk(void);
 void swap_ssd(void);
 void swap_zram(void);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Half an hour of pressure, thirty seeds, also on a kernel that checks itself."""
+"""A minute of memory pressure for each of thirty seeds, on tag-storage and on its debug build."""
 
 from __future__ import annotations
 

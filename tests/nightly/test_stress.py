@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""stress-ng's stressors of memory beside a load whose every byte and tag is known."""
+"""stress-ng's memory stressors run beside a program that knows each of its own bytes and tags."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Tags in DRAM: read from the host, audited, and corrupted by a kernel unaware of them.
 
-The last is the reason for the machine and a permanent test: if a kernel that uses tag
-storage as ordinary memory ever looked consistent here, no clean audit of another kernel
-would mean anything.
+The corruption is the reason for the machine, and stays a test: if a kernel that uses tag storage
+as ordinary memory ever passed an audit here, no other kernel's clean audit would mean anything.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ static void off_by_default_and_on_by_request(void)
 	check_syscalls(p, true);
 }
 
-/* The kernel removes the whole top byte of a pointer, whatever it is. */
+/* The kernel ignores all eight bits of a pointer's top byte, not only the four of the tag. */
 static void whole_top_byte(void)
 {
 	char *p = start();
@@ -108,7 +108,10 @@ static void belongs_to_the_thread(void)
 	check_syscalls(p, false);
 }
 
-/* These calls accept tagged addresses with the ABI on or off, as the document says. */
+/*
+ * Calls on ranges accept tagged addresses with the tagged address ABI on or off
+ * (Documentation/arch/arm64/tagged-address-abi.rst, section 2).
+ */
 static void range_calls(void)
 {
 	char *base, *p;

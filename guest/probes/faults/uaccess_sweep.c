@@ -94,7 +94,10 @@ fault:
 	return dst ? dst : good > 0;
 }
 
-/* clear_user.S: bytes cleared. The last store of a long run overlaps the one before it. */
+/*
+ * Returns how many of n bytes arch/arm64/lib/clear_user.S clears when only the first
+ * `good` may be written. Its last store of a long run overlaps the one before it.
+ */
 static size_t clear_model(size_t n, size_t good)
 {
 	size_t at = 0;
