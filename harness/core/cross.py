@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Guest programs, cross-compiled once for each source, header, flag and compiler.
 
-Programs with PROBE_FLAGS are linked with the probe library: all of ``guest/lib/*.c``,
-itself compiled once. A probe may have parts: ``NAME/*.c`` beside ``NAME.c``.
+Programs with PROBE_FLAGS or USER_FLAGS are linked with the probe library: all of
+``guest/lib/*.c``, itself compiled once. A probe may have parts: ``NAME/*.c`` beside ``NAME.c``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from harness.core.errors import BuildError, CompilerMissingError
+from harness.core.errors import CompilerMissingError, ProgramError
 from harness.core.keys import file_digest, key_of
 from harness.core.paths import resources
 
@@ -37,6 +37,9 @@ PROBE_FLAGS = (
     "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-march=armv8.5-a+memtag",
     "-static", "-pthread", "-s", f"-I{INCLUDE}",
 )  # fmt: skip
+# A program of the user's is compiled as its author would, warnings and all; the library's
+# headers want _GNU_SOURCE, which such a program may also define.
+USER_FLAGS = ("-w", *(flag for flag in PROBE_FLAGS if not flag.startswith("-W")))
 AGENT_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-static", "-s")
 BARE_FLAGS = (
     "-O1", "-Wall", "-Wextra", "-Werror", "-march=armv8.5-a+memtag", "-mgeneral-regs-only",
@@ -60,17 +63,24 @@ def compile_program(
     """Return the program built from ``sources`` and their parts.
 
     The cache key covers the sources, every header beside them and in ``guest/include``,
-    and the library. Raise BuildError with the first compiler error.
+    and the library. Raise ProgramError with the first compiler error.
     """
     sources = [*sources, *(part for source in sources for part in _parts(source))]
-    library = [_library(store, compiler)] if tuple(flags) == PROBE_FLAGS else []
+    library = [_library(store, compiler)] if tuple(flags) in {PROBE_FLAGS, USER_FLAGS} else []
     name = sources[0].stem
 
     def make(directory: Path) -> None:
-        files = map(str, (*sources, *library))
-        _run([compiler, *flags, "-o", str(directory / name), *files], sources[0])
+        files = [word for source in sources for word in _as_source(source)]
+        output = str(directory / name)
+        _run([compiler, *flags, "-o", output, *files, *map(str, library)], sources[0])
 
     return store.obtain(_key(compiler, flags, (*sources, *library)), make) / name
+
+
+def _as_source(source: Path) -> tuple[str, ...]:
+    """Return gcc's words for a source, which is C if its name does not say what it is."""
+    path = str(source.absolute())  # a relative name may look like an option
+    return (path,) if source.suffix in {".c", ".S"} else ("-x", "c", path, "-x", "none")
 
 
 def _parts(source: Path) -> list[Path]:
@@ -108,4 +118,4 @@ def _run(argv: Sequence[str], source: Path) -> None:
     if result.returncode != 0:
         lines = result.stderr.splitlines()
         first = next((x for x in lines if "error" in x), lines[0] if lines else "no output")
-        raise BuildError(f"{source} does not compile: {first}", details=result.stderr)
+        raise ProgramError(f"{source} does not compile: {first}", details=result.stderr)

@@ -55,6 +55,10 @@ class UsageError(HarnessError):
     status = 160
 
 
+class ProgramError(UsageError):
+    """A program for the guest does not compile, or is none that the guest can run."""
+
+
 class SetupError(HarnessError):
     """A package must be installed, and this user is neither root nor in sudoers."""
 

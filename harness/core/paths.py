@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from pathlib import Path
 
 from platformdirs import user_cache_dir
 
-from harness.core.errors import SetupError
+from harness.core.disk import disk_full, is_disk_full
+from harness.core.errors import SetupError, UsageError
 
 CACHE_VARIABLE = "MTE_HARNESS_CACHE"
+_CACHE_CURE = f"set {CACHE_VARIABLE} to another directory"
 _PACKAGE = Path(__file__).resolve().parents[1]
 # A wheel has the data here (pyproject.toml, tool.setuptools.package-dir); a checkout has not.
 _PACKAGED = _PACKAGE / "_data"
@@ -40,6 +44,30 @@ def checkout(purpose: str) -> Path:
 
 
 def cache_root() -> Path:
-    """Return the cache directory, resolved: ``$MTE_HARNESS_CACHE`` or ``~/.cache/mte-harness``."""
+    """Return the cache directory, resolved: ``$MTE_HARNESS_CACHE`` or ``~/.cache/mte-harness``.
+
+    Raise UsageError for a user without a home directory, and for a path that kbuild (Makefile,
+    "source directory cannot contain spaces or colons") or LD_PRELOAD (ld.so(8)) would cut up.
+    """
     chosen = os.environ.get(CACHE_VARIABLE) or user_cache_dir("mte-harness")
-    return Path(chosen).expanduser().resolve()
+    try:
+        path = Path(chosen).expanduser().resolve()
+    except (RuntimeError, OSError) as error:
+        raise UsageError(f"the cache cannot be at {chosen}: {error}", _CACHE_CURE) from error
+    if chosen.startswith("~"):
+        raise UsageError("this user has no home directory", _CACHE_CURE)
+    if odd := re.search(r"[\s:;,'\"$\\#]", str(path)):
+        raise UsageError(f"the cache cannot be at {path}: {odd[0]!r} in its path", _CACHE_CURE)
+    return path
+
+
+def make_cache(path: Path) -> None:
+    """Make the cache directory, and find out whether it can be written. Raise UsageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(path) from error
+        raise UsageError(f"the cache cannot be at {path}: {error.strerror}", _CACHE_CURE) from error

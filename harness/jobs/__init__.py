@@ -27,5 +27,6 @@ A series of patches:
 
 What all commands share:
 
-* ``options``: arguments, options and progress; ``exit_status``: how each command ends.
+* ``options``: arguments, options and progress; ``exit_status``: how each command ends;
+  ``output_stream``: standard output that is closed, full or slow.
 """

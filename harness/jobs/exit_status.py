@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import tempfile
 import traceback
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from harness.core import errors
+from harness.core.disk import disk_full, is_disk_full
 from harness.core.errors import HarnessError, UsageError
 from harness.host.child import unwind_on_sigterm
+from harness.jobs.output_stream import flush_streams, open_missing_streams, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,31 +23,67 @@ if TYPE_CHECKING:
 
 def exit_with_status(command: Callable[[], int | None]) -> NoReturn:
     """Run ``command`` and exit with the status that it returns, or with that of its error."""
+    open_missing_streams()
     unwind_on_sigterm()
-    try:
-        status = command() or errors.OK
-    except HarnessError as error:
-        click.echo(f"mte-harness: {error}", err=True)
-        if error.details:
-            click.echo(error.details, err=True)
-        status = error.status
-    except click.ClickException as error:
-        error.show()
-        status = UsageError.status
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("mte-harness: interrupted", err=True)
-        status = errors.INTERRUPTED
-    except Exception:  # noqa: BLE001 - any other exception is a bug of ours
-        status = _internal_error()
+    status = _status_of(command)
+    flush_streams()
     sys.exit(status)
 
 
-def _internal_error() -> int:
-    """Write the traceback of the current exception to a log; return the exit status."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="mte-harness-", suffix=".log", delete=False
-    ) as log:
-        traceback.print_exc(file=log)
-    cause = traceback.format_exc().splitlines()[-1]
-    click.echo(f"mte-harness: a bug in the harness: {cause} (traceback in {log.name})", err=True)
+def _status_of(command: Callable[[], int | None]) -> int:
+    try:
+        return command() or errors.OK
+    except BaseException as error:  # noqa: BLE001 - Python's own status, 1, would call a kernel bad
+        return _status_of_error(error)
+
+
+def _status_of_error(error: BaseException) -> int:
+    """Say what happened, in one line; return the exit status for it."""
+    match error:
+        case HarnessError():
+            status = _report(error)
+        case click.ClickException():
+            say(_usage(error))
+            status = UsageError.status
+        case KeyboardInterrupt() | click.Abort():
+            say("mte-harness: interrupted")
+            status = errors.INTERRUPTED
+        case SystemExit(code=int(code)):
+            status = code
+        case OSError() if is_disk_full(error):
+            status = _report(disk_full(error.filename or "standard output"))
+        case OSError(errno=errno.EPIPE | errno.EAGAIN):
+            status = _report(HarnessError(f"the output cannot be written: {error.strerror}"))
+        case _:
+            status = _internal_error(error)
+    return status
+
+
+def _report(error: HarnessError) -> int:
+    say(f"mte-harness: {error}")
+    if error.details:
+        say(error.details)
+    return error.status
+
+
+def _usage(error: click.ClickException) -> str:
+    """Return click's own text for an error of usage: the usage line, then the error."""
+    context = getattr(error, "ctx", None)
+    usage = f"{context.get_usage()}\n\n" if context else ""
+    return f"{usage}Error: {error.format_message()}"
+
+
+def _internal_error(error: BaseException) -> int:
+    """Write the traceback of an exception to a log, if one can be; return the exit status."""
+    lines = traceback.format_exception(error)
+    place = "its traceback could not be kept"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="mte-harness-", suffix=".log", delete=False
+        ) as log:
+            log.writelines(lines)
+        place = f"traceback in {log.name}"
+    except OSError as trouble:
+        place = f"{place}: {trouble}"
+    say(f"mte-harness: a bug in the harness: {lines[-1].strip()} ({place})")
     return errors.INTERNAL

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from harness.guest.attach import Attached
 from harness.guest.frames import settled
 from harness.guest.page_view import describe_page
 from harness.jobs.options import kernel_argument, machine_option, qemu_option, shown_progress
+from harness.jobs.output_stream import OutputStream, say
 from harness.suite.gather import run_program
 from harness.suite.program import file_program
 from harness.suite.session import Session
@@ -22,6 +22,7 @@ from harness.suite.target import parse_target
 from harness.verdict.result import Status
 from harness.vm.geometry import PAGE
 
+SECONDS = click.FloatRange(min=0, min_open=True, max=7 * 86400)
 ADDRESS_BITS = (1 << 56) - 1  # a pointer without its tag
 
 
@@ -32,7 +33,13 @@ ADDRESS_BITS = (1 << 56) - 1  # a pointer without its tag
 @machine_option
 @qemu_option
 @click.option(
-    "--timeout", type=float, default=600.0, show_default=True, help="Seconds for PROGRAM."
+    "--timeout", type=SECONDS, default=600.0, show_default=True, help="Seconds for PROGRAM."
+)
+@click.option(
+    "--survives",
+    type=SECONDS,
+    metavar="SECONDS",
+    help="PROGRAM never ends on a good kernel: end it after SECONDS, and count that as a pass.",
 )
 def run_command(
     kernel: str,
@@ -41,30 +48,33 @@ def run_command(
     machine: str | None,
     qemu_binary: str | None,
     timeout: float,
+    survives: float | None,
 ) -> int:
-    """Run PROGRAM (.c, .py or an arm64 binary) in a fresh guest of KERNEL.
+    """Run PROGRAM in a fresh guest of KERNEL.
 
-    A .c file is cross-compiled with guest/include on its path, and linked with the probe library
-    of guest/lib. The output is streamed; the verdict on the kernel follows on standard error.
+    PROGRAM is C, a Python or shell script, or an arm64 binary. C is cross-compiled with
+    guest/include on its path, and linked with the probe library of guest/lib. The output is
+    streamed; the verdict on the kernel follows on standard error.
     Output with a line "KTAP version 1" or "TAP version 13" is judged by its results: a failed or
     skipped one is a failure, whatever the exit status.
     """
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        template = session.prepare(parse_target(kernel, machine))
-        prepared = file_program(program, session.programs, arguments, seconds=timeout)
-
-    def stream(channel: str, data: bytes) -> None:
-        out = sys.stdout.buffer if channel == "stdout" else sys.stderr.buffer
-        out.write(data)
-        out.flush()
-
+        target = parse_target(kernel, machine)
+        prepared = file_program(
+            program,
+            session.programs,
+            arguments,
+            seconds=timeout if survives is None else survives,
+            survives=survives is not None,
+        )
+        template = session.prepare(target)
     with session.guest(template) as guest:
-        result = run_program(guest, prepared, stream=stream)
+        result = run_program(guest, prepared, stream=OutputStream())
     if result.status is not Status.PASS:
-        click.echo(f"mte-harness: {template.kernel.name}: {result.text()}", err=True)
+        say(f"mte-harness: {template.kernel.name}: {result.text()}")
         if result.status is not Status.LOST:
-            click.echo(f"console since the clone:\n{result.console}", err=True)
+            say(f"console since the clone:\n{result.console}")
     return result.status.exit_status
 
 

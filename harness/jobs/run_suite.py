@@ -78,6 +78,18 @@ def run_suite(
     return errors.INTERRUPTED if status == pytest.ExitCode.INTERRUPTED else errors.INTERNAL
 
 
+def own_environment() -> dict[str, str]:
+    """Return the environment without what changes which tests pytest runs, or how Python does.
+
+    PYTEST_ADDOPTS="-k one" would make a green report of one probe.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "PYTHON")) or name == "PYTHONUNBUFFERED"
+    }
+
+
 def _wait_for(command: list[str], *, quiet: bool) -> int:
     """Run pytest in a process group of its own; return its exit status.
 
@@ -87,6 +99,7 @@ def _wait_for(command: list[str], *, quiet: bool) -> int:
     with subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", "--", *command],
         stdout=subprocess.DEVNULL if quiet else None,
+        env=own_environment(),
         process_group=0,
     ) as child:
         try:

@@ -84,7 +84,7 @@ def check_binding(recipe: Recipe, cache: Path, progress: Progress) -> list[str]:
     """Return the errors of dt_binding_check in the bindings that the patches add."""
     assert not isinstance(recipe.base, DirectoryBase)
     assert recipe.own_patches
-    patches = read_patches(recipe.patches)
+    patches = read_patches(recipe.patches, progress)
     names = [name for patch in patches for name in _bindings(patch)]
     if not names:
         return []

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from harness.core.errors import PatchError, UsageError
 from harness.core.toolchain import clean_environment
 from harness.kernel.base import find_origin
-from harness.kernel.patches import is_mbox, listed
+from harness.kernel.mbox import is_mbox
+from harness.kernel.patches import listed
 from harness.kernel.recipe import DirectoryBase, Recipe
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from the cache. Each step is a module of its own:
 * ``recipe``: kernel.toml, read and checked;
 * ``obtain``: the key of a kernel, and what is done when the cache lacks it;
 * ``base``: the unpacked source of a recipe's base; ``mirror``: the copy of a user's directory;
-* ``patches``: a series or mbox on top; ``config``: what was asked for against the final .config;
+* ``patches``: a series on top; ``mbox``: a series as a mailing list sends it;
+* ``config``: what was asked for against the final .config;
 * ``workspace``: the directory of the one build that runs at a time; ``build``: kbuild in it;
 * ``linux_image``: the header, version and .config in an Image; ``adopt``: a ready Image;
 * ``artifact``: the published directory, and ``Kernel``, its frozen description; ``history``: which

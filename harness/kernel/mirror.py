@@ -165,7 +165,10 @@ class Mirror:
         else:
             self._make_private_git()
             where = [f"--git-dir={self._private_git}", f"--work-tree={self.source}"]
-        words = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        words = ["ls-files", "-z", "--cached", "--others"]
+        # Not --exclude-standard: a user's own excludes (core.excludesFile, .git/info/exclude) say
+        # what he does not commit, not what make does not read.
+        words.append("--exclude-per-directory=.gitignore")
         excludes = [word for pattern in PRODUCTS for word in ("-x", pattern)]
         safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
         done = subprocess.run(

@@ -74,7 +74,9 @@ class _Builder:
     def recipe(self, recipe: Recipe) -> Kernel:
         """Return the kernel of a recipe."""
         additions = _Additions(
-            read_patches(recipe.patches), merge_fragments(recipe.fragments), recipe.optional
+            read_patches(recipe.patches, self._progress),
+            merge_fragments(recipe.fragments),
+            recipe.optional,
         )
         if isinstance(recipe.base, DirectoryBase):
             directory = self._from_directory(recipe.base.path, additions)

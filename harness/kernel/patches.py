@@ -6,17 +6,17 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import PatchError, RecipeError
 from harness.core.toolchain import clean_environment
+from harness.kernel.mbox import is_mbox, read_mbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from harness.core.progress import Progress
 
@@ -38,18 +38,21 @@ class Patch:
         return hashlib.sha256(self.text).hexdigest()
 
 
-def read_patches(files: Iterable[Path]) -> list[Patch]:
-    """Return the patches of series files and mboxes, in order. Raise RecipeError."""
+def read_patches(files: Iterable[Path], progress: Progress) -> list[Patch]:
+    """Return the patches of series files and mboxes, in order. Raise RecipeError.
+
+    ``progress`` is told which mails of an mbox are left out.
+    """
     patches: list[Patch] = []
     for path in files:
-        patches += read_mbox(path) if is_mbox(path) else read_series(path)
+        if is_mbox(path):
+            box = read_mbox(path)
+            patches += [Patch(f"{path.name}: {mail.title}", mail.text) for mail in box.mails]
+            for subject in box.left_out:
+                progress.step(f"{path.name}: left out: {subject}")
+        else:
+            patches += read_series(path)
     return patches
-
-
-def is_mbox(path: Path) -> bool:
-    """Return whether a file is an mbox; otherwise it is a series file."""
-    with path.open("rb") as stream:
-        return stream.read(5) == b"From "
 
 
 def listed(path: Path) -> list[Path]:
@@ -58,10 +61,21 @@ def listed(path: Path) -> list[Path]:
 
 
 def _series_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line number and name of each patch of a series file; ``#`` begins a comment."""
-    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if name := raw.partition("#")[0].strip():
-            yield number, name
+    """Yield line number and name of each patch of a series file.
+
+    ``#`` begins a comment. quilt(1) writes ``-pN`` behind a name; only ``-p1`` is known here.
+    Raise RecipeError.
+    """
+    for number, raw in enumerate(path.read_bytes().splitlines(), 1):
+        words = raw.partition(b"#")[0].decode(errors="replace").split()
+        if not words:
+            continue
+        if words[1:] not in ([], ["-p1"]):
+            raise RecipeError(
+                f"{path}:{number}: {' '.join(words[1:])!r} after the name of a patch",
+                "a line is a name, or a name and -p1",
+            )
+        yield number, words[0]
 
 
 def read_series(path: Path) -> list[Patch]:
@@ -73,46 +87,6 @@ def read_series(path: Path) -> list[Patch]:
             raise RecipeError(f"{path}:{number}: there is no patch {name}", "correct the series")
         patches.append(Patch(name, patch.read_bytes()))
     return patches
-
-
-def read_mbox(path: Path) -> list[Patch]:
-    """Return the patches of an mbox, decoded by git-mailinfo(1); mails without a diff are skipped.
-
-    Raise RecipeError for a file that is no mbox or has no patch.
-    """
-    patches = []
-    with tempfile.TemporaryDirectory(prefix="mte-harness-mbox-") as scratch:
-        _git(["mailsplit", f"-o{scratch}", str(path)], Path(scratch), path)
-        for mail in sorted(Path(scratch).iterdir()):
-            message, diff = Path(f"{mail}.message"), Path(f"{mail}.diff")
-            info = _git(
-                ["mailinfo", str(message), str(diff)], Path(scratch), path, mail.read_bytes()
-            )
-            subject = re.search(r"^Subject: (.*)$", info, re.MULTILINE)
-            text = diff.read_bytes()
-            if b"\n@@ " in text or b"diff --git " in text:
-                patches.append(Patch(f"{path.name}: {subject[1] if subject else mail.name}", text))
-    if not patches:
-        raise RecipeError(
-            f"{path}: no patch in this mbox", "name a file of `git format-patch` mails"
-        )
-    return patches
-
-
-def _git(argv: list[str], cwd: Path, path: Path, stdin: bytes = b"") -> str:
-    done = subprocess.run(
-        ["git", *argv],
-        cwd=cwd,
-        input=stdin,
-        env=clean_environment(),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RecipeError(
-            f"{path}: not an mbox", "check the file", done.stderr.decode(errors="replace")
-        )
-    return done.stdout.decode(errors="replace")
 
 
 def apply_patches(patches: list[Patch], tree: Path, progress: Progress) -> None:

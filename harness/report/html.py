@@ -121,7 +121,10 @@ def headline(report: Report) -> str:
     if not report.tests:
         return "No verdict: no test ran"
     columns = dict.fromkeys(test.column for test in report.tests)
-    return "; ".join(_verdict_on(column, report) for column in columns)
+    verdicts = [_verdict_on(column, report) for column in columns]
+    if report.left_out:
+        verdicts.append(f"{report.left_out} tests left out")
+    return "; ".join(verdicts)
 
 
 def _verdict_on(column: str, report: Report) -> str:

@@ -114,7 +114,8 @@ class Report:
     """A whole run. ``started`` is UTC, ISO 8601; ``host`` and ``machine`` are label to text.
 
     ``errors`` are what kept the run itself from going on (no kernel, no QEMU): a run
-    that has one is not good, whatever its tests found. ``figures``: what reuse of tag storage
+    that has one is not good, whatever its tests found. ``left_out``: how many tests were collected
+    and not run, because ``-k`` or the like left them out. ``figures``: what reuse of tag storage
     gives and costs, where that was measured.
     """
 
@@ -127,6 +128,7 @@ class Report:
     kernels: tuple[KernelRecord, ...]
     tests: tuple[TestRecord, ...]
     errors: tuple[str, ...] = ()
+    left_out: int = 0
     figures: tuple[Figure, ...] = ()
     schema: int = SCHEMA
 

@@ -2,7 +2,8 @@
 """From a probe's file to its result on pytest's report.
 
 * ``session``: the steps from a kernel to a clone, on one cache; ``target``: KERNEL[@MACHINE];
-* ``head_comment``: what a probe's head comment says; ``program``: what is run in a guest;
+* ``head_comment``: what a probe's head comment says; ``program``: what is run in a guest,
+  ``program_kind``: and what a user's file is;
 * ``gather``: the one way in which a program is run and its evidence gathered;
 * ``plugin``: pytest's hooks; ``fixtures``: what tests use; ``collect``: from a test to the entry
   that travels on pytest's report; ``report_files``: the report's directory.

@@ -41,9 +41,10 @@ from harness.verdict.judge import judge
 from harness.verdict.result import ProbeResult, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ENTRY = "mte_harness_entry"
+LEFT_OUT = "mte_harness_left_out"
 _OUTCOMES = {Outcome.PASS: "passed", Outcome.XFAIL: "passed", Outcome.SKIP: "skipped"}
 _T = TypeVar("_T")
 
@@ -253,6 +254,17 @@ class EntryCollector:
         self._config = config
         self.entries: list[Entry] = []
         self.errors: list[str] = []
+        self.left_out = 0
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count the tests that an option such as ``-k`` leaves out."""
+        self.left_out += len(items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Take the count of a worker. Each of them collects all tests (xdist/dsession.py)."""
+        output = getattr(node, "workeroutput", {})
+        self.left_out = max(self.left_out, int(output.get(LEFT_OUT, 0)))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep an error of collection: the tests of that file are missing from the report."""

@@ -27,7 +27,7 @@ from harness.suite.session import Session
 from harness.vm.spec import machine_names
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from harness.guest.guest import Guest
     from harness.report.model import Report
@@ -84,6 +84,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="when a test fails, keep its guest running and print how to log in",
     )
     group.addoption("--report", metavar="DIR", type=Path, help="write HTML, JSON and JUnit there")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Generator[None]:
+    """Say which option of a conftest.py is ours as well; pytest would print a traceback."""
+    try:
+        return (yield)
+    except ValueError as error:
+        # _pytest/config/argparsing.py: an option, or the name of its value, is "already" there.
+        if "already" not in str(error):
+            raise
+        raise pytest.UsageError(
+            f"conftest.py adds an option that mte-harness has: {error} "
+            "(-p no:mte-harness runs your tests without it)"
+        ) from error
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -162,6 +177,14 @@ def pytest_runtest_makereport(
         report.longrepr = f"{text}\n\nagain: {collect.repeat_command(item)}"
     collect.note(item, call, report)
     return report
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """In a worker of pytest-xdist, keep the number of tests left out for the controller."""
+    for item in items[:1]:
+        output = getattr(item.config, "workeroutput", None)
+        if output is not None:
+            output[collect.LEFT_OUT] = output.get(collect.LEFT_OUT, 0) + len(items)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

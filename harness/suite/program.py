@@ -7,9 +7,9 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.core.cross import PROBE_FLAGS, compile_program
-from harness.core.errors import UsageError
+from harness.core.cross import PROBE_FLAGS, USER_FLAGS, compile_program
 from harness.core.paths import resources
+from harness.suite.program_kind import Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from harness.suite.head_comment import Probe
 
 LIBRARY = resources() / "guest" / "lib"
+PROBES = resources() / "guest"
+# The shell line of a program that is to live for some seconds: it and its children are a process
+# group, which is killed then. setpgid(2) by setsid(1); $! is the group's number.
+_SURVIVES = (
+    "rm -f .survived; setsid sh -c {line} & p=$!; "
+    'setsid sh -c "sleep {seconds:g}; : > .survived; kill -KILL -$p" > /dev/null 2>&1 & w=$!; '
+    "wait $p; s=$?; kill -KILL -$w 2> /dev/null; [ -e .survived ] && exit 0; exit $s"
+)
+_GRACE = 30.0  # seconds for the end of a program that survived
 
 
 @dataclass(frozen=True)
@@ -52,25 +61,30 @@ def file_program(
     arguments: Sequence[str] = (),
     *,
     seconds: float,
+    survives: bool = False,
     speaks_ktap: bool | None = None,
     allowed_skips: Mapping[str, str] | None = None,
 ) -> Program:
-    """Return the program of a ``.c`` file (compiled now), a ``.py`` file or a ready binary.
+    """Return the program of a C file (compiled now), a script or an arm64 binary.
 
-    Raises UsageError without such a file, and BuildError where it does not compile.
+    ``survives``: a program that still runs after ``seconds`` is ended, and that is its success.
+    Raises ProgramError for a file that the guest cannot run, or that does not compile.
     """
-    if not path.is_file():
-        raise UsageError(f"no program {path}")
-    if path.suffix == ".c":
-        binary = compile_program(programs, [path], PROBE_FLAGS)
-        command, files = f"./{shlex.quote(path.stem)}", [PushedFile(binary, path.stem)]
+    kind = kind_of(path)
+    if kind.kind is Kind.C:
+        flags = PROBE_FLAGS if path.is_relative_to(PROBES) else USER_FLAGS
+        binary = compile_program(programs, [path], flags)
+        files = [PushedFile(binary, path.stem)]
     else:
-        command, files = f"./{shlex.quote(path.name)}", [PushedFile(path, path.name)]
-    if path.suffix == ".py":
-        command = f"python3 {command}"
+        files = [PushedFile(path, path.name)]
+    if kind.is_python:
         files += [PushedFile(item, item.name, 0o644) for item in sorted(LIBRARY.glob("*.py"))]
+    line = shlex.join([*kind.interpreter, f"./{files[0].name}", *arguments])
+    if survives:
+        line = _SURVIVES.format(line=shlex.quote(line), seconds=seconds)
+        seconds += _GRACE
     return Program(
-        " ".join([command, *map(shlex.quote, arguments)]),
+        line,
         seconds,
         speaks_ktap,
         tuple(files),

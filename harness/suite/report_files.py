@@ -59,6 +59,7 @@ class ReportFiles:
             kernels=collected.kernels(),
             tests=tests,
             errors=tuple(errors),
+            left_out=collected.left_out,
         )
         write_all(report, self.directory)
         return report

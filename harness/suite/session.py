@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import ImageError, UsageError
 from harness.core.limits import Limits
+from harness.core.paths import make_cache
 from harness.core.store import Store
 from harness.guest.guest import Guest
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
 from harness.kernel import Kernel, KernelSource, obtain_kernel
 from harness.vm.emulator_check import check_emulator
+from harness.vm.loopback import require_loopback
 from harness.vm.qemu import Qemu, find_qemu, require_version
 from harness.vm.run_disk import RunKeys
 from harness.vm.virtual_machine import VirtualMachine, prepare_machine
@@ -37,6 +39,7 @@ class Session:
         qemu_binary: str | None = None,
         limits: Limits = Limits(),
     ) -> None:
+        make_cache(cache)
         self.cache = cache
         self.progress = progress
         self.limits = limits
@@ -57,7 +60,8 @@ class Session:
         return obtain_kernel(source, self.cache, self.progress)
 
     def check(self, spec: MachineSpec) -> None:
-        """Run the emulator check. Raise QemuCheckError or QemuTooOldError."""
+        """Run the emulator check. Raise QemuCheckError, QemuTooOldError or HarnessError."""
+        require_loopback()
         # Tags before the version: a tag failure is the more specific error.
         check_emulator(self.machine(spec), self.programs)
         require_version(self.qemu)

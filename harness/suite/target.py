@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.core.errors import RecipeError
 from harness.core.paths import resources
 from harness.kernel import KernelSource, RecipeKernel, locate_kernel
-from harness.vm.spec import find_machine, machine_names
+from harness.vm.spec import find_machine, is_family_of, machine_names
 
 if TYPE_CHECKING:
     from harness.kernel.recipe import Recipe
@@ -29,17 +29,19 @@ class Target:
 def parse_target(argument: str, chosen: str | None) -> Target:
     """Return the target of ``KERNEL`` or ``KERNEL@MACHINE``.
 
-    Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. Raise UsageError
+    Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. The name of a family
+    (``dram``) means the recipe's machine, if it is of that family. Raise UsageError
     for a kernel or machine that does not exist, RecipeError for a recipe that is wrong.
     """
     root = resources()
     kernel, at, name = argument.rpartition("@")
     # The name of a directory may have an @ in it.
     if at and name in machine_names():
-        return Target(locate_kernel(kernel, root), find_machine(name))
+        argument, chosen = kernel, name
     source = locate_kernel(argument, root)
-    if chosen is None and isinstance(source, RecipeKernel):
-        chosen = recipe_machine(source.recipe)
+    own = recipe_machine(source.recipe) if isinstance(source, RecipeKernel) else None
+    if own is not None and (chosen is None or is_family_of(chosen, own)):
+        chosen = own
     return Target(source, find_machine(chosen or DEFAULT_MACHINE))
 
 

@@ -35,6 +35,11 @@ class SplatKind(enum.StrEnum):
     TRACE = "trace"
 
 
+# The line of WARN() that says where: kernel/panic.c, __warn(). Since 6.19 (28ea295f941e) the place
+# comes first, and there may be no file: "WARNING: mm/ksm.c:9 at ksm_scan+0x10/0x20, CPU#1: sh/72".
+_WARN = r"WARNING: (?:CPU: \d+ PID: \d+ at |\S+:\d+ at |at \S+\+0x)"
+
+
 def _table(*rows: tuple[SplatKind, str]) -> tuple[tuple[SplatKind, re.Pattern[str]], ...]:
     return tuple((kind, re.compile(pattern)) for kind, pattern in rows)
 
@@ -77,9 +82,12 @@ TRIGGERS = _table(
     # kernel/rcu/tree_stall.h
     (SplatKind.RCU, r"(?:rcu: )?INFO: \w+ (?:self-)?detected (?:expedited )?stall"),
     (SplatKind.HUNG, r"INFO: task .* blocked for more than \d+ seconds"),  # kernel/hung_task.c
-    (SplatKind.WARNING, r"WARNING: CPU: \d+ PID: \d+ at "),  # kernel/panic.c, __warn()
+    (SplatKind.WARNING, _WARN),
     (SplatKind.BUG, r"(?:\w+: )?BUG: "),  # sleeping function, scheduling while atomic, spinlock ...
 )
+
+# Lines with the place of a WARN() or BUG(), which may follow the message that explains it.
+PLACE = re.compile(rf"{_WARN}|[kK]ernel BUG at ")
 
 # Out of memory, which some tests provoke: no fault of the kernel, so no splat.
 EVENTS = re.compile(

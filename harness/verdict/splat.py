@@ -18,7 +18,6 @@ from harness.verdict.patterns import SplatKind
 _STAMP = re.compile(r"(?:<\d+>)?\[\s*(?P<seconds>\d+\.\d{6})\](?:\[\s*[TC]\d+\])? ?")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SUFFIX = re.compile(r"\.(?:constprop|isra|part|cold|llvm|lto_priv)[.\w]*$")
-_AT_LINE = ("WARNING: CPU: ", "kernel BUG at ", "Kernel BUG at ")
 _MAX_LINES = 400  # of one splat; a report has some 50, an RCU stall some 200
 _MAX_GAP = 5.0  # seconds between two lines of one splat; they are printed in one burst
 _FINGERPRINT_FRAMES = 5
@@ -106,7 +105,7 @@ def _plain(symbol: str) -> str:
 
 def _words(title: str) -> str:
     """Return ``title`` without what differs between boots: numbers, offsets, addresses, names."""
-    title = re.sub(r"\+0x[0-9a-f]+/0x[0-9a-f]+", "", title)
+    title = re.sub(r"\+0x[0-9a-f]+/0x[0-9a-f]+|, CPU#\d+: .*/\d+", "", title)
     title = re.sub(r"\b(?:0x)?[0-9a-f]{8,}\b|\b0x[0-9a-f]+\b|-?\d+", "N", title)
     return re.sub(r"(?<=in process )\S+|(?<=task )\S+", "X", title)
 
@@ -248,8 +247,8 @@ class _Scanner:
         if kind is not None and draft.kind is not None:
             # "Unable to handle kernel" and "Internal error"; "kernel BUG at" and "Internal
             # error"; a slab, list or refcount message and the "WARNING" or "kernel BUG".
-            follow_up = ("Internal error: ", *_AT_LINE)
-            return not draft.traces and text.startswith(follow_up)
+            follow_up = text.startswith("Internal error: ") or patterns.PLACE.match(text)
+            return not draft.traces and bool(follow_up)
         until_marker = draft.cut or not draft.traces or self._up_to_border(draft)
         return until_marker or bool(patterns.ANATOMY.match(text))
 
@@ -262,7 +261,7 @@ class _Scanner:
             # __warn_printk()).
             draft.kind = kind
             draft.title = f"{text.strip()}: {message}" if message else text.strip()
-        elif text.startswith(_AT_LINE) and not draft.traces:
+        elif patterns.PLACE.match(text) and not draft.traces:
             draft.title = f"{draft.title} [{text.strip()}]"
         draft.cut |= text == patterns.CUT_HERE
         draft.add(seconds, text)

@@ -9,7 +9,8 @@
   (``*.dtso``);
 * ``virtual_machine``: the machine, ready to be started, saved and restored;
 * ``channels``: sockets and disks without names; ``run_disk``: keys and clock of one clone;
-* ``process``: the running QEMU, over QMP; ``console``: its serial console;
+* ``process``: the running QEMU, over QMP; ``console``: its serial console; ``loopback``: whether
+  this host reaches itself;
 * ``dram``: the guest's memory, seen from the host; ``tags_in_dram`` (.py, .c): how the tags
   get there; ``emulator_check``: the proof, before each run, that QEMU's tags work.
 """

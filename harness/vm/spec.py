@@ -115,6 +115,11 @@ def machine_names() -> list[str]:
     return sorted({*MACHINES, *ALIASES})
 
 
+def is_family_of(name: str, machine: str) -> bool:
+    """Return whether ``name`` is short for a family of machines that ``machine`` belongs to."""
+    return name in ALIASES and machine.startswith(f"{name}/")
+
+
 def find_machine(machine_name: str) -> MachineSpec:
     """Return the machine of that name. Raise UsageError, with all names, if there is none."""
     try:

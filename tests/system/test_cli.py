@@ -48,6 +48,53 @@ def test_failed_program(cli: Cli) -> None:
     assert "ended with exit status 7" in done.stderr
 
 
+def test_a_reproducer_as_its_author_wrote_it(cli: Cli, tmp_path: Path) -> None:
+    """Warnings are no errors, and a name may be as a browser saves it."""
+    source = tmp_path / "repro (1).c?x=14d0f"
+    source.write_text(
+        "#define _GNU_SOURCE 1\n#include <stdio.h>\n"
+        'int main(int argc, char **argv) { int unused; puts("done"); return 0; }\n'
+    )
+    done = cli("run", "stock", str(source))
+    assert (done.returncode, done.stdout) == (errors.OK, "done\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("bad.c", "int main(void) { return nothing; }\n"), ("a.sh", "#!/bin/bash\n"), ("a", "x\n")],
+)
+def test_a_program_that_no_kernel_could_run(cli: Cli, tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    done = cli("run", "stock", str(tmp_path / name))
+    assert done.returncode == errors.UsageError.status
+    assert done.stderr.startswith(f"mte-harness: {tmp_path / name}")
+
+
+def test_output_that_cannot_be_written_is_no_verdict(cli: Cli) -> None:
+    command = [COMMAND, "run", "stock", str(PROGRAMS / "pass.c"), "x"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == errors.OK
+    assert "the program's stdout cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("while :; do sleep 0.1; done", errors.OK),
+        ("sleep 1000 & wait", errors.OK),
+        ("exit 7", errors.PROGRAM_FAILED),
+        ("kill -9 $$", errors.PROGRAM_FAILED),
+    ],
+)
+def test_a_program_that_only_has_to_survive(
+    cli: Cli, tmp_path: Path, line: str, status: int
+) -> None:
+    (tmp_path / "loop.sh").write_text(f"echo begun\n{line}\n")
+    done = cli("run", "--survives", "2", "stock", str(tmp_path / "loop.sh"))
+    assert (done.returncode, done.stdout) == (status, "begun\n"), done.stderr
+
+
 def test_leak(cli: Cli) -> None:
     """Memory that stays allocated is found, however often the counters are read."""
     done = cli("run", "stock", str(PROGRAMS / "leak.c"))
@@ -72,7 +119,7 @@ def test_guest_lost(cli: Cli) -> None:
 
 def test_program_that_does_not_compile(cli: Cli) -> None:
     done = cli("run", "stock", str(PROGRAMS / "broken.c"))
-    assert done.returncode == errors.CANNOT_BUILD
+    assert done.returncode == errors.UsageError.status
     assert "broken.c does not compile" in done.stderr
     assert "undeclared" in done.stderr.splitlines()[0]
 

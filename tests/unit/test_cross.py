@@ -10,7 +10,7 @@ import pytest
 
 from harness.core import cross
 from harness.core.cross import PROBE_FLAGS, compile_program
-from harness.core.errors import BuildError
+from harness.core.errors import ProgramError
 from harness.core.progress import plain_progress
 from harness.core.store import Store
 
@@ -75,5 +75,5 @@ def test_a_change_is_another_program(changed: str, store: Store, sources: Path) 
 def test_an_error_in_the_library_names_the_file(store: Store, sources: Path) -> None:
     write(sources / "lib/pattern.c", "int pattern_tag(void) { return nothing; }\n")
     source = write(sources / "probes/area/name.c", PROGRAM.replace("PART", ""))
-    with pytest.raises(BuildError, match=r"lib/pattern\.c does not compile"):
+    with pytest.raises(ProgramError, match=r"lib/pattern\.c does not compile"):
         compile_program(store, [source], PROBE_FLAGS)

@@ -106,14 +106,14 @@ def test_series_in_order_without_comments(tmp_path: Path) -> None:
         (tmp_path / name).write_text(name)
     series = tmp_path / "series"
     series.write_text("# SPDX\nb.patch # first\n\na.patch\n")
-    assert [patch.name for patch in read_patches([series])] == ["b.patch", "a.patch"]
+    assert [patch.name for patch in read_patches([series], Silent())] == ["b.patch", "a.patch"]
 
 
 def test_series_names_a_missing_patch(tmp_path: Path) -> None:
     series = tmp_path / "series"
     series.write_text("# SPDX\nno.patch\n")
     with pytest.raises(RecipeError, match=r"series:2: there is no patch no\.patch"):
-        read_patches([series])
+        read_patches([series], Silent())
 
 
 def mail(subject: str, body: str) -> str:
@@ -129,7 +129,7 @@ def test_mbox_is_decoded_and_its_cover_letter_skipped(tmp_path: Path, tree: Path
     box = tmp_path / "x.mbox"
     encoded = DIFF.replace("-line 10", "-line=2010")
     box.write_text(mail("cover", "Nothing.") + mail("mm: break it", encoded))
-    found = read_patches([box])
+    found = read_patches([box], Silent())
     assert [patch.name for patch in found] == ["x.mbox: mm: break it"]
     apply_patches(found, tree, Silent())
     assert "line 10\n" not in (tree / "mm/memory.c").read_text()
@@ -139,4 +139,4 @@ def test_mbox_without_a_patch(tmp_path: Path) -> None:
     box = tmp_path / "x.mbox"
     box.write_text(mail("cover", "Nothing."))
     with pytest.raises(RecipeError, match="no patch in this mbox"):
-        read_patches([box])
+        read_patches([box], Silent())

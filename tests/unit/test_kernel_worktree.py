@@ -68,7 +68,7 @@ def test_commits_become_a_series(root: Path) -> None:
     assert sorted(files) == ["0001-mm-one.patch", "0002-mm-two.patch", "series"]
     assert files["series"].splitlines()[1:] == [b"0001-mm-one.patch", b"0002-mm-two.patch"]
     assert files["0001-mm-one.patch"].startswith(b"From 0000000000")
-    assert len(read_patches(recipe(root, "odd").patches)) == 2
+    assert len(read_patches(recipe(root, "odd").patches, Silent())) == 2
 
 
 def test_there_and_back_changes_nothing(root: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -168,6 +169,15 @@ def test_file_is_pushed_under_its_name(guest: FakeGuest, tmp_path: Path, name: s
     assert guest.files == {f"./{name}": (b"\x7fELF\0", 0o755), "./data": (b"\x7fELF\0", 0o644)}
 
 
+@pytest.fixture(scope="module")
+def arm64_program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    directory = tmp_path_factory.mktemp("program")
+    (directory / "a.c").write_text("int main(void) { return 0; }\n")
+    command = ["aarch64-linux-gnu-gcc", "-static", "-o", "a", "a.c"]
+    subprocess.run(command, cwd=directory, check=True)
+    return (directory / "a").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
@@ -177,9 +187,9 @@ def test_file_is_pushed_under_its_name(guest: FakeGuest, tmp_path: Path, name: s
         ("it's", """'./it'"'"'s' 'x y' -l"""),
     ],
 )
-def test_line_of_a_binary(tmp_path: Path, name: str, line: str) -> None:
+def test_line_of_a_binary(tmp_path: Path, arm64_program: bytes, name: str, line: str) -> None:
     path = tmp_path / name
-    path.touch()
+    path.write_bytes(arm64_program)
     program = file_program(path, _no_store(), ["x y", "-l"], seconds=5)
     assert shlex.split(program.line) == shlex.split(line)
     assert program.files == (PushedFile(path, name, 0o755),)
@@ -188,7 +198,7 @@ def test_line_of_a_binary(tmp_path: Path, name: str, line: str) -> None:
 
 def test_python_program_brings_its_library_along(tmp_path: Path) -> None:
     path = tmp_path / "a probe.py"
-    path.touch()
+    path.write_text("print('hello')\n")
     program = file_program(path, _no_store(), seconds=5, speaks_ktap=True)
     assert shlex.split(program.line) == ["python3", "./a probe.py"]
     first, *library = program.files

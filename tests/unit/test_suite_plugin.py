@@ -617,6 +617,24 @@ def test_each_guest_s_splats_are_in_the_report(runs: Runs) -> None:
     assert (two.status, two.splats) == (Status.SPLAT, 1)
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_tests_left_out_are_counted(runs: Runs, workers: tuple[str, ...]) -> None:
+    runs.suite("def test_one(guest): pass\ndef test_two(guest): pass\ndef test_three(): pass\n")
+    result = runs(*workers, "-k", "one", "test_suite.py")
+    assert runs.report.left_out == 2
+    result.stdout.fnmatch_lines(["✓ stock: 1 passed; 2 tests left out in *"])
+
+
+def test_a_conftest_with_an_option_of_ours(runs: Runs) -> None:
+    (runs.path / "conftest.py").write_text(
+        "def pytest_addoption(parser): parser.addoption('--kernel', default='mine')\n"
+    )
+    runs.suite("def test_one(): pass\n")
+    result = runs("test_suite.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*conftest.py adds an option that mte-harness has: *kernel*"])
+
+
 def test_one_kernel_on_two_machines_has_two_columns(runs: Runs) -> None:
     runs.suite("def test_one(guest): pass\n")
     result = runs("--kernel", "stock", "--kernel", "stock@dram", "test_suite.py")

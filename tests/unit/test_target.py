@@ -27,8 +27,12 @@ def test_which_machine_is_taken(tmp_path: Path) -> None:
     assert parse_target("stock", "dram").spec.name == "dram/carveout"
     assert parse_target(recipe, None).spec.name == "dram/unaware"
     assert parse_target(recipe, "emulator").spec.name == "emulator"
+    # The name of a family is the recipe's machine where that belongs to it.
+    assert parse_target(recipe, "dram").spec.name == "dram/unaware"
+    assert parse_target(recipe, "dram/carveout").spec.name == "dram/carveout"
+    assert parse_target(recipe, "dram-two-regions/carveout").spec.name != "dram/unaware"
     target = parse_target(f"{recipe}@dram", "emulator")
-    assert target.spec.name == "dram/carveout"
+    assert target.spec.name == "dram/unaware"
     assert target.kernel == locate_kernel(recipe, resources())
 
 
