@@ -39,11 +39,15 @@ LINE = re.compile(r"'(?P<url>\S+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256
 
 @dataclass(frozen=True)
 class DebSet:
-    """Packages of one suite ("bookworm", including security updates) and architecture."""
+    """Packages of one suite ("bookworm", with its security updates) and architecture.
+
+    A package may be "name=version". Without ``dependencies``, what they depend on is left out.
+    """
 
     suite: str
     architecture: str
     packages: tuple[str, ...]
+    dependencies: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Deb:
 
 
 def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...]:
-    """Return ``wanted`` with its dependencies (without Recommends), downloaded to ``downloads``.
+    """Return ``wanted`` and its dependencies (without Recommends), downloaded to ``downloads``.
 
     Only missing packages are downloaded, and the lists once a day; without a network, lists of any
     age are used. Raise NetworkError, DiskFullError, or SetupError if the suite lacks a package.
@@ -139,10 +143,9 @@ class _PrivateApt:
         return False
 
     def resolve(self) -> tuple[Deb, ...]:
-        """Return the wanted packages and their dependencies, as the lists have them."""
-        result = self._run(
-            "apt-get", "install", "--print-uris", "-qq", "-y", *self._wanted.packages
-        )
+        """Return the wanted packages, as the lists have them."""
+        what = "install" if self._wanted.dependencies else "download"
+        result = self._run("apt-get", what, "--print-uris", "-qq", "-y", *self._wanted.packages)
         if result.status:
             raise failure(result, None, f"see {self._state}/apt.conf")
         return tuple(self._deb(found) for found in LINE.finditer(result.output))
@@ -195,10 +198,10 @@ class _PrivateApt:
     def _sources(self) -> str:
         options = f"[arch={self._wanted.architecture} signed-by={KEYRING}]"
         suite = self._wanted.suite
-        return (
-            f"deb {options} {MIRROR}/debian {suite} main\n"
-            f"deb {options} {MIRROR}/debian-security {suite}-security main\n"
-        )
+        lines = [f"deb {options} {MIRROR}/debian {suite} main\n"]
+        if not suite.endswith("-backports"):
+            lines.append(f"deb {options} {MIRROR}/debian-security {suite}-security main\n")
+        return "".join(lines)
 
     def _configuration(self) -> str:
         """Return the text of apt.conf: of the host's settings, only those of the network.

@@ -62,13 +62,6 @@ def diagnose() -> tuple[Finding, ...]:
 
 
 def _need(survey: Survey, need: needs.Need) -> Finding:
-    if not need.packages:
-        return Finding(
-            need.name,
-            Level.WARNING,
-            f"{survey.distribution.name} has no package for it ({need.why})",
-            "give a kernel source directory or an Image instead of a recipe's name",
-        )
     lacking = [missing for missing in survey.missing if missing.name == need.name]
     if lacking:
         packages = " ".join(lacking[0].packages)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 CLONES = 15
 BOOTS = 5
-UNPACKED = "linux-source-6.12"
 
 # The figures of a subject by name: samples and their unit.
 Samples = dict[str, tuple[list[float], str]]
@@ -137,12 +136,13 @@ def _build_seconds() -> tuple[float, float, float]:
         nothing = _seconds(lambda: build("stock"))
         tree = cache / "bench-tree"
         tree.mkdir()
-        progress.step("unpacking a source directory")
-        subprocess.run(["tar", "xf", f"/usr/src/{UNPACKED}.tar.xz", "-C", str(tree)], check=True)
-        source = str(tree / UNPACKED)
+        progress.step("copying a source directory")
+        (pristine,) = (path for path in (cache / "sources").iterdir() if path.is_dir())
+        shutil.copytree(pristine, tree, symlinks=True, dirs_exist_ok=True)
+        source = str(tree)
         build(source)
         unchanged = _seconds(lambda: build(source))
-        edited = tree / UNPACKED / "mm" / "mprotect.c"
+        edited = tree / "mm" / "mprotect.c"
         edited.write_text(edited.read_text() + "\n/* bench */\nint mte_bench_edit;\n")
         one_file = _seconds(lambda: build(source))
     return nothing, unchanged, one_file

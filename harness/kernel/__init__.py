@@ -7,7 +7,8 @@ from the cache. Each step is a module of its own:
 * ``locate``: an argument as a recipe, a source directory or an Image;
 * ``recipe``: kernel.toml, read and checked;
 * ``obtain``: the key of a kernel, and what is done when the cache lacks it;
-* ``base``: the unpacked source of a recipe's base; ``mirror``: the copy of a user's directory;
+* ``base``: the unpacked source of a recipe's base; ``debian_source``: of a Debian package;
+* ``releases``: what differs between kernel releases; ``mirror``: the copy of a user's directory;
 * ``patches``: a series on top; ``mbox``: a series as a mailing list sends it;
 * ``config``: what was asked for against the final .config;
 * ``workspace``: the directory of the one build that runs at a time; ``build``: kbuild in it;

@@ -19,6 +19,7 @@ from harness.core.keys import content_key, file_digest
 from harness.core.run_logged import run_logged
 from harness.core.store import Store
 from harness.core.toolchain import clean_environment
+from harness.kernel import debian_source
 from harness.kernel.recipe import DebianBase, GitBase
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from harness.core.progress import Progress
 
-DEBIAN_SOURCES = Path("/usr/src")
 _FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -42,7 +42,7 @@ class Origin:
 def find_origin(base: DebianBase | GitBase, cache: Path, progress: Progress) -> Origin:
     """Return the origin of a base. Raise SourceError if it does not exist, or NetworkError."""
     if isinstance(base, DebianBase):
-        return _debian(base)
+        return _debian(base, cache, progress)
     repository = Path(base.url).expanduser()
     if repository.is_dir():
         return _git_local(repository.resolve(), base.revision)
@@ -60,10 +60,8 @@ def pristine(origin: Origin, cache: Path, progress: Progress) -> Path:
     return Store(cache, "sources", progress).obtain(name, make)
 
 
-def _debian(base: DebianBase) -> Origin:
-    tarball = DEBIAN_SOURCES / f"{base.package}.tar.xz"
-    if not tarball.is_file():
-        raise SourceError(f"{tarball} is missing", f"sudo apt-get install {base.package}")
+def _debian(base: DebianBase, cache: Path, progress: Progress) -> Origin:
+    tarball = debian_source.obtain_tarball(base.package, cache, progress)
 
     def unpack(directory: Path) -> None:
         _extract(

@@ -20,6 +20,7 @@ from harness.core.errors import BuildError, ImageError
 from harness.core.run_logged import run_logged
 from harness.core.toolchain import CROSS, build_environment, jobs
 from harness.kernel import artifact, config
+from harness.kernel.releases import release_of, symbols_lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,7 +115,10 @@ def _configure(job: Job, make: _Make) -> list[str]:
     asked.write_text(config.render_config(job.asked), encoding="utf-8")
     make("allnoconfig", f"KCONFIG_ALLCONFIG={asked}")
     final = config.parse_config((job.objects / ".config").read_text(encoding="utf-8"))
-    lacking = config.check_config(job.asked, final, job.tree, job.may_lack)
+    may_lack = job.may_lack
+    if may_lack is not None:
+        may_lack |= symbols_lacking(release_of(job.tree))
+    lacking = config.check_config(job.asked, final, job.tree, may_lack)
     if final.get("ARM64_MTE") != "y":
         raise ImageError("the kernel would have no MTE", "ask for CONFIG_ARM64_MTE=y")
     return [f"CONFIG_{item.symbol}" for item in lacking]

@@ -41,7 +41,7 @@ KNOWN_BAD_KEYS = {"breaks", "probes", "sometimes"}
 
 @dataclass(frozen=True)
 class DebianBase:
-    """A Debian package with the source in /usr/src/<package>.tar.xz."""
+    """A Debian package that holds /usr/src/<package>.tar.xz; it is not installed."""
 
     package: str
 

@@ -103,14 +103,6 @@ def test_unknown_distribution_does_not_hide_the_rest(host: pytest.MonkeyPatch) -
     assert finding("memory").level is Level.OK
 
 
-def test_distribution_without_the_kernel_source(host: pytest.MonkeyPatch) -> None:
-    ubuntu = needs.distribution("ubuntu-24.04")
-    see(host, dataclasses.replace(COMPLETE, distribution=ubuntu))
-    found = finding("kernel-source")
-    assert found.level is Level.WARNING
-    assert "Ubuntu 24.04" in found.found
-
-
 def test_stale_environment(host: pytest.MonkeyPatch) -> None:
     host.setattr(venv, "is_current", lambda _: False)
     assert finding("virtual environment").level is Level.MISSING

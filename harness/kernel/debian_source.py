@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""The tarball of a ``linux-source-*`` package, downloaded into the cache and not installed."""
+
+from __future__ import annotations
+
+import io
+import tomllib
+from typing import TYPE_CHECKING
+
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import ArtifactError, SetupError, SourceError
+from harness.core.keys import content_key
+from harness.core.paths import resources
+from harness.core.run_logged import run_logged
+from harness.core.store import Store
+from harness.core.toolchain import clean_environment
+from harness.host.debian import Deb, DebSet, fetch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.core.progress import Progress
+
+SOURCES = "kernel-configs/sources.toml"
+# The packages are the same for all architectures; the guest's image needs this one's lists too.
+ARCHITECTURE = "arm64"
+
+
+def obtain_tarball(package: str, cache: Path, progress: Progress) -> Path:
+    """Return the source of ``package``, as ``NAME.tar.xz`` in the cache.
+
+    Raise SourceError if no suite has it, NetworkError, DiskFullError or ArtifactError.
+    """
+    deb = _find(package, cache / "downloads", progress)
+
+    def make(directory: Path) -> None:
+        script = 'dpkg-deb --fsys-tarfile "$1" | tar -x --strip-components=3 "./usr/src/$2.tar.xz"'
+        words = ["bash", "-o", "pipefail", "-c", script, "unpack", str(deb.path), package]
+        output: list[str] = []
+        status = run_logged(
+            words, io.StringIO(), cwd=directory, env=clean_environment(), on_line=output.append
+        )
+        if status:
+            text = "\n".join(output[-10:])
+            if reports_disk_full(text):
+                raise disk_full(directory)
+            raise ArtifactError(
+                f"{deb.path} does not unpack", "remove it, then run this again", text
+            )
+
+    stored = Store(cache, "tarballs", progress).obtain(content_key(deb.sha256), make)
+    return stored / f"{package}.tar.xz"
+
+
+def _find(package: str, downloads: Path, progress: Progress) -> Deb:
+    suites = tomllib.loads((resources() / SOURCES).read_text(encoding="utf-8")).get(package, [])
+    lacking = []
+    for suite in suites:
+        wanted = DebSet(suite, ARCHITECTURE, (package,), dependencies=False)
+        try:
+            (deb,) = fetch(wanted, downloads, progress)
+        except SetupError as error:
+            lacking.append(f"{suite}: {error}")
+        else:
+            return deb
+    raise SourceError(f"no suite of Debian has {package}", f"see {SOURCES}", "\n".join(lacking))
