@@ -28,7 +28,8 @@ extern struct {
 extern u8 el0_load[], el0_store[], el0_end[];
 void run_el0(void *code, void *pointer);
 
-#define EC(esr)	     ((esr) >> 26)
+/* The class is 6 bits. What stands above (ISS2) says other things: QEMU 11.1.3 sets it. */
+#define EC(esr)	     ((esr) >> 26 & 0x3f)
 #define DFSC(esr)    ((esr) & 0x3f)
 #define WNR(esr)     ((esr) >> 6 & 1)
 #define EC_ABORT_EL0 0x24
@@ -486,6 +487,9 @@ void main(void)
 		put("Bail out! the CPU has no FEAT_MTE2\n");
 		return;
 	}
+	put("# ID_AA64PFR2_EL1: ");
+	put_hex(read_reg(s3_0_c0_c4_2));
+	put("\n");
 	mmu_on();
 	for (i = 0; i < (u64)(el0_end - el0_load); i++)
 		EL0_CODE[i] = el0_load[i];

@@ -15,7 +15,7 @@ from harness.guest.guest import Guest
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
 from harness.kernel import Kernel, KernelSource, obtain_kernel
-from harness.vm.emulator_check import check_emulator
+from harness.vm.emulator_check import EmulatorCheck, check_emulator
 from harness.vm.loopback import require_loopback
 from harness.vm.qemu import Qemu, find_qemu, require_version
 from harness.vm.run_disk import RunKeys
@@ -46,6 +46,7 @@ class Session:
         self.programs = Store(cache, "programs", progress)
         self._qemu_binary = qemu_binary
         self._machines: dict[MachineSpec, VirtualMachine] = {}
+        self._checked: dict[MachineSpec, EmulatorCheck] = {}
         self._templates: dict[str, Template] = {}
         self._prepared: dict[tuple[Target, str], Template] = {}
         self._keys = RunKeys.generate()
@@ -63,8 +64,14 @@ class Session:
         """Run the emulator check. Raise QemuCheckError, QemuTooOldError or HarnessError."""
         require_loopback()
         # Tags before the version: a tag failure is the more specific error.
-        check_emulator(self.machine(spec), self.programs)
+        self._checked[spec] = check_emulator(self.machine(spec), self.programs)
         require_version(self.qemu)
+
+    def cpu_features(self, spec: MachineSpec) -> frozenset[str]:
+        """Return the MTE features of the machine's CPU that came after FEAT_MTE3."""
+        if spec not in self._checked:
+            self.check(spec)
+        return self._checked[spec].features
 
     def machine(self, spec: MachineSpec) -> VirtualMachine:
         """Return the machine, ready to be launched. Raise MachineError for an invalid layout."""

@@ -32,8 +32,8 @@ class ProgramEnd:
     program that does not print KTAP. ``taint_after`` is None when it could not be read.
     ``problems`` are counters that did not come back; ``findings`` are the auditor's;
     ``unaudited`` is why the auditor could not look, though it should.
-    ``allowed_skips`` maps a config symbol that the kernel lacks to a pattern for the reasons
-    of the SKIPs that this explains (``""`` for any reason). ``known_bug`` names the page of
+    ``allowed_skips`` maps what this kernel or CPU lacks, in words, to a pattern for the name or
+    reason of the SKIPs that this explains (``""`` for any). ``known_bug`` names the page of
     docs/findings that describes why a case fails on this kernel.
     """
 

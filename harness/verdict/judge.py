@@ -104,12 +104,10 @@ def _result(result: KtapResult, program: ProgramEnd) -> Iterator[Reason]:
 
 
 def _skip(name: str, why: str, program: ProgramEnd) -> Reason:
-    for symbol, pattern in program.allowed_skips.items():
+    for cause, pattern in program.allowed_skips.items():
         if re.search(pattern, why):
-            return Reason(Status.SKIP, f"{name}: skipped, {symbol} is not set: {why}")
-    return Reason(
-        Status.ERROR, f"{name}: skipped itself, and nothing in .config explains it: {why}"
-    )
+            return Reason(Status.SKIP, f"{name}: skipped, {cause}: {why}")
+    return Reason(Status.ERROR, f"{name}: skipped itself, and nothing explains it: {why}")
 
 
 def _program(program: ProgramEnd, *, lost: bool) -> Iterator[Reason]:

@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import subprocess
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core import ktap
@@ -38,6 +39,23 @@ LEFT = tuple(address // PAGE for address in (0x4C000000, 0x55000000, 0x7E000000)
 FOUND = tuple(address // PAGE for address in (0x4C200000, 0x55200000, 0x7E200000))
 
 
+_PFR2 = re.compile(r"^# ID_AA64PFR2_EL1: 0x([0-9a-f]+)$", re.MULTILINE)
+# Fields of ID_AA64PFR2_EL1 (arch/arm64/tools/sysreg of Linux 7.3): shift -> the name of the
+# feature in /proc/cpuinfo.
+_FEATURES = {8: "mtefar", 4: "mtestoreonly"}
+
+
+@dataclass(frozen=True)
+class EmulatorCheck:
+    """The program's results, and the MTE features of the CPU beyond FEAT_MTE3, as it reads them.
+
+    ``features`` are named as in /proc/cpuinfo, where a kernel may hide one that the CPU has.
+    """
+
+    document: ktap.Document
+    features: frozenset[str]
+
+
 def build_check(programs: Store) -> Path:
     """Return the bare-metal program, an ELF file that ``-kernel`` takes."""
     script = SOURCE / "link.ld"
@@ -45,8 +63,8 @@ def build_check(programs: Store) -> Path:
     return compile_program(programs, sources, (*BARE_FLAGS, "-T", str(script)))
 
 
-def check_emulator(machine: VirtualMachine, programs: Store) -> ktap.Document:
-    """Run the check on the machine's QEMU, CPU and memory, and return its results.
+def check_emulator(machine: VirtualMachine, programs: Store) -> EmulatorCheck:
+    """Run the check on the machine's QEMU, CPU and memory, and return what it found.
 
     Where tags lie in DRAM, the host also compares the tags that the program set, and the
     program those that the host wrote. Raise QemuCheckError on any wrong answer.
@@ -78,7 +96,13 @@ def check_emulator(machine: VirtualMachine, programs: Store) -> ktap.Document:
             CURE,
             f"{shlex.join(command)}\n{output}{errors}",
         )
-    return document
+    return EmulatorCheck(document, _features(output))
+
+
+def _features(output: str) -> frozenset[str]:
+    found = _PFR2.search(output)
+    register = int(found[1], 16) if found else 0
+    return frozenset(name for shift, name in _FEATURES.items() if register >> shift & 15)
 
 
 def _run(

@@ -38,7 +38,7 @@ def old_qemu(harness_session: Session) -> Path:
 
 
 def run_check(session: Session, machine: VirtualMachine) -> Document:
-    return check_emulator(machine, session.programs)
+    return check_emulator(machine, session.programs).document
 
 
 @pytest.mark.parametrize("name", ["emulator", "dram", "dram-two-regions/unaware"])
