@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.suite.collect import TestState, VerdictError, state
-from harness.suite.gather import decoded_splats, gather, missing_needs
+from harness.suite.gather import decoded_splats, gather, why_not
 from harness.suite.head_comment import Probe
 from harness.suite.plugin import STATE
 from harness.suite.program import Program, file_program, probe_program
@@ -137,13 +137,13 @@ class Runner:
     ) -> ProbeResult:
         """Run a probe, a Program, or a file (relative to the test's own); return its result.
 
-        A probe whose ``needs`` the kernel's .config does not meet is skipped with that reason.
+        A probe that is not for the kernel (``needs``, ``since``, ``until``) is skipped.
         ``known_bug``: a page of docs/findings; where a case fails, it is reported as that bug.
         """
         if isinstance(program, Probe):
             kernel = self._guest.template.kernel
-            if missing := missing_needs(program, kernel):
-                pytest.skip(f"kernel {kernel.name} has no {' '.join(missing)}")
+            if why := why_not(program, kernel):
+                pytest.skip(why)
             program = probe_program(program, self._session.programs)
         elif not isinstance(program, Program):
             program = file_program(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.core import ktap
 from harness.core.errors import AuditError, GuestLostError
+from harness.kernel.releases import parse_release
 from harness.verdict import counters
 from harness.verdict.audit import audit, learn
 from harness.verdict.auditable import unauditable
@@ -247,6 +248,17 @@ def decoded_splats(console: str, vmlinux: Path | None) -> tuple[Splat, ...]:
     return tuple(_symbolizer(vmlinux).annotate(splat) for splat in splats)
 
 
-def missing_needs(probe: Probe, kernel: Kernel) -> tuple[str, ...]:
-    """Return the config symbols that ``probe`` needs and ``kernel`` lacks; none if unknown."""
-    return tuple(symbol for symbol in probe.needs if kernel.built_with(symbol) is False)
+def why_not(probe: Probe, kernel: Kernel) -> str:
+    """Return why ``probe`` is not for ``kernel``; ``""`` if it is, or if that is not known."""
+    missing = [symbol for symbol in probe.needs if kernel.built_with(symbol) is False]
+    if missing:
+        return f"kernel {kernel.name} has no {' '.join(missing)}"
+    try:
+        release = parse_release(kernel.release)
+    except ValueError:
+        return ""
+    if probe.since and release < probe.since.release:
+        return f"kernel {kernel.release} is older than {probe.since}"
+    if probe.until and release >= probe.until.release:
+        return f"kernel {kernel.release} has {probe.until}"
+    return ""

@@ -12,7 +12,9 @@ The head comment follows the SPDX line (and a ``#!`` line, in Python)::
      * Tags and data survive a round trip through a swap disk ...
      */
 
-``needs`` and ``smoke`` may be omitted. In Python the same lines are ``#`` comments. The
+``since: 6.13 25c17c4b55de`` and ``until: 6.13 25c17c4b55de`` are for a rule that a commit
+changed: before that release, or from it on, the probe is skipped. All keys but ``probe`` and
+``timeout`` may be omitted. In Python the same lines are ``#`` comments. The
 area of a probe is the name of its directory: ``guest/probes/swap/swap_roundtrip.c``.
 """
 
@@ -24,24 +26,41 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.errors import UsageError
+from harness.kernel.releases import parse_release
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.kernel.releases import Release
+
 LANGUAGES = {".c": "c", ".py": "python"}
-_KEYS = ("probe", "needs", "timeout", "smoke")
+_KEYS = ("probe", "needs", "since", "until", "timeout", "smoke")
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SECONDS = re.compile(r"[1-9]\d{0,3}")
+_CHANGE = re.compile(r"(?P<release>\d+\.\d+) (?P<commit>[0-9a-f]{12})")
 _SYMBOL = re.compile(r"CONFIG_[A-Z0-9_]+")
 _CURE = "see any file in guest/probes/ for the form of the head comment"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A commit that changed a rule, and the first release (7, 3) that has it."""
+
+    release: Release
+    commit: str
+
+    def __str__(self) -> str:
+        """Return the words of the head comment."""
+        return f"{self.release[0]}.{self.release[1]} ({self.commit})"
 
 
 @dataclass(frozen=True)
 class Probe:
     """One probe program: what it is called, needs and proves.
 
-    ``needs`` are kernel config symbols (``CONFIG_SWAP``); ``timeout`` is in
+    ``needs`` are kernel config symbols (``CONFIG_SWAP``); ``since`` and ``until`` are the changes
+    that began and ended what it is about, if any; ``timeout`` is in
     seconds, for the whole program; ``smoke`` probes make up a short run, in which each
     way of a tagged page through the kernel is exercised once; ``prose`` is the text of
     the head comment.
@@ -50,11 +69,12 @@ class Probe:
     name: str
     area: str
     needs: tuple[str, ...]
+    since: Change | None
+    until: Change | None
     timeout: int
     smoke: bool
     prose: str
     path: Path
-    language: str
 
 
 def discover(directory: Path) -> tuple[Probe, ...]:
@@ -109,11 +129,12 @@ def read(path: Path) -> Probe:
         name=keys["probe"],
         area=path.parent.name,
         needs=needs,
+        since=_change(path, keys.get("since")),
+        until=_change(path, keys.get("until")),
         timeout=int(keys["timeout"]),
         smoke="smoke" in keys,
         prose=prose,
         path=path,
-        language=LANGUAGES[path.suffix],
     )
 
 
@@ -131,6 +152,15 @@ def _keys(path: Path, lines: list[str]) -> dict[str, str]:
         if not keys.get(key):
             raise _malformed(path, f"no {key!r}")
     return keys
+
+
+def _change(path: Path, text: str | None) -> Change | None:
+    if text is None:
+        return None
+    found = _CHANGE.fullmatch(text)
+    if not found:
+        raise _malformed(path, f"{text!r} is no release and commit (6.13 25c17c4b55de)")
+    return Change(parse_release(found["release"]), found["commit"])
 
 
 def _malformed(path: Path, why: str) -> UsageError:

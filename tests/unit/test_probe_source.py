@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import UsageError
-from harness.suite.head_comment import Probe, discover, read
+from harness.suite.head_comment import Change, Probe, discover, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,17 +52,25 @@ def test_c(tmp_path: Path) -> None:
         name="swap_disk",
         area="swap",
         needs=("CONFIG_SWAP", "CONFIG_PROC_PAGE_MONITOR"),
+        since=None,
+        until=None,
         timeout=60,
         smoke=False,
         prose="Tags and data survive a round trip through a swap disk.\n\nSee mte_save_tags().",
         path=path,
-        language="c",
     )
+
+
+def test_a_change_of_the_rule(tmp_path: Path) -> None:
+    head = C_HEAD.replace(" * timeout", " * until: 6.13 25c17c4b55de\n * timeout")
+    found = read(write(tmp_path, "swap_disk.c", head))
+    assert (found.since, found.until) == (None, Change((6, 13), "25c17c4b55de"))
+    assert str(found.until) == "6.13 (25c17c4b55de)"
 
 
 def test_python(tmp_path: Path) -> None:
     probe = read(write(tmp_path, "smaps.py", PY_HEAD))
-    assert (probe.name, probe.language, probe.needs, probe.timeout) == ("smaps", "python", (), 5)
+    assert (probe.name, probe.needs, probe.timeout) == ("smaps", (), 5)
     assert probe.prose == "/proc/PID/smaps shows `mt`:\n    VmFlags: rd wr mt"
 
 
@@ -77,6 +85,8 @@ def test_python(tmp_path: Path) -> None:
         ("timeout: 60", "timeout: 0", "is no seconds"),
         ("CONFIG_SWAP ", "SWAP ", "no config symbols"),
         ("needs:", "wants:", "is none of the keys"),
+        (" * timeout", " * since: 6.13\n * timeout", "is no release and commit"),
+        (" * timeout", " * until: v6.13 25c17c4b55de\n * timeout", "is no release and commit"),
         (" * timeout", " * timeout: 5\n * timeout", "'timeout' is given twice"),
         (" * timeout", " * area: zero\n * timeout", "is none of the keys"),
         (" *\n * Tags", " * Tags", "is none of the keys"),

@@ -13,8 +13,8 @@ import pytest
 from harness.core.errors import AuditError, GuestLostError, HarnessError, QemuDiedError
 from harness.guest.ssh import Completed
 from harness.suite import gather as gather_module
-from harness.suite.gather import gather, missing_needs, run_program
-from harness.suite.head_comment import Probe
+from harness.suite.gather import gather, run_program, why_not
+from harness.suite.head_comment import Change, Probe
 from harness.suite.program import Program, PushedFile, file_program
 from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.result import Status
@@ -450,14 +450,32 @@ def test_machine_with_tags_outside_dram_is_not_audited(guest: FakeGuest) -> None
 # What a probe needs.
 
 
-def probe(path: Path, *needs: str) -> Probe:
-    return Probe("x", "swap", needs, 30, False, "prose", path, "c")
+def probe(path: Path, *needs: str, **change: Any) -> Probe:
+    return replace(Probe("x", "swap", needs, None, None, 30, False, "prose", path), **change)
 
 
 def test_missing_needs(tmp_path: Path) -> None:
     config = "CONFIG_SWAP=y\nCONFIG_ZRAM=m\n# CONFIG_ZSWAP is not set\nCONFIG_KSM_=y"
     kernel = fake_kernel(tmp_path, config=config)
     needs = ("CONFIG_SWAP", "CONFIG_ZRAM", "CONFIG_ZSWAP", "CONFIG_KSM")
-    assert missing_needs(probe(tmp_path, *needs), kernel) == ("CONFIG_ZSWAP", "CONFIG_KSM")
+    assert why_not(probe(tmp_path, *needs), kernel).endswith("has no CONFIG_ZSWAP CONFIG_KSM")
     unknown = replace(kernel, config=None)
-    assert missing_needs(probe(tmp_path, *needs), unknown) == ()
+    assert why_not(probe(tmp_path, *needs), unknown) == ""
+
+
+@pytest.mark.parametrize(
+    ("release", "since", "until"),
+    [
+        ("6.12.117", "is older than 6.13 (25c17c4b55de)", ""),
+        ("6.13.0-rc1", "", "has 6.13 (25c17c4b55de)"),
+        ("7.3.4+deb13-arm64", "", "has 6.13 (25c17c4b55de)"),
+        ("strange", "", ""),
+    ],
+)
+def test_a_rule_that_a_commit_changed(tmp_path: Path, release: str, since: str, until: str) -> None:
+    kernel = replace(fake_kernel(tmp_path), release=release)
+    change = Change((6, 13), "25c17c4b55de")
+    assert why_not(probe(tmp_path, since=change), kernel).endswith(since)
+    assert why_not(probe(tmp_path, until=change), kernel).endswith(until)
+    assert bool(since) == bool(why_not(probe(tmp_path, since=change), kernel))
+    assert bool(until) == bool(why_not(probe(tmp_path, until=change), kernel))

@@ -161,11 +161,13 @@ static void rounds(void)
 }
 
 /*
- * Two devices, with p on the first and q on the second, at the same offsets. With fewer
- * than 256 free entries no CPU caches entries of the first device, which q would then use
- * (mm/swap_slots.c).
+ * Two devices, with p on the first and q on the second, at the same offsets. p fills the
+ * first: a CPU would otherwise go on with the cluster (7.3, percpu_swap_cluster in
+ * mm/swapfile.c) or the cached entries (6.12, mm/swap_slots.c) of the device that it used
+ * last, whatever the priorities say.
  */
-enum { SMALL = 200 };
+#define FULL  (LEN / PAGE)
+#define SMALL 200
 static char *p, *q;
 
 static void on_two(const char *first, const char *second)
@@ -175,7 +177,7 @@ static void on_two(const char *first, const char *second)
 	swap_begin(swap_none);
 	write_file("/sys/block/vdb/queue/rotational", "0");
 	zram_create(64UL << 20);
-	swap_add(first, SMALL, 1);
+	swap_add(first, FULL, 1);
 	p = swapped(1);
 	swap_add(second, SMALL, 2); /* has priority from now on */
 	q = swapped(2);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: zero_allowed
- * needs: CONFIG_TMPFS CONFIG_MEMFD_CREATE CONFIG_SYSVIPC CONFIG_HUGETLBFS
+ * needs: CONFIG_TMPFS CONFIG_MEMFD_CREATE CONFIG_SYSVIPC
  * timeout: 30
  *
  * PROT_MTE is for memory that can hold tags: anonymous memory and shmem files. For any
@@ -16,16 +16,9 @@
 #include <sys/syscall.h>
 
 #include "swap.h"
-#include "thp.h"
+#include "taggable.h"
 
 #define LEN (4 * PAGE)
-
-static void check_taggable(char *p, size_t len, const char *what)
-{
-	CHECK(smaps_flag(p, "mt"), "%s: no VM_MTE", what);
-	pattern_set(p, len, 1);
-	pattern_check(p, len, 1, what);
-}
 
 /* Checks that mmap(PROT_MTE), and mprotect(PROT_MTE) of an untagged mapping, both work. */
 static void allowed(int flags, int fd, const char *what)
@@ -34,31 +27,12 @@ static void allowed(int flags, int fd, const char *what)
 
 	mte_need();
 	MUST(p != MAP_FAILED, "%s: mmap(PROT_MTE)", what);
-	check_taggable(p, LEN, what);
+	taggable_check(p, LEN, what);
 	p = mmap(NULL, LEN, PROT_RW, flags, fd, 0);
 	MUST(p != MAP_FAILED, "%s: mmap()", what);
 	CHECK(!smaps_flag(p, "mt"), "%s: VM_MTE without PROT_MTE", what);
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "%s: mprotect(PROT_MTE)", what);
-	check_taggable(p, LEN, what);
-}
-
-/* Checks that both are refused with EINVAL, and that the untagged mapping does not change. */
-static void refused(int flags, int fd, int prot, size_t len, const char *what)
-{
-	char *p;
-
-	mte_need();
-	errno = 0;
-	p = mmap(NULL, len, prot | PROT_MTE, flags, fd, 0);
-	CHECK(p == MAP_FAILED, "%s: mmap(PROT_MTE) was allowed", what);
-	CHECK_EQ(errno, EINVAL, "%s: errno of mmap(PROT_MTE)", what);
-	p = mmap(NULL, len, prot, flags, fd, 0);
-	MUST(p != MAP_FAILED, "%s: mmap()", what);
-	errno = 0;
-	CHECK_EQ(mprotect(p, len, prot | PROT_MTE), -1, "%s: mprotect(PROT_MTE)", what);
-	CHECK_EQ(errno, EINVAL, "%s: errno of mprotect(PROT_MTE)", what);
-	CHECK(!smaps_flag(p, "mt"), "%s: VM_MTE after a refused mprotect()", what);
-	touch_read(p, len);
+	taggable_check(p, LEN, what);
 }
 
 static void anonymous(void)
@@ -90,7 +64,7 @@ static void sysv(void)
 	shmctl(id, IPC_RMID, NULL);
 	MUST(p != (void *)-1, "shmat");
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(SysV memory, PROT_MTE)");
-	check_taggable(p, LEN, "SysV shared memory");
+	taggable_check(p, LEN, "SysV shared memory");
 }
 
 static void stack_and_brk(void)
@@ -101,11 +75,11 @@ static void stack_and_brk(void)
 	mte_need();
 	*(volatile char *)p = 0;
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(stack, PROT_MTE)");
-	check_taggable(p, LEN, "stack");
+	taggable_check(p, LEN, "stack");
 	top = (char *)(((uintptr_t)syscall(SYS_brk, 0) + PAGE - 1) & ~(PAGE - 1));
 	MUST((char *)syscall(SYS_brk, top + LEN) == top + LEN, "brk");
 	MUST(mprotect(top, LEN, PROT_RW_MTE) == 0, "mprotect(brk area, PROT_MTE)");
-	check_taggable(top, LEN, "brk area");
+	taggable_check(top, LEN, "brk area");
 }
 
 static void disk_file(void)
@@ -113,9 +87,9 @@ static void disk_file(void)
 	int fd = open("/bin/busybox", O_RDONLY);
 
 	MUST(fd >= 0, "open a file of the root file system");
-	refused(MAP_PRIVATE, fd, PROT_READ, LEN, "ext4 file, private");
-	refused(MAP_SHARED, fd, PROT_READ, LEN, "ext4 file, shared");
-	refused(MAP_PRIVATE, fd, PROT_RW, LEN, "ext4 file, private and writable");
+	untaggable_check(MAP_PRIVATE, fd, PROT_READ, LEN, "ext4 file, private");
+	untaggable_check(MAP_SHARED, fd, PROT_READ, LEN, "ext4 file, shared");
+	untaggable_check(MAP_PRIVATE, fd, PROT_RW, LEN, "ext4 file, private and writable");
 }
 
 static void device_file(void)
@@ -123,26 +97,7 @@ static void device_file(void)
 	int zero = open("/dev/zero", O_RDWR);
 
 	MUST(zero >= 0, "open /dev/zero");
-	refused(MAP_PRIVATE, zero, PROT_RW, LEN, "/dev/zero, private");
-}
-
-static void hugetlb(void)
-{
-	int fd = memfd_create("probe", MFD_HUGETLB);
-	char *p;
-
-	write_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4");
-	MUST(read_long("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages") == 4,
-	     "the kernel gave no huge pages");
-	refused(MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, PROT_RW, HUGE, "MAP_HUGETLB");
-	refused(MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1, PROT_RW, HUGE, "MAP_HUGETLB, shared");
-	MUST(fd >= 0 && ftruncate(fd, HUGE) == 0, "memfd_create(MFD_HUGETLB)");
-	refused(MAP_SHARED, fd, PROT_RW, HUGE, "hugetlb memfd");
-	p = mmap(NULL, HUGE, PROT_RW, MAP_SHARED, fd, 0);
-	MUST(p != MAP_FAILED, "mmap(hugetlb memfd)");
-	*(volatile char *)p = 1;
-	close(fd);
-	write_file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0");
+	untaggable_check(MAP_PRIVATE, zero, PROT_RW, LEN, "/dev/zero, private");
 }
 
 /* A range with a file mapping in its middle: mprotect() stops there with EINVAL. */
@@ -170,7 +125,7 @@ static void unknown_bits(void)
 	CHECK_EQ(mprotect(p, LEN, PROT_RW_MTE | 0x400), -1, "mprotect(PROT_MTE | 0x400)");
 	CHECK_EQ(errno, EINVAL, "errno of mprotect(PROT_MTE | 0x400)");
 	MUST(mprotect(p, LEN, PROT_RW_MTE | 0x8) == 0, "mprotect(PROT_MTE | PROT_SEM)");
-	check_taggable(p, LEN, "PROT_MTE | PROT_SEM");
+	taggable_check(p, LEN, "PROT_MTE | PROT_SEM");
 }
 
 /* Without PROT_MTE (memory type Normal) tag stores are ignored and tag loads give 0. */
@@ -188,5 +143,4 @@ static void untagged_ignores_tags(void)
 }
 
 PROBE(CASE(anonymous), CASE(shmem_file), CASE(sysv), CASE(stack_and_brk), CASE(disk_file),
-      CASE(device_file), CASE(hugetlb), CASE(mixed_range), CASE(unknown_bits),
-      CASE(untagged_ignores_tags));
+      CASE(device_file), CASE(mixed_range), CASE(unknown_bits), CASE(untagged_ignores_tags));
