@@ -143,6 +143,10 @@ class SourceError(HarnessError):
     status = 174
 
 
+class NoSuchPackageError(SourceError):
+    """A suite of Debian does not have a package, or not in that version."""
+
+
 class MachineError(HarnessError):
     """A machine layout is invalid, or QEMU built another one than asked for."""
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from harness.core.disk import disk_full, reports_disk_full
-from harness.core.errors import ArtifactError, NetworkError
+from harness.core.errors import ArtifactError, NetworkError, NoSuchPackageError
 from harness.core.file_lock import locked
 from harness.core.keys import file_digest
-from harness.host.apt import failure, status_reader
+from harness.host.apt import NO_SUCH_PACKAGE, failure, status_reader
 from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ LINE = re.compile(r"'(?P<url>\S+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256
 class DebSet:
     """Packages of one suite ("bookworm", with its security updates) and architecture.
 
-    A package may be "name=version". Without ``dependencies``, what they depend on is left out.
+    A package may be "name=version", where the version may end in "*". Without
+    ``dependencies``, what they depend on is left out.
     """
 
     suite: str
@@ -66,7 +67,7 @@ def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...
     """Return ``wanted`` and its dependencies (without Recommends), downloaded to ``downloads``.
 
     Only missing packages are downloaded, and the lists once a day; without a network, lists of any
-    age are used. Raise NetworkError, DiskFullError, or SetupError if the suite lacks a package.
+    age are used. Raise NetworkError, DiskFullError, or NoSuchPackageError.
     """
     apt = _PrivateApt(wanted, downloads)
     with apt.lock(progress):
@@ -146,6 +147,9 @@ class _PrivateApt:
         """Return the wanted packages, as the lists have them."""
         what = "install" if self._wanted.dependencies else "download"
         result = self._run("apt-get", what, "--print-uris", "-qq", "-y", *self._wanted.packages)
+        if any(word in result.output for word in NO_SUCH_PACKAGE):
+            names = " ".join(self._wanted.packages)
+            raise NoSuchPackageError(f"{self._wanted.suite} has no {names}", "", result.tail())
         if result.status:
             raise failure(result, None, f"see {self._state}/apt.conf")
         return tuple(self._deb(found) for found in LINE.finditer(result.output))

@@ -61,14 +61,15 @@ def pristine(origin: Origin, cache: Path, progress: Progress) -> Path:
 
 
 def _debian(base: DebianBase, cache: Path, progress: Progress) -> Origin:
-    tarball = debian_source.obtain_tarball(base.package, cache, progress)
+    tarball = debian_source.obtain_tarball(base.package, base.version, cache, progress)
 
     def unpack(directory: Path) -> None:
         _extract(
             ["tar", "-xJf", str(tarball), "--strip-components=1", "-C", str(directory)], directory
         )
 
-    return Origin(f"tarball:{file_digest(tarball)}", base.package, unpack)
+    title = f"{base.package} {base.version}".rstrip()
+    return Origin(f"tarball:{file_digest(tarball)}", title, unpack)
 
 
 def _extract(argv: list[str], directory: Path) -> None:

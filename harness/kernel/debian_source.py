@@ -8,7 +8,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 from harness.core.disk import disk_full, reports_disk_full
-from harness.core.errors import ArtifactError, SetupError, SourceError
+from harness.core.errors import ArtifactError, NoSuchPackageError, SourceError
 from harness.core.keys import content_key
 from harness.core.paths import resources
 from harness.core.run_logged import run_logged
@@ -26,12 +26,13 @@ SOURCES = "kernel-configs/sources.toml"
 ARCHITECTURE = "arm64"
 
 
-def obtain_tarball(package: str, cache: Path, progress: Progress) -> Path:
+def obtain_tarball(package: str, version: str, cache: Path, progress: Progress) -> Path:
     """Return the source of ``package``, as ``NAME.tar.xz`` in the cache.
 
-    Raise SourceError if no suite has it, NetworkError, DiskFullError or ArtifactError.
+    ``version`` is the kernel's ("7.3.4"), or "" for the newest that a suite has. Raise SourceError
+    if no suite has it, NetworkError, DiskFullError or ArtifactError.
     """
-    deb = _find(package, cache / "downloads", progress)
+    deb = _find(package, version, cache / "downloads", progress)
 
     def make(directory: Path) -> None:
         script = 'dpkg-deb --fsys-tarfile "$1" | tar -x --strip-components=3 "./usr/src/$2.tar.xz"'
@@ -52,15 +53,21 @@ def obtain_tarball(package: str, cache: Path, progress: Progress) -> Path:
     return stored / f"{package}.tar.xz"
 
 
-def _find(package: str, downloads: Path, progress: Progress) -> Deb:
+def _find(package: str, version: str, downloads: Path, progress: Progress) -> Deb:
     suites = tomllib.loads((resources() / SOURCES).read_text(encoding="utf-8")).get(package, [])
     lacking = []
+    # Debian's own revision follows the kernel's version: 7.3.4-1~bpo13+1.
+    name = f"{package}={version}-*" if version else package
     for suite in suites:
-        wanted = DebSet(suite, ARCHITECTURE, (package,), dependencies=False)
+        wanted = DebSet(suite, ARCHITECTURE, (name,), dependencies=False)
         try:
             (deb,) = fetch(wanted, downloads, progress)
-        except SetupError as error:
-            lacking.append(f"{suite}: {error}")
+        except NoSuchPackageError as error:
+            lacking.append(str(error))
         else:
             return deb
-    raise SourceError(f"no suite of Debian has {package}", f"see {SOURCES}", "\n".join(lacking))
+    raise SourceError(
+        f"no suite of Debian has {name.removesuffix('-*')}",
+        f"suites are in {SOURCES}",
+        "\n".join(lacking),
+    )

@@ -41,9 +41,13 @@ KNOWN_BAD_KEYS = {"breaks", "probes", "sometimes"}
 
 @dataclass(frozen=True)
 class DebianBase:
-    """A Debian package that holds /usr/src/<package>.tar.xz; it is not installed."""
+    """A Debian package that holds /usr/src/<package>.tar.xz; it is not installed.
+
+    ``version`` is the kernel's ("7.3.4"), or "" for the newest there.
+    """
 
     package: str
+    version: str = ""
 
 
 @dataclass(frozen=True)

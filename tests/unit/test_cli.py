@@ -43,9 +43,11 @@ def statuses() -> dict[str, int]:
 
 
 def test_statuses_are_distinct() -> None:
-    # One is abstract, and one is an error of usage.
+    # One is abstract, the others are kinds of another.
     own = {
-        n: status for n, status in statuses().items() if n not in {"KernelError", "ProgramError"}
+        n: status
+        for n, status in statuses().items()
+        if n not in {"KernelError", "NoSuchPackageError", "ProgramError"}
     }
     own |= {"INTERRUPTED": errors.INTERRUPTED, "INTERNAL": errors.INTERNAL}
     assert len(set(own.values())) == len(own)

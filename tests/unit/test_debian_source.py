@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.errors import ArtifactError, NetworkError, SetupError, SourceError
+from harness.core.errors import ArtifactError, NetworkError, NoSuchPackageError, SourceError
 from harness.core.keys import file_digest
 from harness.core.progress import Silent
 from harness.host.debian import Deb, DebSet
@@ -47,11 +47,11 @@ def test_the_tarball_is_taken_out_once(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(debian_source, "fetch", fetch)
     cache = tmp_path / "cache"
-    tarball = obtain_tarball(NAME, cache, Silent())
+    tarball = obtain_tarball(NAME, "", cache, Silent())
     assert tarball.read_bytes() == b"source"
     assert asked == [DebSet("trixie-backports", "arm64", (NAME,), dependencies=False)]
     deb.path.write_bytes(b"not read again")
-    assert obtain_tarball(NAME, cache, Silent()) == tarball
+    assert obtain_tarball(NAME, "", cache, Silent()) == tarball
 
 
 def test_suites_are_tried_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,13 +59,25 @@ def test_suites_are_tried_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     def fetch(wanted: DebSet, *_: object) -> tuple[Deb, ...]:
         asked.append(wanted.suite)
-        raise SetupError("Unable to locate package")
+        raise NoSuchPackageError(f"{wanted.suite} has no such package")
 
     monkeypatch.setattr(debian_source, "fetch", fetch)
     with pytest.raises(SourceError, match=r"no suite of Debian has linux-source-6\.12") as caught:
-        obtain_tarball("linux-source-6.12", tmp_path, Silent())
+        obtain_tarball("linux-source-6.12", "", tmp_path, Silent())
     assert asked == ["bookworm", "trixie"]
-    assert "trixie: Unable to locate package" in caught.value.details
+    assert "trixie has no such package" in caught.value.details
+
+
+def test_a_point_release_is_asked_for_by_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(wanted: DebSet, *_: object) -> tuple[Deb, ...]:
+        raise NoSuchPackageError(f"has no {wanted.packages[0]}")
+
+    monkeypatch.setattr(debian_source, "fetch", fetch)
+    with pytest.raises(SourceError, match=r"has linux-source-7\.3=7\.3\.9") as caught:
+        obtain_tarball(NAME, "7.3.9", tmp_path, Silent())
+    assert caught.value.details == "has no linux-source-7.3=7.3.9-*"
 
 
 def test_a_mirror_that_does_not_answer_is_no_missing_package(
@@ -76,7 +88,7 @@ def test_a_mirror_that_does_not_answer_is_no_missing_package(
 
     monkeypatch.setattr(debian_source, "fetch", fetch)
     with pytest.raises(NetworkError):
-        obtain_tarball("linux-source-6.12", tmp_path, Silent())
+        obtain_tarball("linux-source-6.12", "", tmp_path, Silent())
 
 
 def test_a_damaged_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +96,7 @@ def test_a_damaged_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     deb.path.write_bytes(deb.path.read_bytes()[:200])
     monkeypatch.setattr(debian_source, "fetch", lambda *_: (deb,))
     with pytest.raises(ArtifactError, match="does not unpack"):
-        obtain_tarball(NAME, tmp_path / "cache", Silent())
+        obtain_tarball(NAME, "", tmp_path / "cache", Silent())
     assert not list((tmp_path / "cache/tarballs").glob("*/*"))
 
 

@@ -12,6 +12,7 @@ from harness.kernel import ImageKernel, RecipeKernel, TreeKernel, locate_kernel
 
 if TYPE_CHECKING:
     from pathlib import Path
+from harness.kernel.recipe import DebianBase
 
 STOCK = 'description = "d"\nfragments = ["base"]\n[base]\ndebian = "linux-source-1"\n'
 
@@ -55,13 +56,43 @@ def test_image(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert locate_kernel("~/Image", root) == ImageKernel(image)
 
 
-def test_recipe_comes_before_a_directory_of_its_name(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("version", "package", "exact"),
+    [("7.3", "linux-source-7.3", ""), ("6.12.117", "linux-source-6.12", "6.12.117")],
+)
+def test_version(root: Path, version: str, package: str, exact: str) -> None:
+    source = locate_kernel(version, root)
+    assert isinstance(source, RecipeKernel)
+    assert source.recipe.base == DebianBase(package, exact)
+    assert source.recipe.name == version
+    assert source.recipe.fragments == (root / "kernel-configs/fragments/base.config",)
+
+
+@pytest.mark.parametrize(
+    ("word", "readings"),
+    [
+        ("stock", r"may be the recipe .*/kernel-configs/stock or the directory .*/here/stock"),
+        ("7.3", r"may be Linux 7.3 or the directory .*/here/7.3"),
+        ("6.1", r"may be the recipe .*/kernel-configs/6.1 or Linux 6.1"),
+    ],
+)
+def test_a_word_that_means_two_kernels(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, readings: str
 ) -> None:
-    (tmp_path / "stock").mkdir()
-    monkeypatch.chdir(tmp_path)
+    (root / "kernel-configs/6.1").mkdir()
+    (root / "kernel-configs/6.1/kernel.toml").write_text(STOCK)
+    for name in ("stock", "7.3"):
+        (tmp_path / "here" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UsageError, match=readings):
+        locate_kernel(word, root)
+    if word != "6.1":
+        assert isinstance(locate_kernel(f"./{word}", root), TreeKernel)
+
+
+def test_a_recipe_named_from_its_own_directory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root / "kernel-configs")
     assert isinstance(locate_kernel("stock", root), RecipeKernel)
-    assert isinstance(locate_kernel("./stock", root), TreeKernel)
 
 
 def test_argument_that_names_nothing(root: Path) -> None:
