@@ -7,6 +7,7 @@
 #define MTE_HARNESS_TAGGABLE_H
 
 #include "procfs.h"
+#include "swap.h"
 
 /* Checks that [p, p + len) is VM_MTE, and that its granules keep tags and data. */
 void taggable_check(char *p, size_t len, const char *what);

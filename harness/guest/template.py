@@ -105,7 +105,7 @@ def slowness(kernel: Kernel) -> int:
 
 def guest_files(kernel: Kernel, image: GuestImage, keys: RunKeys, append: str = "") -> GuestFiles:
     """Return the software of a guest that accepts ``keys``."""
-    return GuestFiles(kernel.image, image.disk, keys.disk(), append)
+    return GuestFiles(kernel.image, image.disk, keys.disk(), append, kernel.initramfs)
 
 
 def boot_phase(console: str) -> str:

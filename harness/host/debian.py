@@ -85,6 +85,14 @@ def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...
     return debs
 
 
+def names_in(suite: DebSet, downloads: Path, progress: Progress) -> frozenset[str]:
+    """Return the names of all packages of the suite and architecture. Errors as of fetch()."""
+    apt = _PrivateApt(suite, downloads)
+    with apt.lock(progress):
+        apt.update(progress)
+        return apt.names()
+
+
 def unpack(debs: Sequence[Deb], directory: Path) -> None:
     """Unpack all ``debs`` into ``directory``, without running their scripts.
 
@@ -142,6 +150,13 @@ class _PrivateApt:
         if must:
             raise failure(result, None, f"see {self._state}/apt.conf")
         return False
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all packages in the lists."""
+        result = self._run("apt-cache", "pkgnames")
+        if result.status:
+            raise failure(result, None, f"see {self._state}/apt.conf")
+        return frozenset(result.output.split())
 
     def resolve(self) -> tuple[Deb, ...]:
         """Return the wanted packages, as the lists have them."""

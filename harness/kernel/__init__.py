@@ -4,10 +4,11 @@
 ``locate_kernel()`` finds out what an argument names; ``obtain_kernel()`` builds it, or takes it
 from the cache. Each step is a module of its own:
 
-* ``locate``: an argument as a recipe, a source directory or an Image;
+* ``locate``: an argument as a recipe, a version, a source directory or an Image;
 * ``recipe``: kernel.toml, read and checked;
 * ``obtain``: the key of a kernel, and what is done when the cache lacks it;
 * ``base``: the unpacked source of a recipe's base; ``debian_source``: of a Debian package;
+* ``debian_binary``: a kernel that Debian built; ``initramfs``: with the modules that it needs;
 * ``releases``: what differs between kernel releases; ``mirror``: the copy of a user's directory;
 * ``patches``: a series on top; ``mbox``: a series as a mailing list sends it;
 * ``config``: what was asked for against the final .config;
@@ -20,10 +21,12 @@ Imports only core/.
 """
 
 from harness.kernel.artifact import Kernel
+from harness.kernel.debian_binary import DebianKernel
 from harness.kernel.locate import ImageKernel, KernelSource, RecipeKernel, TreeKernel, locate_kernel
 from harness.kernel.obtain import obtain_kernel
 
 __all__ = [
+    "DebianKernel",
     "ImageKernel",
     "Kernel",
     "KernelSource",

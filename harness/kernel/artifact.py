@@ -19,8 +19,9 @@ IMAGE = "Image"
 VMLINUX = "vmlinux"
 SYSTEM_MAP = "System.map"
 CONFIG = "config"
+INITRAMFS = "initramfs"
 SELFTESTS = "selftests"
-KINDS = (IMAGE, VMLINUX, SYSTEM_MAP, CONFIG)
+KINDS = (IMAGE, VMLINUX, SYSTEM_MAP, CONFIG, INITRAMFS)
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Kernel:
 
     ``name`` is short, for test ids and reports; ``key`` is the hash of everything that the kernel
     was made from; ``config`` is the final .config; ``selftests`` is the directory with the programs
-    built from tools/testing/selftests/arm64/mte of the same source. Files that a ready Image came
-    without are None.
+    built from tools/testing/selftests/arm64/mte of the same source; ``initramfs`` has the modules
+    without which the guest has no root file system. Files that a ready Image came without are None.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Kernel:
     release: str
     selftests: Path | None
     description: str
+    initramfs: Path | None = None
 
     def built_with(self, symbol: str) -> bool | None:
         """Return whether ``symbol`` (``CONFIG_…``) is y or m; None if there is no .config."""
@@ -95,6 +97,7 @@ def load_kernel(directory: Path, name: str, description: str) -> Kernel:
         release=release,
         selftests=selftests if selftests.is_dir() else None,
         description=description + (f"; this tree lacks {', '.join(lacking)}" if lacking else ""),
+        initramfs=present.get(INITRAMFS),
     )
 
 

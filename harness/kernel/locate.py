@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import UsageError
+from harness.kernel.debian_binary import PREFIX, DebianKernel, parse_debian
 from harness.kernel.recipe import DebianBase, Recipe, load_recipe, recipe_names, recipe_path
 
 _VERSION = re.compile(r"(\d+\.\d+)(?:\.\d+)?")
@@ -37,18 +38,21 @@ class ImageKernel:
     path: Path
 
 
-KernelSource = RecipeKernel | TreeKernel | ImageKernel
+KernelSource = RecipeKernel | TreeKernel | ImageKernel | DebianKernel
 
 
 def locate_kernel(argument: str, root: Path) -> KernelSource:
     """Return the kernel that ``argument`` names; nothing is built or copied.
 
     ``argument`` is a recipe (``stock``, ``known-bad/swapin``, or a directory that holds a
-    kernel.toml), a version (``7.3``, ``7.3.4``: Debian's source, configured as ``stock``), a kernel
-    source directory, or an arm64 Image. ``root`` is the repository. Raise UsageError if the
-    argument is none of these or more than one, RecipeError if the recipe is wrong.
+    kernel.toml), a version (``7.3``, ``7.3.4``: Debian's source, configured as ``stock``), a
+    kernel that Debian built (``debian:7.3.4``), a kernel source directory, or an arm64 Image.
+    ``root`` is the repository. Raise UsageError if the argument is none of these or more than
+    one, RecipeError if the recipe is wrong.
     """
     path = Path(argument).expanduser().resolve()
+    if argument.startswith(PREFIX):
+        return parse_debian(argument)
     recipe = recipe_path(argument, root)
     version = _VERSION.fullmatch(argument)
     _check_unique(argument, recipe, path, version=bool(version))

@@ -16,6 +16,7 @@ from harness.kernel.artifact import Kernel, load_kernel
 from harness.kernel.base import find_origin, pristine
 from harness.kernel.build import OBJECTS, Job, build_kernel
 from harness.kernel.config import merge_fragments, render_config
+from harness.kernel.debian_binary import DebianKernel, obtain_debian
 from harness.kernel.history import remember_build
 from harness.kernel.locate import ImageKernel, RecipeKernel
 from harness.kernel.mirror import Mirror
@@ -42,6 +43,8 @@ def obtain_kernel(source: KernelSource, cache: Path, progress: Progress) -> Kern
     """
     if isinstance(source, ImageKernel):
         return adopt_image(source.path, Store(cache, "builds", progress))
+    if isinstance(source, DebianKernel):
+        return obtain_debian(source, cache, progress)
     builder = _Builder(cache, progress)
     if isinstance(source, RecipeKernel):
         return builder.recipe(source.recipe)

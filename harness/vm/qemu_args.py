@@ -55,7 +55,7 @@ class Restore:
 
 @dataclass(frozen=True)
 class GuestFiles:
-    """The software of a guest: kernel Image, root disk (ext4, read-only), run disk.
+    """The software of a guest: kernel Image, root disk (ext4, read-only), run disk, initramfs.
 
     ``run_disk`` is the content of a small disk with this run's keys (run_disk.py);
     ``append`` are parameters after those of the machine on the kernel's command line.
@@ -65,6 +65,7 @@ class GuestFiles:
     root_disk: Path
     run_disk: bytes
     append: str = ""
+    initramfs: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def guest_command(
         *(["-icount", "shift=0,sleep=off"] if spec.icount else []),
         *backend,
         *["-kernel", str(files.image), "-append", kernel_arguments(spec, files.append)],
+        *(["-initrd", str(files.initramfs)] if files.initramfs else []),
         # A reset (panic=-1, reboot loop) or power-off pauses the machine, so that
         # its registers can still be read over QMP.
         *["-action", "reboot=shutdown,shutdown=pause"],

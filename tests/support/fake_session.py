@@ -25,7 +25,7 @@ from harness.guest.attach import Handle
 from harness.guest.guest import Guest
 from harness.guest.ssh import Completed
 from harness.guest.template import Template
-from harness.kernel import Kernel, RecipeKernel
+from harness.kernel import DebianKernel, Kernel, RecipeKernel
 from harness.suite import plugin
 from harness.suite.session import Session
 from harness.vm.qemu import Qemu
@@ -279,7 +279,12 @@ class FakeSession(Session):
         FakeSession.last = self
 
     def kernel(self, source: KernelSource) -> Kernel:
-        name = source.recipe.name if isinstance(source, RecipeKernel) else source.path.name
+        if isinstance(source, RecipeKernel):
+            name = source.recipe.name
+        elif isinstance(source, DebianKernel):
+            name = source.name
+        else:
+            name = source.path.name
         return fake_kernel(self._directory, name)
 
     def check(self, spec: MachineSpec) -> None:

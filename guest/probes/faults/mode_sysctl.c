@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: mode_sysctl
- * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI CONFIG_PROC_SYSCTL
+ * needs: CONFIG_ARM64_MTE CONFIG_ARM64_TAGGED_ADDR_ABI CONFIG_SYSCTL
  * timeout: 20
  *
  * /proc/sys/abi/tagged_addr_disabled refuses new requests for the tagged address ABI, and
@@ -20,7 +20,7 @@ static void start(void)
 {
 	mte_need();
 	if (access("/proc/sys", F_OK))
-		SKIP("no /proc/sys: CONFIG_PROC_SYSCTL is off");
+		SKIP("no /proc/sys: CONFIG_SYSCTL is off");
 	zero_fd = open("/dev/zero", O_RDONLY);
 	MUST(zero_fd >= 0, "open /dev/zero");
 	tagged = with_tag(mode_granule(), 3);
