@@ -87,9 +87,16 @@ def test_a_reset_pauses_so_that_registers_can_be_read() -> None:
 
 
 def test_kernel_arguments_end_with_the_callers() -> None:
+    assert "-initrd" not in guest(BOOT)
     (arguments,) = guest(BOOT)["-append"]
     assert arguments.endswith(f"{EMULATOR.append} mem=512M")
     assert "panic=-1" in arguments.split()
+
+
+def test_initramfs() -> None:
+    files = dataclasses.replace(FILES, initramfs=Path("/k/initramfs"))
+    words = guest_command(QEMU, EMULATOR, BOOT, files, Descriptors(3, 4, 5, 6, 7))
+    assert options(words)["-initrd"] == ["/k/initramfs"]
 
 
 def test_device_tree_and_icount_only_where_asked_for() -> None:
