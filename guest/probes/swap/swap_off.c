@@ -161,14 +161,27 @@ static void rounds(void)
 }
 
 /*
- * Two devices, with p on the first and q on the second, at the same offsets. p fills the
- * first: a CPU would otherwise go on with the cluster (7.3, percpu_swap_cluster in
- * mm/swapfile.c) or the cached entries (6.12, mm/swap_slots.c) of the device that it used
- * last, whatever the priorities say.
+ * Two devices, with p on the first and q on the second, at the same offsets. The first is
+ * filled with other pages before q goes out: a CPU would otherwise go on with the cluster
+ * of the device that it used last, whatever the priorities say (7.3, percpu_swap_cluster
+ * in mm/swapfile.c). With fewer than 256 free entries no CPU of 6.12 caches any
+ * (mm/swap_slots.c).
  */
-#define FULL  (LEN / PAGE)
-#define SMALL 200
+enum { SMALL = 200 };
 static char *p, *q;
+
+/* Fills the only swap device. */
+static void fill_up(void)
+{
+	size_t i;
+	char *r = untagged_map(2 * SMALL * PAGE);
+
+	memset(r, 0x33, 2 * SMALL * PAGE);
+	for (i = 0; i < 100 && meminfo_kb("SwapFree") > 0; i++) {
+		madvise(r, 2 * SMALL * PAGE, MADV_PAGEOUT);
+		memcg_reclaim(SMALL * PAGE);
+	}
+}
 
 static void on_two(const char *first, const char *second)
 {
@@ -177,8 +190,9 @@ static void on_two(const char *first, const char *second)
 	swap_begin(swap_none);
 	write_file("/sys/block/vdb/queue/rotational", "0");
 	zram_create(64UL << 20);
-	swap_add(first, FULL, 1);
+	swap_add(first, SMALL, 1);
 	p = swapped(1);
+	fill_up();
 	swap_add(second, SMALL, 2); /* has priority from now on */
 	q = swapped(2);
 	for (i = 0; i < LEN; i += PAGE)

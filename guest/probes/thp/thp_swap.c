@@ -88,7 +88,7 @@ static void shared_by_fork(void)
 static void tagged_in_the_middle(void)
 {
 	size_t first = 200, count = 100, i;
-	long before;
+	long before, split;
 	char *p;
 
 	swap_begin(swap_zram);
@@ -98,10 +98,12 @@ static void tagged_in_the_middle(void)
 	MUST(mprotect(p + first * PAGE, count * PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	pattern_set(p + first * PAGE, count * PAGE, 8);
 	before = vmstat("thp_swpout");
-	for (i = 0; i < 200 && vmstat("thp_swpout") == before; i++)
+	split = vmstat("thp_swpout_fallback");
+	for (i = 0; i < 200 && pagemap_count(p, HUGE, PM_SWAP) < HUGE_PAGES; i++)
 		memcg_reclaim(HUGE);
-	MUST(vmstat("thp_swpout") > before, "the huge page was not swapped as a whole");
 	MUST(pagemap_count(p, HUGE, PM_SWAP) == HUGE_PAGES, "not all pages are swapped");
+	MUST(vmstat("thp_swpout") > before && vmstat("thp_swpout_fallback") == split,
+	     "the huge page was not swapped as a whole");
 	stale_fill(8 * HUGE, false);
 	pattern_check(p + first * PAGE, count * PAGE, 8, "tagged pages");
 	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) of all");
