@@ -78,9 +78,9 @@ class _Clock:
         return time.monotonic() - self._started
 
 
-def _snapshot(guest: Guest, clock: _Clock, *, tidy: bool = False) -> Snapshot:
-    """Read counters and taint. ``tidy`` first removes what probes may leave behind by design."""
-    line = f"{_TIDY + counters.SETTLE if tidy else counters.REFRESH}; {_READ}"
+def _snapshot(guest: Guest, clock: _Clock, before: str = counters.REFRESH) -> Snapshot:
+    """Run the shell line ``before``, then read counters and taint."""
+    line = f"{before}; {_READ}"
     phase = "reading the kernel's counters"
     done = guest.exec(line, timeout=guest.limits.counters, phase=phase)
     parts = dict(part.split("\n", 1) for part in done.stdout.split(_MARK)[1:] if "\n" in part)
@@ -103,11 +103,11 @@ def _settled(guest: Guest, before: counters.Counters, clock: _Clock) -> Snapshot
     zoneinfo are in neither (mm/vmstat.c, refresh_cpu_vm_stats(), once a second). A real leak
     is still there in the next snapshot.
     """
-    after = _snapshot(guest, clock, tidy=True)
+    after = _snapshot(guest, clock, _TIDY + counters.SETTLE)
     for _ in range(LOOKS - 1):
         if not counters.returned(before, after.counters):
             break
-        after = _snapshot(guest, clock, tidy=True)
+        after = _snapshot(guest, clock, _TIDY + counters.SHRINK + counters.SETTLE)
     return after
 
 
