@@ -115,10 +115,8 @@ def _configure(job: Job, make: _Make) -> list[str]:
     asked.write_text(config.render_config(job.asked), encoding="utf-8")
     make("allnoconfig", f"KCONFIG_ALLCONFIG={asked}")
     final = config.parse_config((job.objects / ".config").read_text(encoding="utf-8"))
-    may_lack = job.may_lack
-    if may_lack is not None:
-        may_lack |= symbols_lacking(release_of(job.tree))
-    lacking = config.check_config(job.asked, final, job.tree, may_lack)
+    not_here = symbols_lacking(release_of(job.tree))
+    lacking = config.check_config(job.asked, final, job.tree, job.may_lack, not_here)
     if final.get("ARM64_MTE") != "y":
         raise ImageError("the kernel would have no MTE", "ask for CONFIG_ARM64_MTE=y")
     return [f"CONFIG_{item.symbol}" for item in lacking]

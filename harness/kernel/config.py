@@ -98,17 +98,19 @@ def check_config(
     final: Mapping[str, str],
     tree: Path,
     may_lack: frozenset[str] | None = frozenset(),
+    not_here: frozenset[str] = frozenset(),
 ) -> list[Mismatch]:
     """Return the symbols that ``tree`` lacks, as it may; raise ConfigError for other mismatches.
 
     ``may_lack`` is None if the tree may lack any symbol: a user's tree, for which the fragments
-    were not written.
+    were not written. ``not_here`` are symbols that this release lacks or refuses (releases.py).
     """
     mismatches = compare_config(asked, final, tree)
     lacking = [
         item
         for item in mismatches
-        if not item.known and (may_lack is None or item.symbol in may_lack)
+        if item.symbol in not_here
+        or (not item.known and (may_lack is None or item.symbol in may_lack))
     ]
     wrong = [item for item in mismatches if item not in lacking]
     if wrong:

@@ -38,6 +38,10 @@ _BANNER = re.compile(rb"Linux version (\S+) \([^\n\0]+")
 _IKCONFIG = b"IKCFG_ST"  # kernel/configs.c
 
 
+# Bits 1 and 2 of the header's flags: booting.rst.
+PAGE_SIZES = {1: 4096, 2: 16384, 3: 65536}
+
+
 @dataclass(frozen=True)
 class ImageFacts:
     """The facts in an Image. ``config`` is the .config that CONFIG_IKCONFIG adds, or None.
@@ -49,6 +53,16 @@ class ImageFacts:
     release: str
     banner: bytes
     config: str | None
+
+
+def page_size(path: Path) -> int | None:
+    """Return the size of the kernel's pages in bytes, None if the Image's header does not say."""
+    with path.open("rb") as stream:
+        head = stream.read(HEADER.size)
+    if len(head) < HEADER.size:
+        return None
+    header: tuple[int, ...] = HEADER.unpack(head)
+    return PAGE_SIZES.get(header[4] >> 1 & 3) if header[8] == MAGIC else None
 
 
 def inspect_image(path: Path) -> ImageFacts:

@@ -33,7 +33,7 @@ def release_of(tree: Path) -> Release:
 
 
 def symbols_lacking(release: Release) -> frozenset[str]:
-    """Return the symbols, without ``CONFIG_``, that a kernel of ``release`` may lack."""
+    """Return the symbols, without ``CONFIG_``, that ``release`` may lack or refuse."""
     table = tomllib.loads((resources() / SYMBOLS).read_text(encoding="utf-8"))
     return frozenset(
         name

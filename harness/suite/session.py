@@ -15,7 +15,9 @@ from harness.guest.guest import Guest
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
 from harness.kernel import Kernel, KernelSource, obtain_kernel
+from harness.kernel.linux_image import page_size
 from harness.vm.emulator_check import EmulatorCheck, check_emulator
+from harness.vm.geometry import PAGE
 from harness.vm.loopback import require_loopback
 from harness.vm.qemu import Qemu, find_qemu, require_version
 from harness.vm.run_disk import RunKeys
@@ -93,6 +95,12 @@ class Session:
         if kernel.built_with("CONFIG_ARM64_MTE") is False:
             raise ImageError(
                 f"kernel {kernel.name} has no MTE", "set CONFIG_ARM64_MTE=y and build it again"
+            )
+        size = page_size(kernel.image)
+        if size is not None and size != PAGE:
+            raise ImageError(
+                f"kernel {kernel.name} has pages of {size // 1024} KiB; the probes know 4 KiB only",
+                "set CONFIG_ARM64_4K_PAGES=y and build it again",
             )
         store = Store(self.cache, "templates", self.progress)
         template = obtain_template(store, self.machine(spec), kernel, self.image, append)

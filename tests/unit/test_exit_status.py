@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -19,14 +19,26 @@ if TYPE_CHECKING:
 HEAD = "from harness.jobs.exit_status import exit_with_status\nfrom harness.core.errors import *\n"
 
 
-def run(body: str, wrapper: str = '"$@"', **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command whose work is ``body``; ``wrapper`` is the shell's line around it."""
-    lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return subprocess.run(
-        ["sh", "-c", wrapper, "sh", sys.executable, "-c",
-         f"{HEAD}import click, os, sys\ndef work():\n{lines}exit_with_status(work)\n"],
-        capture_output=True, text=True, check=False, env={**os.environ, **environment},
-    )  # fmt: skip
+class Run(Protocol):
+    """Runs a command whose work is ``body``; ``wrapper`` is the shell's line around it."""
+
+    def __call__(self, body: str, wrapper: str = '"$@"') -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def run(body: str, wrapper: str = '"$@"') -> subprocess.CompletedProcess[str]:
+        lines = "".join(f"    {line}\n" for line in body.splitlines())
+        script = f"{HEAD}import click, os, sys\ndef work():\n{lines}exit_with_status(work)\n"
+        return subprocess.run(
+            ["sh", "-c", wrapper, "sh", sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "TMPDIR": str(tmp_path)},  # where the log of a bug goes
+        )
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -45,7 +57,7 @@ def run(body: str, wrapper: str = '"$@"', **environment: str) -> subprocess.Comp
         ("1 / 0", errors.INTERNAL),
     ],
 )
-def test_statuses(body: str, status: int) -> None:
+def test_statuses(run: Run, body: str, status: int) -> None:
     done = run(body)
     assert done.returncode == status
     assert "Traceback" not in done.stderr
@@ -55,19 +67,19 @@ def test_statuses(body: str, status: int) -> None:
     "wrapper", ['"$@" >&-', '"$@" 2>&-', '"$@" <&- >&- 2>&-', '"$@" > /dev/full 2>&1']
 )
 @pytest.mark.parametrize(("body", "status"), [("return 3", 3), ("raise PatchError('x')", 167)])
-def test_closed_and_full_streams(wrapper: str, body: str, status: int) -> None:
+def test_closed_and_full_streams(run: Run, wrapper: str, body: str, status: int) -> None:
     ended = run(f"print('output', end='')\n{body}", wrapper).returncode
     assert ended == status or ("full" in wrapper and ended == DiskFullError.status)
 
 
-def test_the_traceback_is_in_a_log(tmp_path: Path) -> None:
-    done = run("1 / 0", TMPDIR=str(tmp_path))
+def test_the_traceback_is_in_a_log(run: Run, tmp_path: Path) -> None:
+    done = run("1 / 0")
     (log,) = tmp_path.glob("mte-harness-*.log")
     assert f"(traceback in {log})" in done.stderr
     assert "ZeroDivisionError" in log.read_text()
 
 
-def test_no_log_can_be_written() -> None:
+def test_no_log_can_be_written(run: Run) -> None:
     done = run(
         "import tempfile\n"
         "def refuse(*_, **__): raise OSError(28, 'No space left on device')\n"
@@ -82,7 +94,7 @@ STREAM = "from harness.jobs.output_stream import OutputStream\nwrite = OutputStr
 
 
 @pytest.mark.parametrize("channel", ["stdout", "stderr"])
-def test_a_program_s_output_that_cannot_be_written(channel: str) -> None:
+def test_a_program_s_output_that_cannot_be_written(run: Run, channel: str) -> None:
     redirect = ">" if channel == "stdout" else "2>"
     body = f"{STREAM}for _ in range(3): write({channel!r}, b'x' * 9)\nreturn 3"
     done = run(body, f'"$@" {redirect} /dev/full')
@@ -91,14 +103,14 @@ def test_a_program_s_output_that_cannot_be_written(channel: str) -> None:
         assert done.stderr.count("the program's stdout cannot be written") == 1
 
 
-def test_a_reader_that_leaves() -> None:
+def test_a_reader_that_leaves(run: Run) -> None:
     body = f"{STREAM}for _ in range(999): write('stdout', b'x' * 9999)\nreturn 3"
     done = run(body, '{ "$@"; echo "status $?" >&2; } | head -c 5')
     assert done.stdout == "xxxxx"
     assert "status 3" in done.stderr
 
 
-def test_a_full_pipe_that_does_not_block() -> None:
+def test_a_full_pipe_that_does_not_block(run: Run) -> None:
     body = f"{STREAM}os.set_blocking(1, False)\nfor _ in range(99): write('stdout', b'x' * 9999)"
     done = run(body, '"$@" | { sleep 0.2; wc -c; }')
     assert done.stdout.strip() == str(99 * 9999)

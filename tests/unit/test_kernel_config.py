@@ -82,6 +82,15 @@ def test_refused_names_what_it_depends_on(tree: Path) -> None:
     assert "CONFIG_SWAP=y: refused, got n (depends on MMU && BLOCK)" in caught.value.cause
 
 
+def test_what_a_release_lacks_or_refuses_is_no_error(tree: Path) -> None:
+    asked = {"SWAP": "y", "NOT_YET": "y"}
+    here = frozenset({"SWAP", "NOT_YET"})
+    lacking = check_config(asked, {}, tree, frozenset(), here)
+    assert [item.symbol for item in lacking] == ["NOT_YET", "SWAP"]
+    with pytest.raises(ConfigError, match="CONFIG_SWAP=y: refused"):
+        check_config(asked, {}, tree, frozenset({"NOT_YET", "SWAP"}))
+
+
 def test_forced_on(tree: Path) -> None:
     with pytest.raises(ConfigError, match="CONFIG_MTE=n: refused, got y"):
         check_config({"MTE": "n"}, {"MTE": "y"}, tree)

@@ -13,7 +13,7 @@ from harness.core.errors import ArtifactError, ImageError
 from harness.core.progress import Silent
 from harness.core.store import Store
 from harness.kernel.adopt import adopt_image
-from harness.kernel.linux_image import inspect_image
+from harness.kernel.linux_image import inspect_image, page_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,3 +155,16 @@ def test_damaged_cache(build: Path, store: Store, damage: bytes | None) -> None:
     with pytest.raises(ArtifactError, match=r"missing|bytes, not|altered") as caught:
         adopt_image(path, store)
     assert f"rm -r {cached.parent}" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("flags", "size"), [(2, 4096), (0b1010, 4096), (4, 16384), (6, 65536), (0, None)]
+)
+def test_page_size(tmp_path: Path, flags: int, size: int | None) -> None:
+    path = tmp_path / "Image"
+    path.write_bytes(
+        struct.pack("<4s I 6Q 4s I", b"MZ\0\0", 0, 0, 0, flags, 0, 0, 0, b"ARM\x64", 0)
+    )
+    assert page_size(path) == size
+    path.write_bytes(b"MZ")
+    assert page_size(path) is None
