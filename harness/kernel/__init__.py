@@ -13,7 +13,8 @@ from the cache. Each step is a module of its own:
 * ``patches``: a series on top; ``mbox``: a series as a mailing list sends it;
 * ``config``: what was asked for against the final .config;
 * ``workspace``: the directory of the one build that runs at a time; ``build``: kbuild in it;
-* ``linux_image``: the header, version and .config in an Image; ``adopt``: a ready Image;
+* ``linux_image``: the header, version and .config in an Image; ``packed_image``: Image.gz and the
+  like; ``adopt``: a ready Image;
 * ``artifact``: the published directory, and ``Kernel``, its frozen description; ``history``: which
   builds of a user's directory are kept.
 

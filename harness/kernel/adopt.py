@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A ready Image, copied into the cache with the files of the same build that lie beside it."""
+"""A ready Image, packed or not, copied into the cache with the files of its build beside it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from harness.kernel.artifact import (
 )
 from harness.kernel.config import parse_config
 from harness.kernel.linux_image import inspect_image
+from harness.kernel.packed_image import unpack_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,8 @@ def adopt_image(path: Path, store: Store) -> Kernel:
 
     It is copied because the user may build again while the tests run. Raise ImageError.
     """
-    facts = inspect_image(path)
+    image = unpack_image(path)
+    facts = inspect_image(image, path)
     found = _companions(path, facts)
     config_text = facts.config
     if config_text is None and CONFIG in found:
@@ -42,10 +44,10 @@ def adopt_image(path: Path, store: Store) -> Kernel:
     if config_text is not None and parse_config(config_text).get("ARM64_MTE") != "y":
         raise ImageError(f"{path} is a kernel without MTE", "build it with CONFIG_ARM64_MTE=y")
     if SYSTEM_MAP in found:
-        check_size(path, found[SYSTEM_MAP])
+        check_size(path, len(image), found[SYSTEM_MAP])
 
     def make(into: Path) -> None:
-        shutil.copyfile(path, into / IMAGE)
+        (into / IMAGE).write_bytes(image)
         for name, source in found.items():
             shutil.copyfile(source, into / name)
         if config_text is not None:
@@ -69,12 +71,19 @@ def _companions(path: Path, facts: ImageFacts) -> dict[str, Path]:
         places.append(path.parents[3])
     names = {VMLINUX: (VMLINUX,), SYSTEM_MAP: (SYSTEM_MAP,), CONFIG: (".config", CONFIG)}
     found = {}
-    for kind, spellings in names.items():
+    for kind, plain in names.items():
+        # As distributions name them: config-6.12.118+deb13-arm64.
+        spellings = (*plain, f"{kind}-{facts.release}")
         files = [place / name for place in places for name in spellings]
-        first = next((file for file in files if file.is_file()), None)
+        first = next((file for file in files if file.is_file() and not _is_stub(file)), None)
         if first and (kind != VMLINUX or _contains(first, facts.banner)):
             found[kind] = first
     return found
+
+
+def _is_stub(path: Path) -> bool:
+    """Return whether a file is the one line that Debian's packages have for a System.map."""
+    return b"The real System.map is in " in path.read_bytes()[:200]
 
 
 def _contains(path: Path, needle: bytes) -> bool:
@@ -87,8 +96,8 @@ def _fingerprint(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def check_size(path: Path, system_map: Path) -> None:
-    """Check the size of an Image against its System.map. Raise ImageError if it is too short.
+def check_size(path: Path, size: int, system_map: Path) -> None:
+    """Check the size of an Image in bytes against its System.map. Raise ImageError if it is short.
 
     objcopy writes the bytes from _text to _edata (arch/arm64/kernel/vmlinux.lds.S).
     """
@@ -99,7 +108,7 @@ def check_size(path: Path, system_map: Path) -> None:
     }
     if symbols.keys() != {"_text", "_edata"}:
         raise ImageError(f"{system_map} does not describe a kernel", "remove it")
-    size, whole = path.stat().st_size, symbols["_edata"] - symbols["_text"]
+    whole = symbols["_edata"] - symbols["_text"]
     if size < whole:
         raise ImageError(
             f"{path} is truncated, or its System.map is of another build: {size} of {whole} bytes",

@@ -19,6 +19,7 @@ from harness.kernel.artifact import CONFIG, IMAGE, INITRAMFS, load_kernel, write
 from harness.kernel.debian_source import ARCHITECTURE, SOURCES
 from harness.kernel.initramfs import build_initramfs, find_modules, load_order
 from harness.kernel.linux_image import inspect_image
+from harness.kernel.packed_image import unpack_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,8 +81,9 @@ def obtain_debian(source: DebianKernel, cache: Path, progress: Progress) -> Kern
         tree = into / "tree"
         unpack(debs, tree)
         image, config = _file(tree, "vmlinuz"), _file(tree, "config")
-        facts = inspect_image(image)
-        shutil.copyfile(image, into / IMAGE)
+        data = unpack_image(image)
+        facts = inspect_image(data, image)
+        (into / IMAGE).write_bytes(data)
         shutil.copyfile(config, into / CONFIG)
         modules = load_order(MODULES, find_modules(tree))
         (into / INITRAMFS).write_bytes(build_initramfs(init.read_bytes(), modules))

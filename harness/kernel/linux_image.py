@@ -20,17 +20,13 @@ if TYPE_CHECKING:
 HEADER = struct.Struct("<2I6Q2I")  # code0 code1 text_offset image_size flags res2-4 magic res5
 MAGIC = 0x644D5241  # "ARM\x64"
 
-CURE = "give arch/arm64/boot/Image of an arm64 kernel"
+CURE = "give arch/arm64/boot/Image of an arm64 kernel, packed or not"
 
 # Other formats that are easily taken for an arm64 Image: offset, bytes there, name.
 _OTHERS = (
     (0x202, b"HdrS", "an x86 bzImage"),  # Documentation/arch/x86/boot.rst
     (0x24, b"\x18\x28\x6f\x01", "a 32-bit Arm zImage"),  # arch/arm/boot/compressed/head.S
     (0x38, b"RSC\x05", "a RISC-V Image"),  # Documentation/arch/riscv/boot-image-header.rst
-    (0x04, b"zimg", "a compressed EFI image (vmlinuz.efi)"),  # drivers/firmware/efi/libstub
-    (0, b"\x1f\x8b", "gzip-compressed (Image.gz)"),
-    (0, b"\x28\xb5\x2f\xfd", "zstd-compressed (Image.zst)"),
-    (0, b"\xfd7zXZ\x00", "xz-compressed (Image.xz)"),
     (0, b"\x27\x05\x19\x56", "a U-Boot uImage"),
     (0, b"\x7fELF", "an ELF file (vmlinux)"),
 )
@@ -65,9 +61,11 @@ def page_size(path: Path) -> int | None:
     return PAGE_SIZES.get(header[4] >> 1 & 3) if header[8] == MAGIC else None
 
 
-def inspect_image(path: Path) -> ImageFacts:
-    """Return the facts in an Image. Raise ImageError if it is no little-endian arm64 Image."""
-    data = path.read_bytes()
+def inspect_image(data: bytes, path: Path) -> ImageFacts:
+    """Return the facts in the Image ``data`` of the file ``path``.
+
+    Raise ImageError if it is no little-endian arm64 Image.
+    """
     for offset, magic, what in _OTHERS:
         if data[offset : offset + len(magic)] == magic:
             raise ImageError(f"{path} is {what}, not an arm64 Image", CURE)
