@@ -120,7 +120,7 @@ class ArtifactError(HarnessError):
 
 
 class ImageError(HarnessError):
-    """A file is no arm64 Image, or the kernel in it has no MTE."""
+    """A file is no arm64 Image, or the kernel in it lacks MTE or what any guest needs."""
 
     status = 171
 

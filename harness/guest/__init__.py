@@ -4,6 +4,7 @@
 `Guest` is what a test uses. The steps to it, and what looks inside:
 
 * ``root_image``: the root file system, made of Debian's packages;
+* ``kernel_needs``: what a kernel must have for any guest;
 * ``template``: a guest booted and saved; ``facts``: what one clone learned for the others;
 * ``guest``: a clone: commands, files, console, DRAM, and the error when it is lost;
 * ``ssh``: one connection; ``shell``: a person's terminal on it;

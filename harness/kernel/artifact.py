@@ -47,9 +47,13 @@ class Kernel:
 
     def built_with(self, symbol: str) -> bool | None:
         """Return whether ``symbol`` (``CONFIG_…``) is y or m; None if there is no .config."""
-        if self.config is None:
-            return None
-        return not _lines(self.config).isdisjoint((f"{symbol}=y", f"{symbol}=m"))
+        return None if self.config is None else self.state(symbol) != "n"
+
+    def state(self, symbol: str) -> str:
+        """Return y, m or n for ``symbol`` (``CONFIG_…``) in the .config, which must be there."""
+        assert self.config is not None
+        lines = _lines(self.config)
+        return next((value for value in "ym" if f"{symbol}={value}" in lines), "n")
 
 
 @functools.cache

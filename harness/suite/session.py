@@ -12,6 +12,7 @@ from harness.core.limits import Limits
 from harness.core.paths import make_cache
 from harness.core.store import Store
 from harness.guest.guest import Guest
+from harness.guest.kernel_needs import require_needs
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
 from harness.kernel import Kernel, KernelSource, obtain_kernel
@@ -92,10 +93,7 @@ class Session:
 
     def template(self, kernel: Kernel, spec: MachineSpec, append: str = "") -> Template:
         """Return the saved guest of ``kernel``. Raise BootError when the kernel does not boot."""
-        if kernel.built_with("CONFIG_ARM64_MTE") is False:
-            raise ImageError(
-                f"kernel {kernel.name} has no MTE", "set CONFIG_ARM64_MTE=y and build it again"
-            )
+        require_needs(kernel)
         size = page_size(kernel.image)
         if size is not None and size != PAGE:
             raise ImageError(

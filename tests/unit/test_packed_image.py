@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Pack = Callable[[bytes], bytes]
 
 
+IMAGE = image()
+
+
 def tool(*command: str) -> Pack:
     return lambda data: subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
@@ -56,16 +59,16 @@ PACKED: dict[str, Pack] = {
 @pytest.mark.parametrize("name", PACKED)
 def test_packed_images(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.write_bytes(PACKED[name](image()))
+    path.write_bytes(PACKED[name](IMAGE))
     kernel = adopt_image(path, Store(tmp_path / "cache", "builds", Silent()))
-    assert kernel.image.read_bytes() == image()
+    assert kernel.image.read_bytes() == IMAGE
     assert kernel.release == "6.12.117"
 
 
 @pytest.mark.parametrize("name", [name for name in PACKED if name != "Image"])
 def test_damaged_images(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    data = PACKED[name](image())
+    data = PACKED[name](IMAGE)
     path.write_bytes(data[: len(data) * 2 // 3])
     with pytest.raises(ImageError, match="is damaged") as caught:
         unpack_image(path)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""What the harness itself needs of a kernel, whatever the probes need: a guest, SSH, counters.
+
+A kernel that lacks one of these does not come up, or answers no command: that would look like
+a kernel that fails to boot, and a bisection would call it bad.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.core.errors import ImageError
+
+if TYPE_CHECKING:
+    from harness.kernel import Kernel
+
+# Symbols, of which a kernel needs one, and what for.
+NEEDS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("CONFIG_ARM64_MTE",), "memory tagging"),
+    (("CONFIG_VIRTIO_PCI",), "the disks and the network"),
+    (("CONFIG_VIRTIO_BLK",), "the disk with the root file system"),
+    (("CONFIG_EXT4_FS",), "the root file system"),
+    (("CONFIG_DEVTMPFS",), "/dev"),
+    (("CONFIG_PROC_FS",), "counters and taint"),
+    (("CONFIG_PROC_SYSCTL", "CONFIG_SYSCTL"), "/proc/sys: taint, caches"),
+    (("CONFIG_SYSFS",), "/sys: devices"),
+    (("CONFIG_TMPFS",), "the only file systems that can be written"),
+    (("CONFIG_VIRTIO_NET",), "SSH"),
+    (("CONFIG_INET",), "SSH"),
+    (("CONFIG_UNIX98_PTYS",), "a shell on a terminal"),
+    (("CONFIG_SERIAL_AMBA_PL011_CONSOLE",), "the console"),
+    (("CONFIG_PRINTK",), "splats"),
+    (("CONFIG_BINFMT_ELF",), "programs"),
+    (("CONFIG_BINFMT_SCRIPT",), "the guest's init"),
+)
+
+
+def require_needs(kernel: Kernel) -> None:
+    """Raise ImageError, which names the symbol, for a kernel that cannot run a guest.
+
+    Nothing is known of a kernel without a .config. A module serves only with an initramfs.
+    """
+    if kernel.config is None:
+        return
+    for symbols, purpose in NEEDS:
+        states = [kernel.state(symbol) for symbol in symbols]
+        if "y" in states or ("m" in states and kernel.initramfs):
+            continue
+        if "m" in states:
+            symbol = symbols[states.index("m")]
+            raise ImageError(
+                f"kernel {kernel.name} has {symbol}=m ({purpose}), and its modules are not here",
+                "set it to y; of Debian's kernels, debian:VERSION brings the modules",
+            )
+        raise ImageError(
+            f"kernel {kernel.name} has no {' or '.join(symbols)} ({purpose})",
+            "set it to y and build it again",
+        )

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Kernels that no guest can run on are refused by the name of the symbol."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.core.errors import ImageError
+from harness.guest.kernel_needs import NEEDS, require_needs
+from tests.support.fake_session import fake_kernel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.kernel import Kernel
+
+WHOLE = "".join(f"{symbols[0]}=y\n" for symbols, _ in NEEDS)
+
+
+def kernel(directory: Path, old: str = "", new: str = "") -> Kernel:
+    assert old in WHOLE
+    return fake_kernel(directory, config=WHOLE.replace(old, new))
+
+
+def test_a_whole_kernel(tmp_path: Path) -> None:
+    require_needs(kernel(tmp_path))
+    require_needs(kernel(tmp_path, "CONFIG_PROC_SYSCTL=y", "CONFIG_SYSCTL=y"))
+    require_needs(replace(kernel(tmp_path), config=None))
+
+
+@pytest.mark.parametrize("symbols", [symbols for symbols, _ in NEEDS])
+def test_each_symbol_is_needed(tmp_path: Path, symbols: tuple[str, ...]) -> None:
+    with pytest.raises(ImageError, match=f"has no {' or '.join(symbols)} \\("):
+        require_needs(kernel(tmp_path, f"{symbols[0]}=y\n", ""))
+
+
+def test_a_module_needs_an_initramfs(tmp_path: Path) -> None:
+    found = kernel(tmp_path, "CONFIG_VIRTIO_BLK=y", "CONFIG_VIRTIO_BLK=m")
+    with pytest.raises(ImageError, match=r"has CONFIG_VIRTIO_BLK=m .*debian:VERSION"):
+        require_needs(found)
+    require_needs(replace(found, initramfs=tmp_path / "initramfs"))
