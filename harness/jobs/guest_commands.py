@@ -13,7 +13,13 @@ from harness.guest import shell as interactive
 from harness.guest.attach import Attached
 from harness.guest.frames import settled
 from harness.guest.page_view import describe_page
-from harness.jobs.options import kernel_argument, machine_option, qemu_option, shown_progress
+from harness.jobs.options import (
+    append_option,
+    kernel_argument,
+    machine_option,
+    qemu_option,
+    shown_progress,
+)
 from harness.jobs.output_stream import OutputStream, say
 from harness.suite.gather import run_program
 from harness.suite.program import file_program
@@ -31,6 +37,7 @@ ADDRESS_BITS = (1 << 56) - 1  # a pointer without its tag
 @click.argument("program", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @machine_option
+@append_option
 @qemu_option
 @click.option(
     "--timeout", type=SECONDS, default=600.0, show_default=True, help="Seconds for PROGRAM."
@@ -46,6 +53,7 @@ def run_command(
     program: Path,
     arguments: tuple[str, ...],
     machine: str | None,
+    append: str,
     qemu_binary: str | None,
     timeout: float,
     survives: float | None,
@@ -60,7 +68,7 @@ def run_command(
     """
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        target = parse_target(kernel, machine)
+        target = parse_target(kernel, machine, append)
         prepared = file_program(
             program,
             session.programs,
@@ -81,12 +89,13 @@ def run_command(
 @click.command("shell")
 @kernel_argument
 @machine_option
+@append_option
 @qemu_option
-def shell_command(kernel: str, machine: str | None, qemu_binary: str | None) -> int:
+def shell_command(kernel: str, machine: str | None, append: str, qemu_binary: str | None) -> int:
     """Open an interactive root shell in a fresh guest of KERNEL."""
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        template = session.prepare(parse_target(kernel, machine))
+        template = session.prepare(parse_target(kernel, machine, append))
     with session.guest(template) as guest, guest.reachable(cache_root() / "guests") as handle:
         return interactive.shell(guest, handle)
 

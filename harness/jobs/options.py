@@ -25,6 +25,9 @@ machine_option = click.option(
 qemu_option = click.option(
     "--qemu-binary", metavar="PATH", help="A qemu-system-aarch64 of your own."
 )
+append_option = click.option(
+    "--append", metavar="WORDS", default="", help="More words for the kernel's command line."
+)
 workers_option = click.option(
     "-n",
     "workers",

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from harness.suite.session import Session
 
 
-def prepare(session: Session, kernels: Sequence[str], machine_name: str | None) -> None:
+def prepare(
+    session: Session, kernels: Sequence[str], machine_name: str | None, append: str = ""
+) -> None:
     """Build and boot the ``kernels`` whose templates the cache does not have."""
     for kernel in kernels:
-        session.prepare(parse_target(kernel, machine_name))
+        session.prepare(parse_target(kernel, machine_name, append))
 
 
 def run_suite(
@@ -43,11 +45,13 @@ def run_suite(
     expression: str | None,
     workers: int,
     qemu_binary: str | None,
+    append: str = "",
     quiet: bool = False,
 ) -> int:
     """Run the suite on ``kernels``, write the report, and return the worst verdict's exit status.
 
-    ``expression`` is pytest's ``-k``. ``quiet`` keeps pytest's output from the terminal.
+    ``expression`` is pytest's ``-k``, ``append`` more words for the kernels' command lines.
+    ``quiet`` keeps pytest's output from the terminal.
     """
     directory = make_directory(report)
     root = resources()
@@ -61,6 +65,8 @@ def run_suite(
         command += ["--machine", machine_name]
     for kernel in kernels:
         command += ["--kernel", kernel]
+    if append:
+        command.append(f"--append={append}")  # it may begin with a dash
     if qemu_binary:
         command += ["--qemu-binary", qemu_binary]
     if expression:

@@ -13,7 +13,13 @@ import click
 from harness.core.errors import OK, HarnessError
 from harness.core.paths import cache_root, is_checkout, resources
 from harness.jobs.costs import measure_costs
-from harness.jobs.options import machine_option, qemu_option, shown_progress, workers_option
+from harness.jobs.options import (
+    append_option,
+    machine_option,
+    qemu_option,
+    shown_progress,
+    workers_option,
+)
 from harness.jobs.run_suite import prepare, run_suite
 from harness.report import json_file, terminal
 from harness.suite.report_files import PAGE, REPORT, make_directory, write_all
@@ -26,6 +32,7 @@ COMPARED = ("tag-storage", "stock@dram")
 @click.command("validate")
 @click.argument("kernels", nargs=-1, metavar="[KERNEL[@MACHINE]]...")
 @machine_option
+@append_option
 @qemu_option
 @click.option("--report", type=click.Path(path_type=Path), help="Directory of the report.")
 @click.option("-k", "expression", help="Only tests that match this pytest expression.")
@@ -33,6 +40,7 @@ COMPARED = ("tag-storage", "stock@dram")
 def validate_command(
     kernels: tuple[str, ...],
     machine: str | None,
+    append: str,
     qemu_binary: str | None,
     report: Path | None,
     expression: str | None,
@@ -46,7 +54,7 @@ def validate_command(
     directory = make_directory(report or _new_report())
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        prepare(session, kernels or COMPARED, machine)
+        prepare(session, kernels or COMPARED, machine, append)
     status = run_suite(
         kernels or COMPARED,
         machine,
@@ -54,6 +62,7 @@ def validate_command(
         expression=expression,
         workers=workers,
         qemu_binary=qemu_binary,
+        append=append,
     )
     if not kernels and (directory / REPORT).is_file():
         try:

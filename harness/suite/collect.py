@@ -100,7 +100,7 @@ def repeat_command(item: pytest.Item) -> str:
     words.append("--qemu")
     if kernel := _kernel_argument(item):
         words += ["--kernel", kernel]
-    for option in ("--machine", "--qemu-binary"):
+    for option in ("--machine", "--qemu-binary", "--append"):
         if value := item.config.getoption(option):
             words += [option, value]
     return shlex.join([*words, _node_id(item, here)])

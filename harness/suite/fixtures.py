@@ -52,7 +52,8 @@ def mte_target(
     harness_session: Session,  # noqa: ARG001 - what depends on it is left out without --qemu
 ) -> Target:
     """Return one of ``--kernel``, with its machine."""
-    return parse_target(request.param, request.config.getoption("--machine"))
+    options = request.config.getoption
+    return parse_target(request.param, options("--machine"), options("--append"))
 
 
 @pytest.fixture(scope="session")

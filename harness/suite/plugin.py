@@ -79,6 +79,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--qemu-binary", metavar="PATH", help="a qemu-system-aarch64 of your own")
     group.addoption(
+        "--append",
+        metavar="WORDS",
+        default="",
+        help="more words for the command line of each --kernel",
+    )
+    group.addoption(
         "--keep-guest",
         action="store_true",
         help="when a test fails, keep its guest running and print how to log in",

@@ -112,8 +112,9 @@ class Session:
     def prepare(self, target: Target, append: str = "") -> Template:
         """Return the template of a target after all steps, each done once in this run.
 
-        ``append``: more words for the kernel's command line.
+        ``append``: more words for the kernel's command line, after the target's.
         """
+        append = f"{target.append} {append}".strip()
         key = (target, append)
         if key not in self._prepared:
             self.check(target.spec)

@@ -20,14 +20,18 @@ DEFAULT_MACHINE = "emulator"
 
 @dataclass(frozen=True)
 class Target:
-    """A kernel that was located, not yet built, and the data of the machine that it runs on."""
+    """A kernel that was located, not yet built, and the data of the machine that it runs on.
+
+    ``append`` are words after those of the machine on the kernel's command line.
+    """
 
     kernel: KernelSource
     spec: MachineSpec
+    append: str = ""
 
 
-def parse_target(argument: str, chosen: str | None) -> Target:
-    """Return the target of ``KERNEL`` or ``KERNEL@MACHINE``.
+def parse_target(argument: str, chosen: str | None, append: str = "") -> Target:
+    """Return the target of ``KERNEL`` or ``KERNEL@MACHINE``, with ``append``.
 
     Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. The name of a family
     (``dram``) means the recipe's machine, if it is of that family. Raise UsageError
@@ -42,7 +46,7 @@ def parse_target(argument: str, chosen: str | None) -> Target:
     own = recipe_machine(source.recipe) if isinstance(source, RecipeKernel) else None
     if own is not None and (chosen is None or is_family_of(chosen, own)):
         chosen = own
-    return Target(source, find_machine(chosen or DEFAULT_MACHINE))
+    return Target(source, find_machine(chosen or DEFAULT_MACHINE), append)
 
 
 def recipe_machine(recipe: Recipe) -> str | None:

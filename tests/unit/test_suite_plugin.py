@@ -617,6 +617,13 @@ def test_each_guest_s_splats_are_in_the_report(runs: Runs) -> None:
     assert (two.status, two.splats) == (Status.SPLAT, 1)
 
 
+def test_words_for_the_kernel_s_command_line(runs: Runs) -> None:
+    runs.suite("def test_one(guest): assert guest.template.append == 'quiet mte=1'\n")
+    runs("--append", "quiet mte=1", "test_suite.py")
+    assert runs.tests["one"].good
+    assert " --kernel stock --append 'quiet mte=1' " in runs.tests["one"].repeat
+
+
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
 def test_tests_left_out_are_counted(runs: Runs, workers: tuple[str, ...]) -> None:
     runs.suite("def test_one(guest): pass\ndef test_two(guest): pass\ndef test_three(): pass\n")
