@@ -92,9 +92,10 @@ def kernel_arguments(spec: MachineSpec, append: str = "") -> str:
     """Return the kernel's command line.
 
     ``earlycon`` shows a panic that comes before the console driver; ``panic=-1``
-    turns a panic into a reset, which QEMU reports and stops at.
+    turns a panic into a reset, which QEMU reports and stops at; ``ignore_loglevel`` shows every
+    splat and the ready line, although ``append`` may have ``quiet`` or ``loglevel=3``.
     """
-    basic = "console=ttyAMA0 earlycon root=/dev/vda ro init=/init panic=-1"
+    basic = "console=ttyAMA0 earlycon root=/dev/vda ro init=/init panic=-1 ignore_loglevel"
     return " ".join(filter(None, [basic, spec.append, append]))
 
 

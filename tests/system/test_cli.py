@@ -102,8 +102,10 @@ def test_leak(cli: Cli) -> None:
     assert "not given back" in done.stderr
 
 
-def test_splat_is_decoded_to_file_and_line(cli: Cli) -> None:
-    done = cli("run", "stock", str(PROGRAMS / "warn.c"))
+@pytest.mark.parametrize("words", ["", "quiet loglevel=0"])
+def test_splat_is_decoded_to_file_and_line(cli: Cli, words: str) -> None:
+    """Also of a kernel that was told to print nothing to its console."""
+    done = cli("run", "--append", words, "stock", str(PROGRAMS / "warn.c"))
     assert done.returncode == errors.KERNEL_SPLAT
     assert "lkdtm_WARNING" in done.stderr
     assert "drivers/misc/lkdtm/bugs.c:" in done.stderr
