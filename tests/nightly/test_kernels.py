@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""The whole suite gives the right verdict on kernels that others built, and on other releases."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.core.paths import checkout
+from harness.report import json_file
+from harness.suite.report_files import REPORT
+from tests.support.command import COMMAND
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# 7.3 is compiled here; the others are Debian's own builds.
+KERNELS = ("7.3", "debian:7.3", "debian:7.2", "debian:6.18")
+
+
+@pytest.mark.usefixtures("harness_session")  # left out without --qemu
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_suite_passes(kernel: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "validate", kernel, "--report", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=checkout("the tests"),
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    report = json_file.read(tmp_path / REPORT)
+    assert len([test for test in report.tests if test.result.cases]) > 80
