@@ -156,8 +156,8 @@ def test_truncated_image_in_the_cache(cli: Cli, kernel: Kernel, tmp_path: Path) 
         image.truncate(1_000_000)
     done = cli("build", "stock", MTE_HARNESS_CACHE=str(cache))
     assert done.returncode == errors.ArtifactError.status
-    assert str(copy) in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    # The lines before it are about the source, which this cache does not have.
+    assert str(copy) in done.stderr.strip().splitlines()[-1]
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ static void rounds(void)
 enum { SMALL = 200 };
 static char *p, *q;
 
-/* Fills the only swap device. */
+/* Fills the only swap device, and leaves no other page that could go out. */
 static void fill_up(void)
 {
 	size_t i;
@@ -181,6 +181,9 @@ static void fill_up(void)
 		madvise(r, 2 * SMALL * PAGE, MADV_PAGEOUT);
 		memcg_reclaim(SMALL * PAGE);
 	}
+	for (i = 0; i < 2 * SMALL; i++)
+		if (!(pagemap(r + i * PAGE) & PM_SWAP))
+			madvise(r + i * PAGE, PAGE, MADV_DONTNEED);
 }
 
 static void on_two(const char *first, const char *second)
