@@ -14,10 +14,10 @@ import pexpect
 
 from harness.core.deadline import Deadline
 from harness.core.disk import disk_full
-from harness.core.errors import BootError
+from harness.core.errors import BootError, HarnessError
 from harness.core.keys import content_key, key_of
 from harness.guest.facts import Facts
-from harness.vm.qemu_args import ColdBoot, GuestFiles, Restore, SavedMachine
+from harness.vm.qemu_args import ColdBoot, GuestFiles, Restore, SavedMachine, kernel_arguments
 from harness.vm.run_disk import RunKeys
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ READY = r"mte-harness: ready"
 FAILED = r"mte-harness: (failed[^\r\n]*)\r?\n"
 PANIC = r"(Kernel panic - not syncing: [^\r\n]*)\r?\n"
 # How often a silent guest's machine is asked whether it has reset, in seconds.
+# What guest/initramfs.c prints when it fails: no fault of the kernel.
+_OURS = re.compile(r"mte-harness: initramfs: ([^\r\n]*)")
 ASK = 0.25
 # With lockdep a kernel is three to six times slower under TCG.
 LOCKDEP_SLOWNESS = 6
@@ -117,7 +119,13 @@ def boot_phase(console: str) -> str:
     return reached
 
 
-def _boot_failure(process: QemuProcess, kernel: Kernel, what: str) -> BootError:
+def _boot_failure(process: QemuProcess, kernel: Kernel, what: str) -> HarnessError:
+    if ours := _OURS.search(process.console.text()):
+        return HarnessError(
+            f"the modules of kernel {kernel.name} give no root file system: {ours[1]}",
+            "report this",
+            process.console.tail(60),
+        )
     return BootError(
         f"kernel {kernel.name} did not come up: {what}; "
         f"phase reached: {boot_phase(process.console.text())}",
@@ -178,7 +186,7 @@ def template_key(machine: VirtualMachine, kernel: Kernel, image: GuestImage, app
             "device tree": content_key(tree.read_bytes()) if tree else None,
             "kernel": kernel.key,
             "image": image.key,
-            "append": append,
+            "command line": kernel_arguments(machine.spec, append),
         }
     )
 

@@ -33,8 +33,12 @@ _ARGUMENT = re.compile(r"debian:(?P<version>\d+\.\d+(?:\.\d+)?)(?:-(?P<flavour>r
 # empty where there are three.
 _PARTS = (("binary", "modules", "base"), ("image",))
 _FLAVOURS = {"": "arm64", "rt": "rt-arm64", "cloud": "cloud-arm64", "16k": "arm64-16k"}
-# What the guest needs before it has a root file system, and what probes need (CONFIG_ZRAM).
-MODULES = ("virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "ext4", "zram")
+# What the guest needs before it has a root file system, and what probes need (CONFIG_ZRAM). ext4
+# asks for a crypto algorithm by its name, which no `depends` says (MODULE_SOFTDEP, 6.12).
+MODULES = (
+    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "crc32c_generic", "ext4",
+    "zram",
+)  # fmt: skip
 INIT = resources() / "guest" / "initramfs.c"
 
 

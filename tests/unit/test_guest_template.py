@@ -118,6 +118,16 @@ def test_a_qemu_that_dies_during_the_boot_is_no_fault_of_the_kernel(tmp_path: Pa
         boot(tmp_path, Script(console=EARLY, replies={"query-status": [DIE]}))
 
 
+def test_an_initramfs_that_fails_is_no_fault_of_the_kernel(tmp_path: Path) -> None:
+    console = EARLY + (
+        "mte-harness: initramfs: /3.ko: Exec format error\r\n"
+        "[    1.0] Kernel panic - not syncing: Attempted to kill init!\r\n"
+    )
+    with pytest.raises(HarnessError, match=r"no root file system: /3\.ko: Exec format") as caught:
+        boot(tmp_path, Script(console=console, replies={"query-status": [{"status": "shutdown"}]}))
+    assert not isinstance(caught.value, BootError)
+
+
 def test_no_room_for_the_state(tmp_path: Path) -> None:
     failed = {"status": "failed", "error-desc": "No space left on device"}
     script = Script(console=READY, replies={"query-migrate": [failed]})
