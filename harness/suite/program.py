@@ -70,6 +70,7 @@ def file_program(
     ``survives``: a program that still runs after ``seconds`` is ended, and that is its success.
     Raises ProgramError for a file that the guest cannot run, or that does not compile.
     """
+    path = path.absolute()  # a probe of ours is known by its place
     kind = kind_of(path)
     if kind.kind is Kind.C:
         flags = PROBE_FLAGS if path.is_relative_to(PROBES) else USER_FLAGS
