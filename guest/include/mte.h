@@ -36,6 +36,16 @@
 #ifndef HWCAP2_MTE3
 #define HWCAP2_MTE3 (1UL << 22)
 #endif
+/* Since 6.17: arch/arm64/include/uapi/asm/hwcap.h, include/uapi/linux/auxvec.h. */
+#ifndef AT_HWCAP3
+#define AT_HWCAP3 29
+#endif
+#ifndef HWCAP3_MTE_FAR
+#define HWCAP3_MTE_FAR (1UL << 0)
+#endif
+#ifndef HWCAP3_MTE_STORE_ONLY
+#define HWCAP3_MTE_STORE_ONLY (1UL << 1)
+#endif
 #ifndef SEGV_MTEAERR
 #define SEGV_MTEAERR 8
 #define SEGV_MTESERR 9

@@ -32,6 +32,7 @@ static void tag_fault_addresses(int flags)
 {
 	static const int places[] = { 0, 1, 7, 15, 4080, 4095 };
 	unsigned char *p;
+	bool far = getauxval(AT_HWCAP3) & HWCAP3_MTE_FAR;
 	unsigned int tag, top, i;
 
 	begin(flags);
@@ -44,8 +45,9 @@ static void tag_fault_addresses(int flags)
 
 				if (tag == GOOD)
 					continue;
+				/* With FEAT_MTE_TAGGED_FAR bits 63:60 are exposed as well. */
 				if (flags & SA_EXPOSE_TAGBITS)
-					want |= (uint64_t)tag << TAG_SHIFT;
+					want |= (uint64_t)(far ? byte : tag) << TAG_SHIFT;
 				fault_reset();
 				store_byte(with_top_byte(p + places[i], byte));
 				CHECK_EQ(fault.count, 1, "top byte %#x: signals", byte);
@@ -65,7 +67,7 @@ static void tag_fault_hides_tag(void)
 	tag_fault_addresses(0);
 }
 
-static void tag_fault_exposes_bits_59_to_56(void)
+static void tag_fault_exposes_tag(void)
 {
 	tag_fault_addresses(SA_EXPOSE_TAGBITS);
 }
@@ -199,7 +201,6 @@ static void expose_tagbits_round_trip(void)
 	CHECK_EQ(sa.sa_flags & SA_EXPOSE_TAGBITS, 0, "sa_flags");
 }
 
-PROBE(CASE(tag_fault_hides_tag), CASE(tag_fault_exposes_bits_59_to_56),
-      CASE(other_fault_hides_top_byte), CASE(other_fault_exposes_top_byte),
-      CASE(no_tag_matches_all), CASE(top_nibble_is_ignored), CASE(first_touch),
-      CASE(memory_without_prot_mte), CASE(expose_tagbits_round_trip));
+PROBE(CASE(tag_fault_hides_tag), CASE(tag_fault_exposes_tag), CASE(other_fault_hides_top_byte),
+      CASE(other_fault_exposes_top_byte), CASE(no_tag_matches_all), CASE(top_nibble_is_ignored),
+      CASE(first_touch), CASE(memory_without_prot_mte), CASE(expose_tagbits_round_trip));
