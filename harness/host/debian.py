@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from harness.core.progress import Progress
 
+BACKPORTS = "-backports"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MIRROR = "http://deb.debian.org"
 # apt's downloader, of the package apt; it is not on PATH.
@@ -115,7 +116,10 @@ class _PrivateApt:
     def __init__(self, wanted: DebSet, downloads: Path) -> None:
         self._wanted = wanted
         self._downloads = downloads
-        self._state = downloads / "apt" / f"{wanted.suite}-{wanted.architecture}"
+        # Backports depend on packages of the suite that they are for.
+        self._whole = wanted.dependencies and wanted.suite.endswith(BACKPORTS)
+        name = f"{wanted.suite}-{wanted.architecture}"
+        self._state = downloads / "apt" / (f"{name}-whole" if self._whole else name)
         self._stamp = self._state / "updated"
 
     @contextmanager
@@ -218,8 +222,11 @@ class _PrivateApt:
         options = f"[arch={self._wanted.architecture} signed-by={KEYRING}]"
         suite = self._wanted.suite
         lines = [f"deb {options} {MIRROR}/debian {suite} main\n"]
-        if not suite.endswith("-backports"):
-            lines.append(f"deb {options} {MIRROR}/debian-security {suite}-security main\n")
+        stable = suite.removesuffix(BACKPORTS)
+        if self._whole:
+            lines.append(f"deb {options} {MIRROR}/debian {stable} main\n")
+        if self._whole or suite == stable:
+            lines.append(f"deb {options} {MIRROR}/debian-security {stable}-security main\n")
         return "".join(lines)
 
     def _configuration(self) -> str:
@@ -262,6 +269,7 @@ class _PrivateApt:
                 'Acquire::GzipIndexes "true";',
                 'Acquire::ForceHash "SHA256";',  # the hash that --print-uris prints
                 'Debug::NoLocking "true";',
+                *([f'APT::Default-Release "{self._wanted.suite}";'] if self._whole else []),
                 "",
             ]
         )

@@ -11,6 +11,7 @@ import click
 
 from harness.core.progress import Progress, plain_progress
 from harness.core.terminal_progress import TerminalProgress
+from harness.vm.packaged_qemu import RELEASES
 from harness.vm.spec import machine_names
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ machine_option = click.option(
     help="Machine, where KERNEL@MACHINE names none (default: the recipe's, or emulator).",
 )
 qemu_option = click.option(
-    "--qemu-binary", metavar="PATH", help="A qemu-system-aarch64 of your own."
+    "--qemu-binary",
+    metavar="PATH|RELEASE",
+    help=f"A qemu-system-aarch64 of your own, or a release to fetch: {', '.join(RELEASES)}.",
 )
 append_option = click.option(
     "--append", metavar="WORDS", default="", help="More words for the kernel's command line."

@@ -77,7 +77,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--machine", choices=machine_names(), help="kind of machine, where --kernel names none"
     )
-    group.addoption("--qemu-binary", metavar="PATH", help="a qemu-system-aarch64 of your own")
+    group.addoption(
+        "--qemu-binary",
+        metavar="PATH|RELEASE",
+        help="a qemu-system-aarch64 of your own, or a release of it, which is fetched (11.1)",
+    )
     group.addoption(
         "--append",
         metavar="WORDS",

@@ -20,6 +20,7 @@ from harness.kernel.linux_image import page_size
 from harness.vm.emulator_check import EmulatorCheck, check_emulator
 from harness.vm.geometry import PAGE
 from harness.vm.loopback import require_loopback
+from harness.vm.packaged_qemu import RELEASES, obtain_qemu
 from harness.vm.qemu import Qemu, find_qemu, require_version
 from harness.vm.run_disk import RunKeys
 from harness.vm.virtual_machine import VirtualMachine, prepare_machine
@@ -56,8 +57,14 @@ class Session:
 
     @functools.cached_property
     def qemu(self) -> Qemu:
-        """Return the QEMU of this run. Raise QemuMissingError when there is none."""
-        return find_qemu(self._qemu_binary, self.limits.host_tool)
+        """Return the QEMU of this run. Raise QemuMissingError when there is none.
+
+        Where a release was asked for, and no path, it is fetched if need be.
+        """
+        chosen = self._qemu_binary
+        if chosen in RELEASES:
+            chosen = str(obtain_qemu(chosen, self.cache, self.progress))
+        return find_qemu(chosen, self.limits.host_tool)
 
     def kernel(self, source: KernelSource) -> Kernel:
         """Return the kernel of ``source``; it is built if the cache does not have it."""

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
     from harness.vm.dram import Dram
 
-# Fields of struct page: format, the name in vmcoreinfo, and bytes on from there.
+# Fields of struct page: format, the names in vmcoreinfo, and bytes on from there. compound_head
+# became compound_info in 7.3; bit 0 still marks a tail (include/linux/mm_types.h).
 FIELDS = {
     "flags": ("<u8", "flags", 0),
-    "compound_head": ("<u8", "compound_head", 0),
+    "compound_head": ("<u8", "compound_head compound_info", 0),
     "lru_next": ("<u8", "lru", 0),
     "lru_prev": ("<u8", "lru", 8),
     "mapping": ("<u8", "mapping", 0),
@@ -68,6 +69,14 @@ class Vmcoreinfo:
         start = 12 + (name_size + 3) // 4 * 4
         text = note[start : start + size].decode("ascii", "replace")
         return cls(dict(line.split("=", 1) for line in text.splitlines() if "=" in line))
+
+    def page_offset(self, *names: str) -> int:
+        """Return the offset in bytes of a field of struct page, under the first name that is there.
+
+        Raise AuditError if none is.
+        """
+        keys = [f"OFFSET(page.{name})" for name in names]
+        return self.number(next((key for key in keys if key in self.lines), keys[0]))
 
     def number(self, key: str) -> int:
         """Return a number: ``SYMBOL(…)`` is hexadecimal, others say so with 0x.
@@ -163,7 +172,7 @@ class Pages:
         """Return a copy of tens of MiB from DRAM. The guest has to be paused."""
         size, frames = info.number("SIZE(page)"), dram.frames
         base = info.number("SYMBOL(vmemmap)") + frames.start * size
-        offsets = [info.number(f"OFFSET(page.{name})") + on for _, name, on in FIELDS.values()]
+        offsets = [info.page_offset(*names.split()) + on for _, names, on in FIELDS.values()]
         raw = b"".join(Translation(dram, info).read(base, len(frames) * size))
         marks = Marks(
             buddy=info.number("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)") & 0xFFFFFFFF,

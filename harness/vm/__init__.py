@@ -4,9 +4,9 @@
 `VirtualMachine.launch()` is the one way to start a guest. From data to a running QEMU:
 
 * ``spec``: the machines as data; ``geometry``: where the tag of an address lies in DRAM;
-* ``qemu``: the binary and its version; ``qemu_args``: every QEMU command line, and the ways
-  to start (`ColdBoot`, `Restore`); ``device_tree``: QEMU's tree with tag storage described
-  (``*.dtso``);
+* ``qemu``: the binary and its version; ``packaged_qemu``: another release of it;
+* ``qemu_args``: every QEMU command line, and the ways to start (`ColdBoot`, `Restore`);
+  ``device_tree``: QEMU's tree with tag storage described (``*.dtso``);
 * ``virtual_machine``: the machine, ready to be started, saved and restored;
 * ``channels``: sockets and disks without names; ``run_disk``: keys and clock of one clone;
 * ``process``: the running QEMU, over QMP; ``console``: its serial console; ``loopback``: whether

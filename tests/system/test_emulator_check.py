@@ -11,13 +11,12 @@ import pytest
 from harness.core import errors
 from harness.core.errors import MachineError, QemuCheckError
 from harness.core.progress import plain_progress
-from harness.core.store import Store
 from harness.suite.target import parse_target
 from harness.vm import tags_in_dram
 from harness.vm.emulator_check import check_emulator
+from harness.vm.packaged_qemu import obtain_qemu
 from harness.vm.qemu import find_qemu
 from harness.vm.spec import find_machine
-from tests.support.old_qemu import qemu_7_2
 
 if TYPE_CHECKING:
     import subprocess
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def old_qemu(harness_session: Session) -> Path:
-    store = Store(harness_session.cache, "qemu-7.2", plain_progress())
-    return qemu_7_2(store, harness_session.cache / "downloads", plain_progress())
+    return obtain_qemu("7.2", harness_session.cache, plain_progress())
 
 
 def run_check(session: Session, machine: VirtualMachine) -> Document:

@@ -1,38 +1,43 @@
 # SPDX-License-Identifier: MIT
-"""QEMU 7.2 for the emulator check: it runs with what its packages bring."""
+"""A release of QEMU runs with what its packages bring."""
 
 from __future__ import annotations
 
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness.core.progress import Silent
-from harness.core.store import Store
-from tests.support import old_qemu
+from harness.vm import packaged_qemu
+from harness.vm.packaged_qemu import obtain_qemu
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
-    from harness.host.debian import DebSet
+    from harness.host.debian import Deb, DebSet
 
 
-def test_qemu_7_2_runs_with_the_loader_and_libraries_that_it_brings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lib", ["lib64", "usr/lib64"])
+def test_it_runs_with_the_loader_and_libraries_that_it_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lib: str
 ) -> None:
     def unpack(_packages: object, root: Path) -> None:
-        loader = root / "lib64/ld-linux-x86-64.so.2"
+        loader = root / lib / "ld-linux-x86-64.so.2"
         loader.parent.mkdir(parents=True)
         loader.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
         loader.chmod(0o755)
         (root / "usr/lib/x86_64-linux-gnu").mkdir(parents=True)
 
     asked: list[DebSet] = []
-    monkeypatch.setattr(old_qemu, "fetch", lambda wanted, *_: asked.append(wanted))
-    monkeypatch.setattr(old_qemu, "unpack", unpack)
-    store = Store(tmp_path, "qemu", Silent())
-    program = old_qemu.qemu_7_2(store, tmp_path, Silent())
+
+    def fetch(wanted: DebSet, *_: object) -> tuple[Deb, ...]:
+        asked.append(wanted)
+        return ()
+
+    monkeypatch.setattr(packaged_qemu, "fetch", fetch)
+    monkeypatch.setattr(packaged_qemu, "unpack", unpack)
+    program = obtain_qemu("11.1", tmp_path, Silent())
     link = tmp_path / "link"
     link.symlink_to(program)
     said = subprocess.run([link, "-m", "a b"], capture_output=True, text=True, check=True).stdout
@@ -46,7 +51,7 @@ def test_qemu_7_2_runs_with_the_loader_and_libraries_that_it_brings(
         "-m",
         "a b",
     ]
-    old_qemu.qemu_7_2(store, tmp_path, Silent())
-    assert [(wanted.suite, wanted.packages) for wanted in asked] == [
-        ("bookworm", ("qemu-system-arm",))
-    ]
+    assert obtain_qemu("11.1", tmp_path, Silent()) == program
+    assert {(wanted.suite, wanted.packages) for wanted in asked} == {
+        ("trixie-backports", ("qemu-system-arm",))
+    }

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""A release of QEMU that Debian packaged, run from the cache with its own libraries and loader.
+
+It is not installed, and wants no other C library of the host than its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.core.errors import ArtifactError
+from harness.core.keys import key_of
+from harness.core.store import Store
+from harness.host.child import run
+from harness.host.debian import DebSet, fetch, unpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.core.progress import Progress
+
+# Release -> the suite that has it. 7.2 is what the emulator check must refuse.
+RELEASES = {"7.2": "bookworm", "10.0": "bookworm-backports", "11.1": "trixie-backports"}
+PROGRAM = "qemu-system-aarch64"
+
+
+def obtain_qemu(release: str, cache: Path, progress: Progress) -> Path:
+    """Return a ``qemu-system-aarch64`` of ``release``, one of RELEASES.
+
+    Raise NetworkError, DiskFullError, ArtifactError or NoSuchPackageError.
+    """
+    native = run(["dpkg", "--print-architecture"]).output.strip()
+    wanted = DebSet(RELEASES[release], native, ("qemu-system-arm",))
+    debs = fetch(wanted, cache / "downloads", progress)
+
+    def make(directory: Path) -> None:
+        progress.step(f"unpacking QEMU {release}")
+        unpack(debs, directory / "root")
+        _write_wrapper(directory)
+
+    key = key_of({"packages": sorted(deb.sha256 for deb in debs)})
+    return Store(cache, "qemu", progress).obtain(key, make) / PROGRAM
+
+
+def _write_wrapper(directory: Path) -> None:
+    root = directory / "root"
+    loaders = sorted({*root.glob("lib*/ld-linux*.so.*"), *root.glob("usr/lib*/ld-linux*.so.*")})
+    if not loaders:
+        raise ArtifactError(f"the packages in {root} have no dynamic loader", "mte-harness clean")
+    libraries = [
+        f"$root/{found.relative_to(root)}"
+        for found in sorted({*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")})
+    ]
+    wrapper = directory / PROGRAM
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        'root=$(dirname "$(readlink -f "$0")")/root\n'
+        f'exec "$root/{loaders[0].relative_to(root)}" --library-path "{":".join(libraries)}" '
+        f'"$root/usr/bin/{PROGRAM}" -L "$root/usr/share/qemu" "$@"\n'
+    )
+    wrapper.chmod(0o755)
