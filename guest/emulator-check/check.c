@@ -21,6 +21,7 @@ typedef unsigned long u64;
 #define TAGGED_EL0   ((u8 *)0x48200000) /* EL0 may read and write */
 #define EL0_CODE     ((u8 *)0x48400000)
 #define PLAIN	     ((u8 *)0x48600000) /* Normal memory that is not Tagged */
+#define CLEAN	     ((u8 *)0x48800000) /* writable, and not yet dirty: see below */
 
 extern struct {
 	u64 esr, far, context[14];
@@ -455,6 +456,65 @@ static void show_tags_to_host(void)
 	}
 }
 
+#define READ_ONLY (1UL << 7) /* AP[2] */
+#define DBM	  (1UL << 51)
+#define TCR_HA	  (1UL << 39)
+#define TCR_HD	  (1UL << 40)
+
+static void make_clean(void)
+{
+	map(CLEAN, (u64)CLEAN, ATTR(NORMAL_TAGGED) | READ_ONLY | DBM);
+	asm volatile("dsb sy\n tlbi vmalle1\n dsb sy\n isb");
+	load(CLEAN);
+}
+
+static u64 dirty(void)
+{
+	volatile u64 *entry = &level2[((u64)CLEAN - 0x40000000UL) / MIB2];
+
+	asm volatile("dsb sy");
+	return !(*entry & READ_ONLY);
+}
+
+/*
+ * With FEAT_HAFDBS a store to memory that is writable and clean makes its descriptor
+ * dirty (D8.5). Linux writes no clean page to swap: where a store leaves it clean, the
+ * data are lost. Each store comes after a load, which has put the page into the TLB.
+ */
+static void stores_make_memory_dirty(void)
+{
+	u64 tcr = read_reg(tcr_el1);
+
+	if ((read_reg(id_aa64mmfr1_el1) & 15) < 2) /* HAFDBS */
+		return;
+	write_reg(tcr_el1, tcr | TCR_HA | TCR_HD);
+	make_clean();
+	expect(dirty(), 0, "dirty after a load", 0);
+	store(CLEAN);
+	expect(dirty(), 1, "dirty after a store", 0);
+	make_clean();
+	stg(CLEAN, 0);
+	expect(dirty(), 1, "dirty after STG with tag 0", 0);
+	make_clean();
+	stg(CLEAN, 5);
+	expect(dirty(), 1, "dirty after STG with tag 5", 0);
+	make_clean();
+	stzg(CLEAN, 0);
+	expect(dirty(), 1, "dirty after STZG", 0);
+	make_clean();
+	stg(CLEAN, 0);
+	store(CLEAN);
+	expect(dirty(), 1, "dirty after STG and a store", 0);
+	map(CLEAN, (u64)CLEAN, ATTR(NORMAL_TAGGED) | EL0_RW | READ_ONLY | DBM);
+	asm volatile("dsb sy\n tlbi vmalle1\n dsb sy\n isb");
+	run_el0(EL0_CODE, CLEAN);
+	expect(dirty(), 0, "dirty after a load of EL0", 0);
+	run_el0(EL0_CODE + (el0_store - el0_load), CLEAN);
+	expect(dirty(), 1, "dirty after a store of EL0", 0);
+	write_reg(tcr_el1, tcr);
+	asm volatile("dsb sy\n tlbi vmalle1\n dsb sy\n isb");
+}
+
 #define CASE(f) { f, #f }
 static const struct {
 	void (*run)(void);
@@ -473,6 +533,7 @@ static const struct {
 	CASE(el1_async_faults),
 	CASE(el0_faults),
 	CASE(nothing_is_checked_with_tco_or_untagged_memory),
+	CASE(stores_make_memory_dirty),
 };
 #define CASES (sizeof(cases) / sizeof(cases[0]))
 
