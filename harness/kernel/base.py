@@ -6,7 +6,6 @@ Its content hash is known without unpacking it, so a kernel that is built alread
 
 from __future__ import annotations
 
-import io
 import re
 import subprocess
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING
 from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import NetworkError, SourceError
 from harness.core.keys import content_key, file_digest
-from harness.core.run_logged import run_logged
 from harness.core.store import Store
 from harness.core.toolchain import clean_environment
 from harness.kernel import debian_source
+from harness.kernel.extract import PIPE, extract
 from harness.kernel.recipe import DebianBase, GitBase
 
 if TYPE_CHECKING:
@@ -73,15 +72,12 @@ def _debian(base: DebianBase, cache: Path, progress: Progress) -> Origin:
 
 
 def _extract(argv: list[str], directory: Path) -> None:
-    output: list[str] = []
-    environment = clean_environment()
-    status = run_logged(argv, io.StringIO(), cwd=directory, env=environment, on_line=output.append)
-    if status:
-        text = "\n".join(output[-10:])
-        if reports_disk_full(text):
-            raise disk_full(directory)
+    failed = extract(argv, directory)
+    if failed is not None:
         raise SourceError(
-            f"cannot unpack: {output[-1] if output else argv[0]}", "install it again", text
+            f"cannot unpack: {failed[-1] if failed else argv[0]}",
+            "mte-harness clean tarballs, then run this again",
+            "\n".join(failed),
         )
 
 
@@ -96,7 +92,7 @@ def _git_origin(repository: Path, commit: str, title: str) -> Origin:
     script = 'git -C "$1" archive "$2" | tar -x -C "$3"'
 
     def unpack(directory: Path) -> None:
-        words = ["bash", "-o", "pipefail", "-c", script, "unpack", str(repository), commit]
+        words = [*PIPE, script, "unpack", str(repository), commit]
         _extract([*words, str(directory)], directory)
 
     tree = _git(repository, "rev-parse", f"{commit}^{{tree}}")

@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import io
 import tomllib
 from typing import TYPE_CHECKING
 
-from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import ArtifactError, NoSuchPackageError, SourceError
 from harness.core.keys import content_key
 from harness.core.paths import resources
-from harness.core.run_logged import run_logged
 from harness.core.store import Store
-from harness.core.toolchain import clean_environment
 from harness.host.debian import Deb, DebSet, fetch
+from harness.kernel.extract import PIPE, extract
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,17 +33,10 @@ def obtain_tarball(package: str, version: str, cache: Path, progress: Progress) 
 
     def make(directory: Path) -> None:
         script = 'dpkg-deb --fsys-tarfile "$1" | tar -x --strip-components=3 "./usr/src/$2.tar.xz"'
-        words = ["bash", "-o", "pipefail", "-c", script, "unpack", str(deb.path), package]
-        output: list[str] = []
-        status = run_logged(
-            words, io.StringIO(), cwd=directory, env=clean_environment(), on_line=output.append
-        )
-        if status:
-            text = "\n".join(output[-10:])
-            if reports_disk_full(text):
-                raise disk_full(directory)
+        failed = extract([*PIPE, script, "unpack", str(deb.path), package], directory)
+        if failed is not None:
             raise ArtifactError(
-                f"{deb.path} does not unpack", "remove it, then run this again", text
+                f"{deb.path} does not unpack", "remove it, then run this again", "\n".join(failed)
             )
 
     stored = Store(cache, "tarballs", progress).obtain(content_key(deb.sha256), make)
