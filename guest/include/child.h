@@ -4,7 +4,8 @@
  *
  * A failed CHECK in a child counts for its case, because the failure count is in
  * shared memory. A child that dies of a signal or exits early fails no CHECK: only its
- * parent can see that, so every child must be waited for with one of these.
+ * parent can see that, so every child must be waited for with one of these. They end the
+ * case as untested if a NEED() of the child did not hold.
  */
 #ifndef MTE_HARNESS_CHILD_H
 #define MTE_HARNESS_CHILD_H
@@ -36,6 +37,12 @@ pid_t child_fork(void);
 
 /* Waits for a child and returns its wait status, for cases that judge it themselves. */
 int child_status(pid_t pid);
+
+/*
+ * Ends the case as untested if the child has ended so; for a parent that lacks what the child
+ * should have given it. Neither waits for the child nor reaps it.
+ */
+void child_hand_on(pid_t pid);
 
 /* A gate at which a child waits until its parent opens it; made before the fork. */
 struct gate {

@@ -16,8 +16,13 @@
  *
  *   CHECK(cond, fmt, ...)          counts a failure and goes on
  *   CHECK_EQ(got, want, fmt, ...)  the same for integers, printing both
- *   MUST(cond, fmt, ...)           ends the case as failed: a precondition does not
- *                                  hold, so nothing after it would be tested
+ *   MUST(cond, fmt, ...)           ends the case as failed: a step that succeeds on every
+ *                                  right kernel (mmap, fork, swapon) did not
+ *   NEED(cond, fmt, ...)           ends the case as untested: the state of memory or of the
+ *                                  scheduler that the case needs did not come about (no
+ *                                  stale frame, no huge page, nothing swapped). The case
+ *                                  neither passed nor failed, and the harness tries it
+ *                                  again in a fresh guest
  *   SKIP(fmt, ...)                 ends the case: the kernel lacks the feature. The
  *                                  harness counts this as an error; where a kernel's
  *                                  .config may lack a symbol, `needs:` of the head
@@ -59,6 +64,16 @@ void ktap_fail(const char *file, int line, const char *fmt, ...)
 /* Ends the case as failed. */
 void ktap_end(void) __attribute__((noreturn));
 
+/* Ends the case as untested, unless a check of it has failed; see NEED(). */
+void ktap_untested(const char *file, int line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), noreturn));
+
+/*
+ * For who waited for a child of the case: ends this process as the child was, if `status`
+ * (of waitpid()) says that a NEED() of the child did not hold.
+ */
+void ktap_hand_on(int status);
+
 /* Ends the case as skipped, unless a check of it has failed. */
 void ktap_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -89,6 +104,12 @@ void ktap_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noretu
 				  #cond, ktap_errno, strerror(ktap_errno));                    \
 			ktap_end();                                                            \
 		}                                                                              \
+	} while (0)
+
+#define NEED(cond, fmt, ...)                                                                  \
+	do {                                                                                  \
+		if (!(cond))                                                                  \
+			ktap_untested(__FILE__, __LINE__, fmt " [%s]", ##__VA_ARGS__, #cond); \
 	} while (0)
 
 #define SKIP(fmt, ...) ktap_skip(fmt, ##__VA_ARGS__)

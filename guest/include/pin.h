@@ -11,7 +11,7 @@
  */
 void pin_cpu(int cpu);
 
-/* Ends the case unless there are two CPUs to move threads between. */
+/* Ends the case as failed unless there are two CPUs to move threads between. */
 void need_two_cpus(void);
 
 /*

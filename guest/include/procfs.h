@@ -85,7 +85,7 @@ void pagemap_read(const void *p, uint64_t *entries, size_t count);
 /* The pagemap entry of the page at p. */
 uint64_t pagemap(const void *p);
 
-/* Page frame number of a present page. */
+/* Page frame number of a page; ends the case as untested if the page is not present. */
 uint64_t pfn_of(const void *p);
 
 /* Swap type and offset of a swapped page: bits 0 to 4 and 5 to 54 of its pagemap entry. */

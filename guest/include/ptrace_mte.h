@@ -36,7 +36,10 @@ extern struct tracee_shared {
 /* Starts a tracee; it is stopped. */
 pid_t tracee_start(void);
 
-/* Lets the tracee run `job`; returns when it has stopped again. */
+/*
+ * Lets the tracee run `job`; returns when it has stopped again. A NEED() of the job that does
+ * not hold ends the case as untested.
+ */
 void tracee_run(pid_t pid, void (*job)(void));
 
 /* Kills the tracee. */

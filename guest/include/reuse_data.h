@@ -21,7 +21,7 @@ void plain_end(char *p, size_t len, const char *when);
 /*
  * Maps and fills plain data until hardly any tag storage is free; *len is its size. The
  * allocator uses tag storage last (mm/page_alloc.c rmqueue_metadata()), so memory is full
- * then, but nothing had to be reclaimed.
+ * then, but nothing had to be reclaimed. Ends the case as untested if memory is full before.
  */
 char *plain_memory(size_t *len);
 
@@ -34,7 +34,7 @@ char *reuse_fill(struct reuse *before, size_t *len);
  */
 size_t reuse_each(char *p, size_t len, bool (*found)(char *page));
 
-/* The first page of [p, p + len) that is in tag storage; ends the case if none is. */
+/* The first page of [p, p + len) in tag storage; ends the case as untested if none is. */
 char *reuse_first(char *p, size_t len);
 
 /* How many pages of [p, p + len) are in tag storage. */

@@ -2,7 +2,7 @@
 /*
  * Stale frames: free page frames whose last owner left tag 15 in every granule and data
  * that is not zero. A page that is handed out with its tags or data not cleared, or not
- * copied, then shows them. The frames are remembered, so that must_be_stale() can prove
+ * copied, then shows them. The frames are remembered, so that need_stale() can prove
  * that the pages under test really reuse such frames.
  *
  * The allocator hands out first what was freed last on the same CPU: call pin_cpu().
@@ -36,11 +36,11 @@ char *stale_thp(size_t count, int prot);
 size_t stale_pages(const void *p, size_t len);
 
 /*
- * Ends the case unless at least half of the pages of [p, p + len) are in stale frames: in
- * other frames nothing is tested.
+ * Ends the case as untested unless at least half of the pages of [p, p + len) are in stale
+ * frames: in other frames wrong tags could not be seen.
  */
-#define must_be_stale(p, len, when) stale_must(__FILE__, __LINE__, p, len, when)
+#define need_stale(p, len, when) stale_need(__FILE__, __LINE__, p, len, when)
 
-void stale_must(const char *file, int line, const void *p, size_t len, const char *when);
+void stale_need(const char *file, int line, const void *p, size_t len, const char *when);
 
 #endif

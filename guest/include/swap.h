@@ -74,15 +74,16 @@ void memcg_reclaim(size_t bytes);
 size_t pages_in_memory(const void *p, size_t len);
 
 /*
- * Waits until no page is under writeback, because reclaim cannot drop such a folio. The
- * vmstat deltas of an idle CPU stay unfolded until /proc/sys/vm/stat_refresh is written
- * (mm/vmstat.c, vmstat_refresh()), so nr_writeback would stay above 0.
+ * Waits until no page is under writeback, because reclaim cannot drop such a folio; ends
+ * the case as untested after 10 s. The vmstat deltas of an idle CPU stay unfolded until
+ * /proc/sys/vm/stat_refresh is written (mm/vmstat.c, vmstat_refresh()), so nr_writeback
+ * would stay above 0.
  */
 void wait_writeback(void);
 
 /*
- * Swaps out all of [p, p + len), and ends the case if a page stays in memory or went
- * elsewhere than to swap. The case must have called memcg_enter() before it touched the
+ * Swaps out all of [p, p + len), and ends the case as untested if a page stays in memory or
+ * went elsewhere than to swap. The case must have called memcg_enter() before it touched the
  * pages.
  */
 void page_out(void *p, size_t len);

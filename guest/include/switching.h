@@ -2,7 +2,8 @@
 /*
  * Threads that the scheduler switches in each way that it has, while each thread keeps
  * checking its own MTE state. A probe supplies `setup` and `check`; the functions here
- * prove with getrusage() that the switches really happened.
+ * prove with getrusage() that the switches really happened, and end the case as untested if
+ * they did not.
  */
 #ifndef MTE_HARNESS_SWITCHING_H
 #define MTE_HARNESS_SWITCHING_H

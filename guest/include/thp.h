@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Transparent huge pages and page migration for probes: get a huge page, prove that it
- * is one, split it, move a page to another frame. Each helper ends the case (MUST) if it
- * could not do so.
+ * is one, split it, move a page to another frame. Each helper ends the case as untested
+ * (NEED) if the kernel did not do so.
  *
  * Interfaces: Documentation/admin-guide/mm/transhuge.rst, madvise(2).
  */
@@ -33,11 +33,17 @@ void thp_sizes(const char *small, const char *shmem);
 /* Anonymous memory for `count` huge pages, MADV_HUGEPAGE, not populated. */
 void *thp_map(size_t count, int prot);
 
-/* Ends the case unless PMDs map `count` huge pages in the VMAs of [p, p + len). */
-void must_be_huge(const void *p, size_t len, size_t count);
+/*
+ * Ends the case as untested unless PMDs map `count` huge pages in the VMAs of
+ * [p, p + len).
+ */
+void need_huge(const void *p, size_t len, size_t count);
 
 /* thp_map(), populated by a write to each huge page. */
 void *thp_alloc(size_t count, int prot);
+
+/* Collapses the small pages of the 2 MiB at p into a huge page, with MADV_COLLAPSE. */
+void thp_collapse(void *p);
 
 /* Whether the page at p is part of a large folio. */
 bool in_large_folio(const void *p);

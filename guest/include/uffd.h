@@ -33,7 +33,13 @@ void uffd_copy(int fd, void *to, const void *from, size_t len, uint64_t mode);
 void uffd_move(int fd, void *to, void *from, size_t len);
 void uffd_protect(int fd, void *p, size_t len, bool on);
 
-/* Waits for a page fault message; returns its address, and its flags in *flags. */
+/* Waits for a message; false if none comes within 10 s. */
+bool uffd_ready(int fd);
+
+/*
+ * Waits for a page fault message; returns its address, and its flags in *flags. Ends the
+ * case as untested if none comes.
+ */
 uint64_t uffd_wait(int fd, uint64_t *flags);
 
 #endif

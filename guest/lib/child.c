@@ -35,6 +35,7 @@ void child_wait_exit(const char *file, int line, pid_t pid, int want)
 	char expected[32];
 
 	snprintf(expected, sizeof(expected), "exit status %d", want);
+	ktap_hand_on(status);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != want)
 		unexpected(file, line, pid, expected, status);
 }
@@ -45,8 +46,18 @@ void child_wait_killed(const char *file, int line, pid_t pid, int want)
 	char expected[64];
 
 	snprintf(expected, sizeof(expected), "death by signal %d (%s)", want, strsignal(want));
+	ktap_hand_on(status);
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != want)
 		unexpected(file, line, pid, expected, status);
+}
+
+void child_hand_on(pid_t pid)
+{
+	siginfo_t end = { 0 };
+
+	if (waitid(P_PID, pid, &end, WEXITED | WNOHANG | WNOWAIT) == 0 && end.si_pid == pid &&
+	    end.si_code == CLD_EXITED)
+		ktap_hand_on(W_EXITCODE(end.si_status, 0));
 }
 
 struct gate gate_make(void)

@@ -6,13 +6,14 @@
 enum { MAX_FAILURES = 12 }; /* failures that a case prints; the rest are only counted */
 
 /* Exit statuses of a case's process; guest/lib/probe.py has the same. */
-enum { EXIT_SKIPPED = 110, EXIT_ENDED = 111, EXIT_NO_OUTPUT = 112 };
+enum { EXIT_SKIPPED = 110, EXIT_ENDED = 111, EXIT_NO_OUTPUT = 112, EXIT_UNTESTED = 113 };
 
 /* In memory shared with the children, so that failures in them count for the case. */
 static struct {
 	int failures;
 	int skipped;
-	char skip_reason[200];
+	int untested;
+	char reason[200]; /* of a skip, or of the first NEED() that did not hold */
 } *ktap;
 
 static pid_t ktap_child;
@@ -62,10 +63,36 @@ void ktap_skip(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(ktap->skip_reason, sizeof(ktap->skip_reason), fmt, ap);
+	vsnprintf(ktap->reason, sizeof(ktap->reason), fmt, ap);
 	va_end(ap);
 	ktap->skipped = 1;
 	_exit(EXIT_SKIPPED);
+}
+
+void ktap_untested(const char *file, int line, const char *fmt, ...)
+{
+	const char *name = strrchr(file, '/');
+	char text[sizeof(ktap->reason)];
+	va_list ap;
+	int n;
+
+	n = snprintf(text, sizeof(text), "%s:%d: ", name ? name + 1 : file, line);
+	va_start(ap, fmt);
+	vsnprintf(text + n, sizeof(text) - n, fmt, ap);
+	va_end(ap);
+	if (!ktap) { /* a program without cases has no results: it can only fail */
+		ktap_note("%s", text);
+		_exit(EXIT_ENDED);
+	}
+	if (!__atomic_exchange_n(&ktap->untested, 1, __ATOMIC_SEQ_CST))
+		memcpy(ktap->reason, text, sizeof(text));
+	_exit(EXIT_UNTESTED);
+}
+
+void ktap_hand_on(int status)
+{
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNTESTED && ktap && ktap->untested)
+		_exit(EXIT_UNTESTED);
 }
 
 /* Kills the process group of the case, because cases fork children of their own. */
@@ -76,12 +103,23 @@ static void ktap_alarm(int sig)
 	kill(-ktap_child, SIGKILL);
 }
 
+/* The directive of a case that ended itself without a result; "" for any other. */
+static const char *ktap_directive(int exit_status)
+{
+	if (ktap->skipped && exit_status == EXIT_SKIPPED)
+		return " # SKIP ";
+	if (ktap->untested && exit_status == EXIT_UNTESTED)
+		return " # UNTESTED ";
+	return "";
+}
+
 static bool ktap_run_case(int number, const struct probe_case *c)
 {
 	/* The harness sets KTAP_SLOW where the kernel is several times slower (lockdep). */
 	const char *slow = getenv("KTAP_SLOW");
 	unsigned int seconds = (c->seconds ? c->seconds : 20) * (slow ? atoi(slow) : 1);
 	char how[100] = "";
+	const char *directive = "";
 	int status = 0;
 	bool ok;
 
@@ -111,16 +149,17 @@ static bool ktap_run_case(int number, const struct probe_case *c)
 	else if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "killed by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));
-	else if (ktap->skipped && WEXITSTATUS(status) == EXIT_SKIPPED)
-		ok = !ktap->failures; /* a failed check outweighs a skip */
-	else if (WEXITSTATUS(status) && !ktap->failures)
+	else if (!ktap->failures) /* a failed check outweighs what ended the case */
+		directive = ktap_directive(WEXITSTATUS(status));
+	ok |= !strcmp(directive, " # SKIP ");
+	if (WIFEXITED(status) && WEXITSTATUS(status) && !ktap->failures && !*directive)
 		snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(status));
 	if (ktap->failures > MAX_FAILURES)
 		printf("# and %d more failed checks\n", ktap->failures - MAX_FAILURES);
 	if (how[0])
 		printf("# %s: expected to return, %s\n", c->name, how);
-	printf("%s %d %s%s%s\n", ok ? "ok" : "not ok", number, c->name,
-	       ok && ktap->skipped ? " # SKIP " : "", ok && ktap->skipped ? ktap->skip_reason : "");
+	printf("%s %d %s%s%s\n", ok ? "ok" : "not ok", number, c->name, directive,
+	       *directive ? ktap->reason : "");
 	fflush(stdout);
 	return ok;
 }

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _SKIPPED = 110  # exit statuses of a case's process, as in ktap.c
 _ENDED = 111
+_UNTESTED = 113
 _MAX_FAILURES = 12  # failures that a case prints; the rest are only counted
 
 
@@ -78,7 +79,7 @@ class _Tally:
 
 _cases: list[_Case] = []
 _failures = _Tally("failures")  # one byte each
-_skip_reason = _Tally("skip")
+_reason = _Tally("reason")  # of a skip, or of the first need() that did not hold
 
 
 def case(*, seconds: int = 20) -> Callable[[Callable[[], None]], Callable[[], None]]:
@@ -125,16 +126,24 @@ def check_eq(got: object, want: object, what: str) -> bool:
 
 
 def must(ok: object, text: str) -> None:
-    """End the case as failed unless ``ok``: nothing after it would be tested."""
+    """End the case as failed unless ``ok``, a step that succeeds on every right kernel."""
     if not ok:
         _fail(text)
         os._exit(_ENDED)
 
 
+def need(ok: object, text: str) -> None:
+    """End the case as untested unless ``ok``: NEED() of ``ktap.h``."""
+    if not ok:
+        if not _reason.size():
+            _reason.add(f"{_where()}: {text}")
+        os._exit(_UNTESTED)
+
+
 def skip(reason: str) -> NoReturn:
     """End the case as skipped: the kernel lacks a feature that `needs:` must name."""
-    _skip_reason.clear()
-    _skip_reason.add(reason)
+    _reason.clear()
+    _reason.add(reason)
     os._exit(_SKIPPED)
 
 
@@ -182,27 +191,28 @@ def _wait(child: int, seconds: int) -> tuple[int, bool]:
 
 def _run(number: int, one: _Case) -> bool:
     _failures.clear()
-    _skip_reason.clear()
+    _reason.clear()
     child = os.fork()
     if not child:
         _child(one.run)
     status, timed_out = _wait(child, one.seconds)
     code = os.waitstatus_to_exitcode(status)
     failures = _failures.size()
-    skipped = code == _SKIPPED and _skip_reason.size() > 0 and not failures
-    ok = skipped or (code == 0 and not failures)
+    ended = {_SKIPPED: "SKIP", _UNTESTED: "UNTESTED"}.get(code, "")
+    directive = ended if _reason.size() and not failures else ""
+    ok = directive == "SKIP" or (code == 0 and not failures)
     how = ""
     if timed_out:
         how = f"not finished after {one.seconds} s"
     elif code < 0:
         how = f"killed by signal {-code} ({signal.strsignal(-code)})"
-    elif code and not failures and not skipped:
+    elif code and not failures and not directive:
         how = f"exit status {code}"
     if failures > _MAX_FAILURES:
         note(f"and {failures - _MAX_FAILURES} more failed checks")
     if how:
         note(f"{one.name}: expected to return, {how}")
-    reason = f" # SKIP {_skip_reason.text()}" if skipped else ""
+    reason = f" # {directive} {_reason.text()}" if directive else ""
     print(f"{'ok' if ok else 'not ok'} {number} {one.name}{reason}", flush=True)
     return ok
 

@@ -147,7 +147,7 @@ uint64_t pfn_of(const void *p)
 {
 	uint64_t entry = pagemap(p);
 
-	MUST(entry & PM_PRESENT, "page %p is not present (pagemap %#llx)", p,
+	NEED(entry & PM_PRESENT, "page %p is not present (pagemap %#llx)", p,
 	     (unsigned long long)entry);
 	return entry & PM_PFN_MASK;
 }

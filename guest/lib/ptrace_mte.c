@@ -15,6 +15,7 @@ static void tracee_wait_stopped(pid_t pid)
 		MUST(ptrace(PTRACE_CONT, pid, 0, SIGSEGV) == 0, "PTRACE_CONT");
 		MUST(waitpid(pid, &status, 0) == pid, "waitpid");
 	}
+	ktap_hand_on(status);
 	MUST(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP,
 	     "expected the tracee to stop, wait status %#x", status);
 }

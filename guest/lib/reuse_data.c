@@ -48,7 +48,7 @@ char *plain_memory(size_t *len)
 	for (*len = 0; *len < room && now.free > now.total / 50; *len += step) {
 		long available = meminfo_kb("MemFree") * 1024;
 
-		MUST(available > (long)(4 * MB), "no memory left, and %ld pages of storage free",
+		NEED(available > (long)(4 * MB), "no memory left, and %ld pages of storage free",
 		     now.free);
 		/* Reading the counters after each step is slow: take large steps while memory is free. */
 		step = MB;
@@ -103,7 +103,7 @@ static bool reuse_found_first(char *page)
 
 char *reuse_first(char *p, size_t len)
 {
-	MUST(reuse_each(p, len, reuse_found_first), "no data in storage: nothing is tested");
+	NEED(reuse_each(p, len, reuse_found_first), "no data in storage");
 	return reuse_found;
 }
 

@@ -28,11 +28,11 @@ void *thp_map(size_t count, int prot)
 	return p;
 }
 
-void must_be_huge(const void *p, size_t len, size_t count)
+void need_huge(const void *p, size_t len, size_t count)
 {
 	long kb = smaps_kb(p, len, "AnonHugePages") + smaps_kb(p, len, "ShmemPmdMapped");
 
-	MUST(kb == (long)(count * HUGE / 1024), "%p is not mapped huge: %ld kB of %zu kB", p, kb,
+	NEED(kb == (long)(count * HUGE / 1024), "%p is not mapped huge: %ld kB of %zu kB", p, kb,
 	     count * HUGE / 1024);
 }
 
@@ -43,8 +43,17 @@ void *thp_alloc(size_t count, int prot)
 
 	for (i = 0; i < count; i++)
 		*(volatile char *)(p + i * HUGE) = 0;
-	must_be_huge(p, count * HUGE, count);
+	need_huge(p, count * HUGE, count);
 	return p;
+}
+
+void thp_collapse(void *p)
+{
+	int err = madvise(p, HUGE, MADV_COLLAPSE);
+
+	MUST(err == 0 || errno == EAGAIN || errno == EBUSY || errno == ENOMEM, "MADV_COLLAPSE");
+	NEED(err == 0, "MADV_COLLAPSE: %s", strerror(errno));
+	need_huge(p, HUGE, 1);
 }
 
 bool in_large_folio(const void *p)
@@ -65,7 +74,7 @@ void thp_split(const void *p, size_t len, int order)
 		write_file("/sys/kernel/debug/split_huge_pages", text);
 		(void)*(volatile char *)untagged(p); /* a split unmaps shared memory */
 	} while (order == 0 && in_large_folio(p) && ++tries < 100 && usleep(10000) == 0);
-	MUST(order || !in_large_folio(p), "%p is still part of a large folio", p);
+	NEED(order || !in_large_folio(p), "%p is still part of a large folio", p);
 }
 
 void move_page(void *p)
@@ -79,8 +88,10 @@ void move_page(void *p)
 			break;
 		usleep(10000);
 	}
-	MUST(err == 0, "madvise(%p, MADV_SOFT_OFFLINE) after %d tries", p, tries);
-	MUST(pfn_of(p) != before, "page %p did not move: still frame %#llx", p,
+	MUST(err == 0 || errno == EBUSY || errno == EIO || errno == ENOMEM,
+	     "madvise(%p, MADV_SOFT_OFFLINE)", p);
+	NEED(err == 0, "page %p cannot be migrated, after %d tries: %s", p, tries, strerror(errno));
+	NEED(pfn_of(p) != before, "page %p did not move: still frame %#llx", p,
 	     (unsigned long long)before);
 }
 

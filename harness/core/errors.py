@@ -175,5 +175,6 @@ class GuestLostError(KernelError):
     status = GUEST_LOST
 
 
+UNTESTED = 178  # what a probe needs did not come about in any try: no verdict
 INTERRUPTED = 130  # Ctrl-C, as a shell reports it
 INTERNAL = 175  # a bug in the harness; the log has the traceback

@@ -22,14 +22,19 @@ _TOTALS = re.compile(
     r"xpass:(?P<xpass>\d+) skip:(?P<skip>\d+) error:(?P<error>\d+)\s*$"
 )
 # TAP 13 allows SKIP and TODO in upper or lower case; the other directives are KTAP's, in capitals.
+# UNTESTED is ours (NEED() of guest/include/ktap.h).
 _DIRECTIVE = re.compile(
-    r"(?:^|\s)#\s*(?P<word>(?i:SKIP|TODO)|XFAIL|XPASS|TIMEOUT|ERROR)\b:?\s*(?P<reason>.*)$"
+    r"(?:^|\s)#\s*(?P<word>(?i:SKIP|TODO)|XFAIL|XPASS|TIMEOUT|ERROR|UNTESTED)\b:?\s*"
+    r"(?P<reason>.*)$"
 )
 _SUPPORTED = {("KTAP", 1), ("TAP", 13), ("TAP", 14)}
 
 
 class Outcome(enum.StrEnum):
-    """The outcome that one result line reports."""
+    """The outcome that one result line reports.
+
+    UNTESTED: what the case needs did not come about; it neither passed nor failed.
+    """
 
     PASS = "pass"
     FAIL = "fail"
@@ -38,6 +43,7 @@ class Outcome(enum.StrEnum):
     XPASS = "xpass"
     TIMEOUT = "timeout"
     ERROR = "error"
+    UNTESTED = "untested"
 
 
 @dataclass(frozen=True)
@@ -280,7 +286,7 @@ class _Parser:
                 )
 
 
-_BAD = frozenset({Outcome.FAIL, Outcome.TIMEOUT, Outcome.ERROR})
+_BAD = frozenset({Outcome.FAIL, Outcome.TIMEOUT, Outcome.ERROR, Outcome.UNTESTED})
 
 
 def _outcome(word: str, rest: str) -> tuple[Outcome, str, str]:

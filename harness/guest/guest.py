@@ -37,7 +37,7 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
     """A clone of a template, which ends with the ``with`` block.
 
     ``clone_seconds``: QEMU's start to the vCPUs running. ``limits`` are those of the
-    template, scaled for its kernel.
+    template, scaled for its kernel. ``used``: something has run in it already.
     """
 
     def __init__(self, template: Template, keys: RunKeys) -> None:
@@ -46,6 +46,7 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         self.limits = template.limits
         self.process = template.clone(keys)
         self.clone_seconds = time.monotonic() - started
+        self.used = False
         self._keys = keys
         self._connection: SshConnection | None = None
 
@@ -99,6 +100,7 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         status None. ``stream`` gets each piece of output as it comes. Raise GuestLostError,
         which names ``phase``, when the guest stops answering.
         """
+        self.used = True
         line = command if isinstance(command, str) else shlex.join(command)
         phase = phase or f"running: {line[:100]}"
         deadline = Deadline.after(self.limits.exec if timeout is None else timeout)

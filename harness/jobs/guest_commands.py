@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,12 +22,17 @@ from harness.jobs.options import (
     shown_progress,
 )
 from harness.jobs.output_stream import OutputStream, say
-from harness.suite.gather import run_program
-from harness.suite.program import file_program
+from harness.suite.gather import gather
+from harness.suite.program import Program, file_program
 from harness.suite.session import Session
 from harness.suite.target import parse_target
+from harness.suite.tries import gather_until_tested
+from harness.verdict.judge import judge
 from harness.verdict.result import Status
 from harness.vm.geometry import PAGE
+
+if TYPE_CHECKING:
+    from harness.verdict.evidence import Evidence
 
 SECONDS = click.FloatRange(min=0, min_open=True, max=7 * 86400)
 ADDRESS_BITS = (1 << 56) - 1  # a pointer without its tag
@@ -77,8 +83,12 @@ def run_command(
             survives=survives is not None,
         )
         template = session.prepare(target)
-    with session.guest(template) as guest:
-        result = run_program(guest, prepared, stream=OutputStream())
+
+    def attempt(program: Program) -> Evidence:
+        with session.guest(template) as guest:
+            return gather(guest, program, stream=OutputStream())
+
+    result = judge(gather_until_tested(attempt, prepared, template, session.preconditions))
     if result.status is not Status.PASS:
         say(f"mte-harness: {template.kernel.name}: {result.text()}")
         if result.status is not Status.LOST:

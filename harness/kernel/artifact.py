@@ -32,6 +32,7 @@ class Kernel:
     was made from; ``config`` is the final .config; ``selftests`` is the directory with the programs
     built from tools/testing/selftests/arm64/mte of the same source; ``initramfs`` has the modules
     without which the guest has no root file system. Files that a ready Image came without are None.
+    ``unmodified``: its source is a release as Debian has it, so that it may speak for that release.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Kernel:
     selftests: Path | None
     description: str
     initramfs: Path | None = None
+    unmodified: bool = False
 
     def built_with(self, symbol: str) -> bool | None:
         """Return whether ``symbol`` (``CONFIG_…``) is y or m; None if there is no .config."""
@@ -73,7 +75,9 @@ def write_meta(directory: Path, facts: dict[str, Any]) -> None:
     (directory / META).write_text(text + "\n", encoding="utf-8")
 
 
-def load_kernel(directory: Path, name: str, description: str) -> Kernel:
+def load_kernel(
+    directory: Path, name: str, description: str, *, unmodified: bool = False
+) -> Kernel:
     """Return the published kernel in ``directory``.
 
     Raise ArtifactError if a file is missing, truncated or altered. Of vmlinux only the size is
@@ -102,6 +106,7 @@ def load_kernel(directory: Path, name: str, description: str) -> Kernel:
         selftests=selftests if selftests.is_dir() else None,
         description=description + (f"; this tree lacks {', '.join(lacking)}" if lacking else ""),
         initramfs=present.get(INITRAMFS),
+        unmodified=unmodified,
     )
 
 

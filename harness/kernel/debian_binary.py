@@ -96,7 +96,8 @@ def obtain_debian(source: DebianKernel, cache: Path, progress: Progress) -> Kern
 
     directory = Store(cache, "builds", progress).obtain(key, make)
     packages = ", ".join(f"{deb.name} {deb.version}" for deb in debs)
-    return load_kernel(directory, source.name, f"Debian's own build: {packages}")
+    about = f"Debian's own build: {packages}"
+    return load_kernel(directory, source.name, about, unmodified=True)
 
 
 def _fetch(source: DebianKernel, downloads: Path, progress: Progress) -> tuple[Deb, ...]:

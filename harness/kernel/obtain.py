@@ -21,7 +21,7 @@ from harness.kernel.history import remember_build
 from harness.kernel.locate import ImageKernel, RecipeKernel
 from harness.kernel.mirror import Mirror
 from harness.kernel.patches import Patch, apply_patches, read_patches
-from harness.kernel.recipe import DirectoryBase
+from harness.kernel.recipe import DebianBase, DirectoryBase
 from harness.kernel.workspace import build_place, link_tree
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from harness.core.progress import Progress
     from harness.kernel.locate import KernelSource, TreeKernel
-    from harness.kernel.recipe import DebianBase, GitBase, Recipe
+    from harness.kernel.recipe import GitBase, Recipe
 
 BUILDER = 1  # a part of each key: raise it when the same inputs give another kernel
 
@@ -85,7 +85,8 @@ class _Builder:
             directory = self._from_directory(recipe.base.path, additions)
         else:
             directory = self._from_base(recipe.base, additions)
-        return load_kernel(directory, recipe.name, recipe.description)
+        unmodified = isinstance(recipe.base, DebianBase) and not recipe.patches
+        return load_kernel(directory, recipe.name, recipe.description, unmodified=unmodified)
 
     def tree(self, source: TreeKernel) -> Kernel:
         """Return the kernel of a source directory; its Kconfig may lack any symbol asked for."""

@@ -68,7 +68,8 @@ def _add(suite: ET.Element, test: TestRecord, report: Report) -> None:
         ),
     )
     if test.status is not Status.PASS:
-        tag = {Status.SKIP: "skipped", Status.ERROR: "error"}.get(test.status, "failure")
+        tags = {Status.SKIP: "skipped", Status.ERROR: "error", Status.UNTESTED: "error"}
+        tag = tags.get(test.status, "failure")
         _outcome(case, tag, test.result.title, test.result.text())
     for result in test.result.cases:
         _add_case(suite, f"{module}.{name}", result, known=test.good)

@@ -22,6 +22,7 @@ _STYLES = {
     Status.PASS: "green",
     Status.SKIP: "dim",
     Status.ERROR: "yellow",
+    Status.UNTESTED: "yellow",
     Status.FAIL: "red",
     Status.SPLAT: "magenta",
     Status.LOST: "bold red",
@@ -86,6 +87,10 @@ def _print(report: Report, page: Path, console: Console) -> None:
             console.print(f"  again: {escape(test.repeat)}", highlight=False, soft_wrap=True)
     if len(report.failures) > _FAILURES_SHOWN:
         console.print(f"\nand {len(report.failures) - _FAILURES_SHOWN} more")
+    for test in report.tests:
+        for case, tries in test.result.again.items():
+            text = f"{test.name}::{case} on {test.column} was tried in {tries} guests"
+            console.print(escape(text), highlight=False)
     mark = "[green]✓" if report.good else "[red]✗"
     verdict = f"\n{mark} {escape(headline(report))}[/] in {seconds(report.seconds)}"
     console.print(verdict, highlight=False, soft_wrap=True)

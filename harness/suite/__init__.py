@@ -4,7 +4,9 @@
 * ``session``: the steps from a kernel to a clone, on one cache; ``target``: KERNEL[@MACHINE];
 * ``head_comment``: what a probe's head comment says; ``program``: what is run in a guest,
   ``program_kind``: and what a user's file is;
-* ``gather``: the one way in which a program is run and its evidence gathered;
+* ``gather``: the one way in which a program is run and its evidence gathered; ``tries``: in
+  another guest for cases that chance did not give what they need, and ``precondition_record``:
+  how often that was;
 * ``plugin``: pytest's hooks; ``fixtures``: what tests use; ``collect``: from a test to the entry
   that travels on pytest's report; ``report_files``: the report's directory.
 """

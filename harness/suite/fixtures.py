@@ -23,6 +23,7 @@ from harness.suite.head_comment import Probe
 from harness.suite.plugin import STATE
 from harness.suite.program import Program, file_program, probe_program
 from harness.suite.target import Target, parse_target
+from harness.suite.tries import gather_until_tested
 from harness.verdict.evidence import Evidence
 from harness.verdict.judge import judge
 
@@ -157,14 +158,34 @@ class Runner:
             )
         if known_bug:
             program = dataclasses.replace(program, known_bug=known_bug)
-        evidence = gather(self._guest, program)
         own = state(self._request.node)
-        own.evidence = evidence
-        own.judged[self._guest] = len(evidence.splats)
-        result = judge(evidence)
+        own.evidence = self._gather(program)
+        result = judge(own.evidence)
         if not result.status.good:
             raise VerdictError(result, own)
         return result
+
+    def _gather(self, program: Program) -> Evidence:
+        """Run the program; where chance did not give what it needs, again in other clones.
+
+        A guest in which something has run already has no equal: then there is one try.
+        """
+        template = self._guest.template
+        if self._guest.used:
+            return self._gather_in(self._guest, program)
+
+        def attempt(program: Program) -> Evidence:
+            if not self._guest.used:
+                return self._gather_in(self._guest, program)
+            with _clone(self._request, template) as guest:
+                return self._gather_in(guest, program)
+
+        return gather_until_tested(attempt, program, template, self._session.preconditions)
+
+    def _gather_in(self, guest: Guest, program: Program) -> Evidence:
+        evidence = gather(guest, program)
+        state(self._request.node).judged[guest] = len(evidence.splats)
+        return evidence
 
 
 class Launcher:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ class Program:
 
     ``seconds`` is its time limit. ``speaks_ktap``: whether the verdict needs its KTAP results;
     None: if its output has a version line. ``allowed_skips`` and ``known_bug``: see ProgramEnd.
+    ``probe``: the name of a probe, which runs only the cases that its arguments name.
     """
 
     line: str
@@ -53,6 +55,13 @@ class Program:
     files: tuple[PushedFile, ...] = ()
     allowed_skips: Mapping[str, str] = field(default_factory=dict)
     known_bug: str = ""
+    probe: str = ""
+
+    def only(self, cases: Sequence[str]) -> Program:
+        """Return the program that runs these cases alone; another than a probe runs all."""
+        if not self.probe:
+            return self
+        return dataclasses.replace(self, line=f"{self.line} {shlex.join(cases)}")
 
 
 def file_program(
@@ -95,4 +104,5 @@ def file_program(
 
 def probe_program(probe: Probe, programs: Store) -> Program:
     """Return the program of a probe, with the time limit of its head comment."""
-    return file_program(probe.path, programs, seconds=probe.timeout, speaks_ktap=True)
+    program = file_program(probe.path, programs, seconds=probe.timeout, speaks_ktap=True)
+    return dataclasses.replace(program, probe=probe.name)

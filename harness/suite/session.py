@@ -17,6 +17,7 @@ from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
 from harness.kernel import Kernel, KernelSource, obtain_kernel
 from harness.kernel.linux_image import page_size
+from harness.suite.precondition_record import PreconditionRecord
 from harness.vm.emulator_check import EmulatorCheck, check_emulator
 from harness.vm.geometry import PAGE
 from harness.vm.loopback import require_loopback
@@ -48,6 +49,7 @@ class Session:
         self.progress = progress
         self.limits = limits
         self.programs = Store(cache, "programs", progress)
+        self.preconditions = PreconditionRecord(cache / "preconditions.sqlite")
         self._qemu_binary = qemu_binary
         self._machines: dict[MachineSpec, VirtualMachine] = {}
         self._checked: dict[MachineSpec, EmulatorCheck] = {}

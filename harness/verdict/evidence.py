@@ -34,7 +34,8 @@ class ProgramEnd:
     ``unaudited`` is why the auditor could not look, though it should.
     ``allowed_skips`` maps what this kernel or CPU lacks, in words, to a pattern for the name or
     reason of the SKIPs that this explains (``""`` for any). ``known_bug`` names the page of
-    docs/findings that describes why a case fails on this kernel.
+    docs/findings that describes why a case fails on this kernel. ``again``: see ProbeResult.
+    ``withheld`` maps cases that never got their precondition to where another kernel gave it.
     """
 
     exit_status: int | None
@@ -48,6 +49,8 @@ class ProgramEnd:
     unaudited: str = ""
     allowed_skips: Mapping[str, str] = field(default_factory=dict)
     known_bug: str = ""
+    again: Mapping[str, int] = field(default_factory=dict)
+    withheld: Mapping[str, str] = field(default_factory=dict)
     stdout: str = ""
     stderr: str = ""
 

@@ -52,6 +52,7 @@ def judge(evidence: Evidence) -> ProbeResult:
         samples=program.samples if program else (),
         findings=program.findings if program else (),
         phases=evidence.phases,
+        again=dict(program.again) if program else {},
         stdout=program.stdout if program else "",
         stderr=program.stderr if program else "",
         console=evidence.console,
@@ -97,10 +98,26 @@ def _result(result: KtapResult, program: ProgramEnd) -> Iterator[Reason]:
     text = f"{name}: {result.reason}" if result.reason else name
     if result.outcome is Outcome.SKIP:
         yield _skip(name, result.reason, program)
+    elif result.outcome is Outcome.UNTESTED:
+        yield _untested(name, result, program)
     elif result.outcome is Outcome.XPASS:
         yield Reason(Status.FAIL, f"{text}: passed, but was expected to fail", result.diagnostics)
     elif result.outcome not in {Outcome.PASS, Outcome.XFAIL}:
         yield Reason(Status.FAIL, text, result.diagnostics)
+
+
+def _untested(name: str, result: KtapResult, program: ProgramEnd) -> Reason:
+    """Return the reason of a case whose precondition never came about.
+
+    What another kernel of the release gives and this one does not is this kernel's failure.
+    """
+    tries = program.again.get(result.name, 1)
+    where = f"in {tries} guests" if tries > 1 else "in its guest"
+    lacked = f"what it needs did not come about {where}: {result.reason}"
+    if elsewhere := program.withheld.get(result.name):
+        text = f"{name}: the kernel withholds what the case needs"
+        return Reason(Status.FAIL, text, (*result.diagnostics, lacked, elsewhere))
+    return Reason(Status.UNTESTED, f"{name}: not put to the test, {lacked}", result.diagnostics)
 
 
 def _skip(name: str, why: str, program: ProgramEnd) -> Reason:

@@ -19,6 +19,7 @@ class Status(enum.StrEnum):
     SPLAT = "splat"
     FAIL = "fail"
     ERROR = "error"
+    UNTESTED = "untested"
     SKIP = "skip"
     PASS = "pass"
 
@@ -39,6 +40,7 @@ class Status(enum.StrEnum):
             Status.SPLAT: errors.KERNEL_SPLAT,
             Status.FAIL: errors.PROGRAM_FAILED,
             Status.ERROR: errors.PROGRAM_FAILED,
+            Status.UNTESTED: errors.UNTESTED,
         }.get(self, errors.OK)
 
     @property
@@ -77,6 +79,8 @@ class ProbeResult:
     ``cases`` is the KTAP outcome tree, empty for a program that prints no KTAP.
     ``splats`` have file and line where a vmlinux was there. ``findings`` are the auditor's.
     ``phases`` are wall seconds by name, in order: clone, before, push, run, after, audit.
+    ``again`` has the cases whose precondition came about only in a later fresh guest, if at all,
+    and how many guests they were tried in.
     """
 
     status: Status
@@ -86,6 +90,7 @@ class ProbeResult:
     samples: tuple[CounterSample, ...] = ()
     findings: tuple[Finding, ...] = ()
     phases: dict[str, float] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)
     stdout: str = ""
     stderr: str = ""
     console: str = ""

@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.core.paths import resources
-from harness.suite.gather import run_program
+from harness.suite.gather import gather
 from harness.suite.head_comment import Probe, discover
-from harness.suite.program import probe_program
+from harness.suite.program import Program, probe_program
+from harness.suite.tries import gather_until_tested
+from harness.verdict.judge import judge
 from harness.verdict.result import ProbeResult, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.core.store import Store
     from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
+    from harness.verdict.evidence import Evidence
 
 ROOT = resources()
 PROBES = {probe.name: probe for probe in discover(ROOT / "guest" / "probes")}
@@ -56,27 +58,40 @@ class Mutants:
     """The kernel that holds all mutants of a table, and how to run a probe on one of them."""
 
     launch: Launcher
-    programs: Store
+    session: Session
     recipe: str
 
     def result(self, number: int, probe: Probe) -> ProbeResult:
-        """Return the result of ``probe`` on a clone with mutant ``number``; 0 is none."""
+        """Return the result of ``probe`` on clones with mutant ``number``; 0 is none."""
         path = f"/sys/module/kernel/parameters/{PARAMETERS[self.recipe]}"
-        with self.launch(self.recipe, excused=True) as guest:
-            done = guest.exec(f"echo {number} > {path} && cat {path}")
-            assert done.stdout.strip() == str(number), done
-            return run_program(guest, probe_program(probe, self.programs))
+        template = self.launch.template(self.recipe)
+
+        def attempt(program: Program) -> Evidence:
+            with self.launch(template, excused=True) as guest:
+                done = guest.exec(f"echo {number} > {path} && cat {path}")
+                assert done.stdout.strip() == str(number), done
+                return gather(guest, program)
+
+        program = probe_program(probe, self.session.programs)
+        record = self.session.preconditions
+        return judge(gather_until_tested(attempt, program, template, record))
 
     def reason(self, number: int, probe: Probe) -> str | None:
-        """Return why ``probe`` fails on mutant ``number``, in one line; None if it passes."""
+        """Return why ``probe`` fails on mutant ``number``, in one line; None if it passes.
+
+        A mutant that withholds what a case needs is caught by that, if the same kernel without
+        the mutant gives it.
+        """
         found = self.result(number, probe)
+        if found.status is Status.UNTESTED and self.result(0, probe).status is Status.PASS:
+            return f"withheld: {found.title}"
         return found.title if found.status in CAUGHT else None
 
 
 @pytest.fixture
 def mutants_of(launch: Launcher, harness_session: Session) -> Callable[[str], Mutants]:
     """Return the mutants of a table."""
-    return lambda recipe: Mutants(launch, harness_session.programs, recipe)
+    return lambda recipe: Mutants(launch, harness_session, recipe)
 
 
 def others(area: str, tried: str | None) -> list[Probe]:

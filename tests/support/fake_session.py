@@ -13,7 +13,7 @@ import gzip
 import os
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from harness.kernel import KernelSource
     from harness.vm.spec import MachineSpec
 
+FIRST_PID = 4711
 GOLDEN = Path(__file__).parents[1] / "unit" / "golden"
 WARN = (
     "[    5.000000] ------------[ cut here ]------------\n"
@@ -44,6 +45,7 @@ WARN = (
     "[    5.000002] ---[ end trace 0000000000000000 ]---\n"
 )
 PANIC = "[    6.000000] Kernel panic - not syncing: dead\n"
+UNTESTED = "KTAP version 1\n1..2\nok 1 first\nnot ok 2 second # UNTESTED no frame\n"
 PASSES = "KTAP version 1\n1..2\nok 1 first\nok 2 second\n"
 FAILS = "KTAP version 1\n1..2\nok 1 first\n# saw 2\nnot ok 2 second\n"
 
@@ -55,7 +57,8 @@ class Played:
     ``status`` None: it does not end (or, with ``overflow``, prints without end). ``console``
     is what the kernel prints meanwhile; ``taint`` the bits that it sets; ``kept`` the kB of
     SUnreclaim that it does not give back for the first ``looks`` snapshots afterwards.
-    ``dies``: the guest is lost.
+    ``dies``: the guest is lost. ``gives_at``: the number of the guest, from 1, in which the second
+    case gets what it needs; before, it is untested.
     """
 
     stdout: str = PASSES
@@ -67,6 +70,7 @@ class Played:
     kept: int = 0
     looks: int = 1000
     dies: bool = False
+    gives_at: int = 1
 
 
 PROGRAMS = {
@@ -82,6 +86,8 @@ PROGRAMS = {
     "floods": Played("x" * 1000, status=None, overflow=True),
     "skips": Played("KTAP version 1\n1..2\nok 1 first\nok 2 second # SKIP no zram\n"),
     "silent": Played(""),
+    "lucky": Played(gives_at=3),
+    "luckless": Played(gives_at=1000),
 }
 
 
@@ -139,10 +145,12 @@ class Call:
 class FakeGuest(Guest):
     """A clone that answers from PROGRAMS; ``calls`` are its round trips, ``files`` its /tmp."""
 
-    def __init__(self, template: Template, pid: int = 4711) -> None:
+    def __init__(self, template: Template, pid: int = FIRST_PID) -> None:
         self.template = template
         self.limits = template.limits
         self.clone_seconds = 0.125
+        self.used = False
+        self.number = pid - FIRST_PID + 1
         self.fake = FakeProcess(pid)
         self.process = cast("Any", self.fake)
         self._connection = None
@@ -168,6 +176,7 @@ class FakeGuest(Guest):
         phase: str = "",
         stream: Callable[[str, bytes], None] | None = None,
     ) -> Completed:
+        self.used = True
         line = command if isinstance(command, str) else shlex.join(command)
         phase = phase or f"running: {line[:100]}"
         self.calls.append(Call(line, timeout, phase))
@@ -213,6 +222,8 @@ class FakeGuest(Guest):
         words = [Path(word).stem for word in shlex.split(line)]
         name = next((word for word in words if word in PROGRAMS), "")
         played = self.played or PROGRAMS.get(name, Played(f"{line}\n"))
+        if self.number < played.gives_at:
+            played = replace(played, stdout=UNTESTED, status=1)
         self.prints(played.console)
         if played.dies:
             raise self._gone(phase)
@@ -294,7 +305,7 @@ class FakeSession(Session):
         return fake_template(kernel, spec, append)
 
     def guest(self, template: Template) -> FakeGuest:
-        guest = FakeGuest(template, 4711 + len(self.guests))
+        guest = FakeGuest(template, FIRST_PID + len(self.guests))
         self.guests.append(guest)
         return guest
 

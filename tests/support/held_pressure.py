@@ -22,7 +22,7 @@ def hold_and_complain(guest: Guest, programs: Store, *, seed: int, seconds: int)
     found = audit(guest, held.expected())
     storage = guest.dram.storage_frames()
     # Counted over the whole run: at its end tag storage may hold no page of the program.
-    assert held.in_storage > 1000, f"{held.in_storage} pages in tag storage: nothing is tested"
+    assert held.in_storage > 1000, f"{held.in_storage} pages in tag storage: too few to be evicted"
     assert found.expected > 10_000, found.text()
     complaints = [
         f"{name}: {few(frames)}"

@@ -65,6 +65,7 @@ FULL = ProbeResult(
     samples=(CounterSample(0.5, {"MemFree": 1}), CounterSample(2.5, {"MemFree": 2})),
     findings=(Finding(FindingKind.LEAKED, (7, 8), ("frame 0x7",)),),
     phases={"clone": 0.1, "run": 2.0},
+    again={"b": 3},
     stdout="out \ufffd \u2028\n",
     stderr="err",
     console="[    0.000000] text\n",

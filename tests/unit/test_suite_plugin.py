@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.core import errors
 from harness.core.errors import BootError, HarnessError
 from harness.core.paths import resources
 from harness.report import json_file
@@ -93,6 +94,13 @@ def test_known_bug_is_gone(run):
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
 def test_probe(probe, run):
     run(probe)
+
+def test_luckless(run):
+    run(ktap("luckless"))
+
+def test_used_guest(run, guest):
+    guest.exec("true")
+    run(ktap("luckless"))
 
 def test_two_programs(run):
     run(ktap("passes"))
@@ -210,6 +218,8 @@ EXPECTED = {
     "known_bug_is_gone": Told("fail", "AssertionError: assert not 'no longer shows'", cases=2),
     "probe[passes]": Told("pass", "passed", cases=2),
     "probe[needs_more]": Told("skip", "Skipped: kernel stock has no CONFIG_ZRAM"),
+    "luckless": Told("untested", "second: not put to the test", cases=2),
+    "used_guest": Told("untested", "second: not put to the test, what it needs did not", cases=2),
     "two_programs": Told("fail", "second", cases=2),
     "plain": Told("pass", "passed", *OWN),
     "plain_fails": Told("fail", "AssertionError: two lines", *OWN),
@@ -498,6 +508,27 @@ def test_known_bug_is_no_failure_anywhere(runs: Runs) -> None:
     for path in (runs.path / "own.xml", runs.path / "report" / JUNIT):
         (suite,) = ElementTree.parse(path).getroot()
         assert (suite.get("failures"), suite.get("errors")) == ("0", "0"), path
+
+
+def test_a_case_gets_what_it_needs_in_a_later_guest(runs: Runs) -> None:
+    runs.suite(ONE.format(name="lucky"))
+    result = runs("test_suite.py")
+    assert result.ret == pytest.ExitCode.OK
+    assert runs.report.good
+    assert runs.report.tests[0].result.again == {"second": 3}
+    result.stdout.fnmatch_lines(["test_one::second on stock was tried in 3 guests"])
+    assert len(FakeSession.last.guests) == 3
+    assert all(guest.closed for guest in FakeSession.last.guests)
+
+
+@pytest.mark.parametrize(("first", "guests"), [("", 5), ("    guest.exec('true')\n", 1)])
+def test_a_case_never_gets_what_it_needs(runs: Runs, first: str, guests: int) -> None:
+    """A guest in which the test did something has no equal."""
+    runs.suite(f"def test_one(run, guest):\n{first}    run(ktap('luckless'))\n")
+    assert runs("test_suite.py").ret == pytest.ExitCode.TESTS_FAILED
+    result = runs.report.tests[0].result
+    assert (result.status, result.exit_status) == (Status.UNTESTED, errors.UNTESTED)
+    assert len(FakeSession.last.guests) == guests
 
 
 def test_junit_file_of_pytest_itself_has_cases_and_properties(runs: Runs) -> None:

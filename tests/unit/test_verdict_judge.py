@@ -318,8 +318,9 @@ def test_result_has_all_that_was_seen() -> None:
         (Status.SPLAT, 1, errors.KERNEL_SPLAT, False),
         (Status.FAIL, 2, errors.PROGRAM_FAILED, False),
         (Status.ERROR, 3, errors.PROGRAM_FAILED, False),
-        (Status.SKIP, 4, errors.OK, True),
-        (Status.PASS, 5, errors.OK, True),
+        (Status.UNTESTED, 4, errors.UNTESTED, False),
+        (Status.SKIP, 5, errors.OK, True),
+        (Status.PASS, 6, errors.OK, True),
     ],
 )
 def test_status(status: Status, rank: int, exit_status: int, *, good: bool) -> None:
@@ -327,4 +328,4 @@ def test_status(status: Status, rank: int, exit_status: int, *, good: bool) -> N
 
 
 def test_there_is_no_other_status() -> None:
-    assert len(Status) == 6
+    assert len(Status) == 7

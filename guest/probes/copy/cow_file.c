@@ -38,7 +38,7 @@ static void check_copy(char *p, char *shared, const char *when)
 {
 	MUST(pagemap_count(p, LEN, PM_PRESENT | PM_FILE) == 0, "%s: pages of the file are mapped",
 	     when);
-	must_be_stale(p, LEN, when);
+	need_stale(p, LEN, when);
 	pattern_check(p, LEN, 1, when);
 	pattern_set(p, LEN, 2);
 	pattern_check(shared, LEN, 1, "the file, after its copy changed");

@@ -26,7 +26,7 @@ static char *tagged(void)
 	return tagged_map(LEN, 1);
 }
 
-/* Ends the case unless every page of p is now in another frame than in `before`. */
+/* Ends the case as failed unless every page of p is now in another frame than in `before`. */
 static void must_be_copied(char *p, const uint64_t *before)
 {
 	size_t i;
@@ -124,7 +124,7 @@ static void break_sharing(char *p, const char *who)
 	stale_fill(HUGE, false);
 	ways[way].run(p);
 	must_be_copied(p, before);
-	must_be_stale(p, LEN, ways[way].name);
+	need_stale(p, LEN, ways[way].name);
 	snprintf(when, sizeof(when), "%s, copied by %s", who, ways[way].name);
 	pattern_check(p, LEN, 1, when);
 }
@@ -247,7 +247,7 @@ static void copy_and_become_tagged(char *p)
 {
 	stale_fill(HUGE, false);
 	touch_write(p, LEN);
-	must_be_stale(p, LEN, "untagged pages copied");
+	need_stale(p, LEN, "untagged pages copied");
 	become_tagged(p);
 }
 
@@ -260,7 +260,7 @@ static void untagged_pages(void)
 	stale_fill(HUGE, false);
 	p = untagged_map(LEN);
 	memset(p, 0x3c, LEN);
-	must_be_stale(p, LEN, "untagged pages");
+	need_stale(p, LEN, "untagged pages");
 	run_child(copy_and_become_tagged, p);
 	become_tagged(p);
 }

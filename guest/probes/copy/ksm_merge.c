@@ -60,7 +60,7 @@ static void scan(void)
 	for (i = 0; i < 2000 && read_long(KSM "full_scans") < target; i++)
 		usleep(5000);
 	write_file(KSM "run", "0");
-	MUST(read_long(KSM "full_scans") >= target, "ksmd did not scan");
+	NEED(read_long(KSM "full_scans") >= target, "ksmd did not scan");
 }
 
 static void start(void)
@@ -89,8 +89,8 @@ static void tagged_pairs(void)
 		plain[i] = page_of(PROT_RW, 4);
 	}
 	scan();
-	MUST(merged(plain[0], plain[1]), "the untagged pages were not merged");
-	MUST(page_flag(plain[0], KPF_KSM), "no KSM page");
+	NEED(merged(plain[0], plain[1]), "the untagged pages were not merged");
+	NEED(page_flag(plain[0], KPF_KSM), "no KSM page");
 	CHECK(!merged(same[0], same[1]), "pages of the same tags were merged");
 	CHECK(!merged(different[0], different[1]), "pages of different tags were merged");
 	CHECK(!merged(zero[0], zero[1]), "PROT_MTE pages of tag 0 were merged");
@@ -121,7 +121,7 @@ static void tagged_and_untagged(void)
 		control[i] = page_of(PROT_RW, 20);
 	}
 	scan();
-	MUST(merged(control[0], control[1]), "the untagged pages were not merged");
+	NEED(merged(control[0], control[1]), "the untagged pages were not merged");
 	for (i = 0; i < 2; i++) {
 		CHECK(!merged(tagged[i], plain[i]), "tagged and untagged merged");
 		pattern_check_tags(tagged[i], PAGE, 3 + i,
@@ -140,11 +140,11 @@ static void stable_tree(void)
 	plain[0] = page_of(PROT_RW, 5);
 	plain[1] = page_of(PROT_RW, 5);
 	scan();
-	MUST(merged(plain[0], plain[1]), "the untagged pages were not merged");
+	NEED(merged(plain[0], plain[1]), "the untagged pages were not merged");
 	tagged = page_of(PROT_RW_MTE, 5);
 	pattern_set_tags(tagged, PAGE, 5);
 	scan();
-	MUST(merged(plain[0], plain[1]), "the untagged pages are not merged any more");
+	NEED(merged(plain[0], plain[1]), "the untagged pages are not merged any more");
 	CHECK(!merged(tagged, plain[0]), "merged with the page of the stable tree");
 	pattern_check_tags(tagged, PAGE, 5, "beside the stable tree");
 }
@@ -162,7 +162,7 @@ static void zero_page(void)
 	memset(tagged, 0, PAGE);
 	pattern_set_tags(tagged, PAGE, 6);
 	scan();
-	MUST(page_flag(plain, KPF_ZERO_PAGE), "the untagged page is not the zero page");
+	NEED(page_flag(plain, KPF_ZERO_PAGE), "the untagged page is not the zero page");
 	CHECK(!page_flag(tagged, KPF_ZERO_PAGE), "the tagged page is the zero page");
 	pattern_check_tags(tagged, PAGE, 6, "zero data");
 	stg(tagged, 0);
@@ -186,10 +186,10 @@ static void merged_then_mprotect(void)
 	a = page_of(PROT_RW, 7);
 	b = page_of(PROT_RW, 7);
 	c = page_of(PROT_RW, 7);
-	must_be_stale(a, PAGE, "first page to be merged");
-	must_be_stale(b, PAGE, "second page to be merged");
+	need_stale(a, PAGE, "first page to be merged");
+	need_stale(b, PAGE, "second page to be merged");
 	scan();
-	MUST(merged(a, b) && merged(a, c), "not merged");
+	NEED(merged(a, b) && merged(a, c), "not merged");
 	stale_fill(8 * HUGE, false);
 	MUST(mprotect(a, PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(a, PAGE, "merged page, PROT_MTE");

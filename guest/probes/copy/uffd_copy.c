@@ -41,7 +41,7 @@ static size_t wrong_data(const char *p)
 
 static void check_copied(char *p)
 {
-	must_be_stale(p, LEN, "UFFDIO_COPY");
+	need_stale(p, LEN, "UFFDIO_COPY");
 	tags_zero_check(p, LEN, "after UFFDIO_COPY");
 	CHECK_EQ(wrong_data(p), 0, "granules with wrong data");
 	pattern_set(p, LEN, 2);
@@ -103,7 +103,7 @@ static void zeropage(void)
 		page_zero_check(p + i * PAGE, "UFFDIO_ZEROPAGE");
 	for (i = 0; i < PAGES; i++)
 		stg(p + i * PAGE, 0);
-	must_be_stale(p, LEN, "written after UFFDIO_ZEROPAGE");
+	need_stale(p, LEN, "written after UFFDIO_ZEROPAGE");
 	for (i = 0; i < PAGES; i++)
 		page_zero_check(p + i * PAGE, "written after UFFDIO_ZEROPAGE");
 }
@@ -144,7 +144,7 @@ static void minor_fault_untagged(void)
 	start();
 	plain = map_file(memfd, LEN, PROT_RW, MAP_SHARED);
 	memcpy(plain, source, LEN);
-	must_be_stale(plain, LEN, "page cache of the memfd");
+	need_stale(plain, LEN, "page cache of the memfd");
 	p = map_by_continue(memfd);
 	tags_zero_check(p, LEN, "after UFFDIO_CONTINUE");
 	CHECK_EQ(wrong_data(p), 0, "granules with wrong data");

@@ -29,8 +29,12 @@ static void stg_waits(int fd, char *at)
 	char *page = (char *)((uintptr_t)at & ~(PAGE - 1));
 	uint64_t flags, address;
 	pthread_t thread;
+	bool ready;
 
 	MUST(pthread_create(&thread, NULL, store_tag, at) == 0, "pthread_create");
+	ready = uffd_ready(fd);
+	CHECK(ready || ldg(at) != 11, "the tag was stored, and no message came");
+	NEED(ready, "no userfaultfd message after 10 s");
 	address = uffd_wait(fd, &flags);
 	CHECK_EQ(address, (uintptr_t)page, "address of the message");
 	CHECK_EQ(flags, UFFD_PAGEFAULT_FLAG_WP | UFFD_PAGEFAULT_FLAG_WRITE, "flags of the message");

@@ -76,7 +76,7 @@ static void small_pages(void)
 			tags_zero_check(at, PAGE, "fresh page after compaction");
 		}
 	}
-	MUST(moved > 0, "compaction moved none of %lu pages", LOW);
+	NEED(moved > 0, "compaction moved none of %lu pages", LOW);
 	ktap_note("%zu of %lu pages moved", moved, LOW);
 	munmap(p, LEN);
 }

@@ -74,7 +74,7 @@ static size_t move_some(char *p, bool from_stale)
 				found = i;
 	}
 	write_file(POOL, "0");
-	MUST(found < COUNT,
+	NEED(found < COUNT,
 	     "nothing migrated in %zu ranges: too little free memory, or pages "
 	     "that cannot be migrated in each of them",
 	     ranges);
@@ -90,7 +90,7 @@ static void huge(void)
 	p = thp_alloc(COUNT, PROT_RW_MTE);
 	mark(p);
 	at = move_some(p, false);
-	must_be_huge(p, LEN, COUNT);
+	need_huge(p, LEN, COUNT);
 	check(p);
 	pattern_set(p + at * HUGE, HUGE, 4);
 	pattern_check(p + at * HUGE, HUGE, 4, "tagged anew");
@@ -108,9 +108,9 @@ static void huge_untagged(void)
 	pin_cpu(0);
 	stale_fill(LEN, true);
 	p = thp_alloc(COUNT, PROT_RW);
-	must_be_stale(p, LEN, "huge pages before migration");
+	need_stale(p, LEN, "huge pages before migration");
 	at = move_some(p, true);
-	must_be_huge(p, LEN, COUNT);
+	need_huge(p, LEN, COUNT);
 	MUST(mprotect(p, LEN, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(p + at * HUGE, HUGE, "after mprotect(PROT_MTE)");
 }
@@ -124,10 +124,10 @@ static void folios_of_16_pages(void)
 	thp_sizes("always", "never");
 	p = aligned_map(LEN, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	mark(p);
-	MUST(page_flag(p, KPF_COMPOUND_HEAD) && page_flag(p + 15 * PAGE, KPF_COMPOUND_TAIL),
+	NEED(page_flag(p, KPF_COMPOUND_HEAD) && page_flag(p + 15 * PAGE, KPF_COMPOUND_TAIL),
 	     "no folios of 16 pages");
 	at = move_some(p, false);
-	MUST(page_flag(p + at * HUGE, KPF_COMPOUND_HEAD), "the folio was split");
+	NEED(page_flag(p + at * HUGE, KPF_COMPOUND_HEAD), "the folio was split");
 	check(p);
 	for (i = 0; i < 64; i++)
 		stg(p + at * HUGE + i * PAGE, 0);
@@ -145,7 +145,7 @@ static void shared_memory(void)
 	p = aligned_map(LEN, PROT_RW_MTE, MAP_SHARED, fd);
 	plain = aligned_map(LEN, PROT_RW, MAP_SHARED, fd);
 	mark(p);
-	must_be_huge(p, LEN, COUNT);
+	need_huge(p, LEN, COUNT);
 	CHECK_EQ(*second(plain, 0), pattern_hash(3, 0),
 		 "data through the mapping without PROT_MTE");
 	move_some(p, false);

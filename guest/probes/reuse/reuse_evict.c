@@ -157,7 +157,7 @@ static void storage_becomes_tagged(void)
 		if (inside > 256)
 			found = p + at;
 	}
-	MUST(found, "no data in storage: nothing is tested");
+	NEED(found, "no data in storage");
 	ktap_note("%zu of %zu pages are in tag storage", inside, piece / PAGE);
 	MUST(mprotect(found, piece, PROT_READ | PROT_WRITE | PROT_MTE) == 0, "mprotect");
 	plain_check(found, piece, "made PROT_MTE");
@@ -198,7 +198,7 @@ static void pool_of_huge_pages(void)
 			inside += kpageflag(pfn, KPF_HUGE);
 	write_file("/proc/sys/vm/nr_hugepages", "0");
 	ktap_note("%ld huge pages of %s", total, all);
-	MUST(total > 100, "a pool of %ld huge pages: nothing is tested", total);
+	NEED(total > 100, "a pool of %ld huge pages", total);
 	CHECK_EQ(inside, 0, "pages of storage in the pool");
 	reuse_back(&before, "released");
 }

@@ -44,7 +44,7 @@ static void pin_storage(char *p, size_t len)
 {
 	reuse_each(p, len, pin_fourth);
 	ktap_note("%zu pages of tag storage pinned", pinned);
-	MUST(pinned > 256, "too little data in storage: nothing is tested");
+	NEED(pinned > 256, "too little data in storage");
 }
 
 static void unpin(void)
@@ -86,7 +86,7 @@ static void mprotect_beside_pins(void)
 	pin_storage(p, len);
 	/* The pages that were filled first are not in tag storage, so none of them is pinned. */
 	part = 32UL << 20;
-	MUST(reuse_in_storage(p, part) == 0, "pages that were filled first are in tag storage");
+	NEED(reuse_in_storage(p, part) == 0, "pages that were filled first are in tag storage");
 	MUST(mprotect(p, part, PROT_READ | PROT_WRITE | PROT_MTE) == 0, "mprotect");
 	for (i = 0; i < part; i += 16 * PAGE) {
 		CHECK_EQ(*(uint64_t *)(p + i), (uintptr_t)p + i, "data of page %zu", i / PAGE);

@@ -226,6 +226,7 @@ static void reads_into_storage(void)
 	int full[2]; /* pipe: memory is full of plain data, except for a little tag storage */
 	uint64_t frames[READ_PAGES], frame;
 	pid_t server, client;
+	bool served;
 	struct reuse before;
 	pthread_t user;
 	size_t len;
@@ -261,7 +262,7 @@ static void reads_into_storage(void)
 	for (;;) {
 		size_t count = read_in_time(s.found[0], frames, sizeof(frames)) / 8;
 
-		MUST(count, "the server reads nothing into storage: nothing is tested");
+		NEED(count, "the server reads nothing into storage");
 		page = reuse_page_over(p, len, frames, count, &frame);
 		if (page)
 			break;
@@ -271,8 +272,10 @@ static void reads_into_storage(void)
 	MUST(pthread_create(&user, NULL, use_tags, page) == 0, "thread");
 	usleep(500 * 1000);
 	MUST(write(s.go_on[1], "\1", 1) == 1, "write");
-	if (!CHECK(read_in_time(s.served[0], &byte, 1),
-		   "the server gets no tagged memory while a thread waits for its read"))
+	served = read_in_time(s.served[0], &byte, 1);
+	if (!served)
+		child_hand_on(server);
+	if (!CHECK(served, "the server gets no tagged memory while a thread waits for its read"))
 		kill(server, SIGKILL);
 	MUST(pthread_join(user, NULL) == 0, "join");
 	CHECK_EQ(*(uint64_t *)page, (uintptr_t)page, "data of the page");

@@ -30,13 +30,13 @@ static char *swapped(void (*device)(void))
 }
 
 /* Waits until asynchronous reads are done: mincore() counts pages that are up to date. */
-static void must_come_in(void *p, size_t len, size_t pages, const char *how)
+static void need_come_in(void *p, size_t len, size_t pages, const char *how)
 {
 	int i;
 
 	for (i = 0; i < 10000 && pages_in_memory(p, len) < pages; i++)
 		usleep(1000);
-	MUST(pages_in_memory(p, len) >= pages, "%s read only %zu pages", how,
+	NEED(pages_in_memory(p, len) >= pages, "%s read only %zu pages", how,
 	     pages_in_memory(p, len));
 }
 
@@ -48,8 +48,8 @@ static void read_ahead(void (*device)(void))
 
 	for (i = 0; i < LEN; i += 8 * PAGE)
 		touch_read(p + i, PAGE);
-	must_come_in(p, LEN, LEN / PAGE / 8 + 1, "read-ahead");
-	MUST(pagemap_count(p, LEN, PM_PRESENT) == LEN / PAGE / 8,
+	need_come_in(p, LEN, LEN / PAGE / 8 + 1, "read-ahead");
+	NEED(pagemap_count(p, LEN, PM_PRESENT) == LEN / PAGE / 8,
 	     "more pages are mapped than were touched");
 	pattern_check(p, LEN, 1, "read ahead, then faulted");
 	page_out(p, LEN);
@@ -74,7 +74,7 @@ static void willneed(void)
 	char *p = swapped(swap_disk);
 
 	MUST(madvise(p, LEN, MADV_WILLNEED) == 0, "MADV_WILLNEED");
-	must_come_in(p, LEN, LEN / PAGE, "MADV_WILLNEED");
+	need_come_in(p, LEN, LEN / PAGE, "MADV_WILLNEED");
 	pattern_check(p, LEN, 1, "MADV_WILLNEED");
 }
 
@@ -114,7 +114,7 @@ static void advised_by_another_process(void)
 	if (child == 0)
 		_exit(syscall(SYS_process_madvise, fd, &range, 1, MADV_PAGEOUT, 0) != (long)LEN);
 	wait_child(child);
-	MUST(pagemap_count(p, LEN, PM_SWAP) == LEN / PAGE, "process_madvise swapped nothing");
+	NEED(pagemap_count(p, LEN, PM_SWAP) == LEN / PAGE, "process_madvise swapped nothing");
 	page_out(p, LEN);
 	pattern_check(p, LEN, 1, "process_madvise(MADV_PAGEOUT)");
 }
@@ -140,7 +140,7 @@ static void moved_while_out(void)
 
 	to = mmap(NULL, LEN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(mremap(p, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap");
-	MUST(pagemap_count(to, LEN, PM_SWAP) == LEN / PAGE, "mremap brought pages in");
+	NEED(pagemap_count(to, LEN, PM_SWAP) == LEN / PAGE, "mremap brought pages in");
 	pattern_check(to, LEN, 1, "moved while out");
 }
 
@@ -187,7 +187,7 @@ static void becomes_tagged(void (*device)(void))
 	MUST(mprotect(p, LEN / 2, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	touch_read(p, LEN / 4);
 	touch_write(p + LEN / 4, LEN * 3 / 4);
-	must_be_stale(p, LEN, "swap-in");
+	need_stale(p, LEN, "swap-in");
 	check_made_tagged(p, LEN, 0x5a, "swapped untagged");
 }
 

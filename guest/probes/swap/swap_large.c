@@ -31,10 +31,10 @@ static char *large_out(size_t count)
 	pattern_set(p, len, 1);
 	folios("never");
 	for (i = 0; i < len; i += KB64)
-		MUST(in_large_folio(p + i), "folio %zu is not large", i / KB64);
+		NEED(in_large_folio(p + i), "folio %zu is not large", i / KB64);
 	page_out(p, len);
 	for (i = 0; i < len; i += PAGE)
-		MUST(swap_offset_of(p + i) ==
+		NEED(swap_offset_of(p + i) ==
 			     swap_offset_of(p + i / KB64 * KB64) + (i & (KB64 - 1)) / PAGE,
 		     "swap offset of page %zu does not follow from its folio's", i / PAGE);
 	return p;
@@ -52,7 +52,7 @@ static void in_singly(void (*device)(void))
 	for (i = 0; i < len; i += PAGE) {
 		at = i / KB64 * KB64 + (15 - (i & (KB64 - 1)) / PAGE) * PAGE;
 		pattern_check_from(p + at, PAGE, 1, at / GRANULE, "one page of a large folio");
-		MUST(!in_large_folio(p + at), "page %zu came in with its folio", at / PAGE);
+		NEED(!in_large_folio(p + at), "page %zu came in with its folio", at / PAGE);
 	}
 	pattern_check(p, len, 1, "all pages");
 }
@@ -84,7 +84,7 @@ static void in_as_one(size_t touch, bool write)
 			touch_read(p + i + touch * PAGE, PAGE);
 	}
 	folios("never");
-	MUST(pagemap_count(p, len, PM_PRESENT) == len / PAGE && in_large_folio(p),
+	NEED(pagemap_count(p, len, PM_PRESENT) == len / PAGE && in_large_folio(p),
 	     "%zu of %zu pages came in", pagemap_count(p, len, PM_PRESENT), len / PAGE);
 	pattern_check(p, len, 1, "swapped in as one folio");
 	pattern_set(p, len, 2);
@@ -118,7 +118,7 @@ static void small_in_as_one(void)
 	folios("always");
 	touch_write(p + 3 * PAGE, PAGE);
 	folios("never");
-	MUST(in_large_folio(p), "not swapped in as one folio");
+	NEED(in_large_folio(p), "not swapped in as one folio");
 	/* Part of the folio is unmapped; the rest is swapped out and in. */
 	at = p + 5 * PAGE;
 	MUST(munmap(at, 2 * PAGE) == 0, "munmap");
@@ -144,13 +144,13 @@ static void half_tagged(void)
 	p = aligned_map(KB64, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	touch_write(p, KB64);
 	folios("never");
-	MUST(in_large_folio(p), "not a large folio");
+	NEED(in_large_folio(p), "not a large folio");
 	MUST(mprotect(p + 8 * PAGE, 4 * PAGE, PROT_RW_MTE) == 0, "mprotect");
 	pattern_set(p + 8 * PAGE, 4 * PAGE, 1);
 	/* Not MADV_PAGEOUT, which works VMA by VMA and would split the folio. */
 	for (tries = 0; tries < 50 && pages_in_memory(p, KB64); tries++)
 		memcg_reclaim(1UL << 20);
-	MUST(pagemap_count(p, KB64, PM_SWAP) == 16 &&
+	NEED(pagemap_count(p, KB64, PM_SWAP) == 16 &&
 		     swap_offset_of(p + 15 * PAGE) == swap_offset_of(p) + 15,
 	     "not swapped as one folio");
 	pattern_check(p + 8 * PAGE, 4 * PAGE, 1, "the tagged part");
@@ -181,7 +181,7 @@ static void from_swap_cache(void)
 	pattern_set(p, 2 * KB64, 1);
 	folios("never");
 	MUST(madvise(p, 2 * KB64, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
-	MUST(pagemap_count(p, 2 * KB64, PM_SWAP) == 32, "not unmapped");
+	NEED(pagemap_count(p, 2 * KB64, PM_SWAP) == 32, "not unmapped");
 	wait_writeback();
 	MUST(madvise(p + PAGE, PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 	touch_write(p + KB64 + 9 * PAGE, PAGE);
@@ -200,7 +200,7 @@ static void huge_page(void)
 	p = thp_alloc(1, PROT_RW_MTE);
 	pattern_set(p, HUGE, 1);
 	page_out(p, HUGE);
-	MUST(vmstat("thp_swpout") == before + 1, "the huge page was split");
+	NEED(vmstat("thp_swpout") == before + 1, "the huge page was split");
 	pattern_check(p, HUGE, 1, "huge page, swapped in page by page");
 }
 
@@ -216,7 +216,7 @@ static void shmem_folio(void)
 	p = aligned_map(4 * KB64, PROT_RW_MTE, MAP_SHARED, fd);
 	pattern_set(p, 4 * KB64, 1);
 	write_file(THP_SYSFS "hugepages-64kB/shmem_enabled", "never");
-	MUST(in_large_folio(p), "not a large folio");
+	NEED(in_large_folio(p), "not a large folio");
 	page_out(p, 4 * KB64);
 	stale_fill(HUGE, false);
 	pattern_check_from(p + 3 * KB64 + 7 * PAGE, PAGE, 1, (3 * KB64 + 7 * PAGE) / GRANULE,

@@ -132,7 +132,7 @@ static void by_read(void)
 	char *p = swapped_file(swap_disk);
 
 	MUST(pread(fd, buffer, LEN, 0) == (ssize_t)LEN, "pread");
-	MUST(pages_in_memory(p, LEN) == LEN / PAGE, "read() did not bring the pages in");
+	NEED(pages_in_memory(p, LEN) == LEN / PAGE, "read() did not bring the pages in");
 	pattern_check(p, LEN, 1, "brought in by read()");
 }
 

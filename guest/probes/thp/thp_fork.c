@@ -28,11 +28,11 @@ static char *tagged_thp(void)
 
 static void write_in_child(char *p)
 {
-	must_be_huge(p, HUGE, 1);
+	need_huge(p, HUGE, 1);
 	pattern_check(p, HUGE, PARENT, "child before it writes");
 	stg(p + 10 * PAGE, 0); /* copies page 10 */
 	*(volatile char *)(p + 11 * PAGE) = 0; /* and page 11 */
-	must_be_stale(p + 10 * PAGE, 2 * PAGE, "copies of pages 10 and 11");
+	need_stale(p + 10 * PAGE, 2 * PAGE, "copies of pages 10 and 11");
 	pattern_check(p, 10 * PAGE, PARENT, "child, pages before");
 	pattern_check_from(p + 10 * PAGE + GRANULE, PAGE - GRANULE, PARENT,
 			   10 * GRANULES_PER_PAGE + 1, "copy by STG");
@@ -80,8 +80,8 @@ static void reuse(void)
 
 	run_child(nothing, p);
 	stg(p, 0);
-	must_be_huge(p, HUGE, 1);
-	MUST(pfn_of(p) == frame, "copied, not reused");
+	need_huge(p, HUGE, 1);
+	NEED(pfn_of(p) == frame, "copied, not reused");
 	pattern_check_from(p + GRANULE, HUGE - GRANULE, PARENT, 1, "reused");
 }
 
@@ -115,7 +115,7 @@ static void grandchild(void)
 static void check_wiped(char *p)
 {
 	*(volatile char *)p = 0;
-	must_be_huge(p, HUGE, 1);
+	need_huge(p, HUGE, 1);
 	tags_zero_check(p, HUGE, "wiped in the child");
 	pattern_set(p, HUGE, CHILD);
 	pattern_check(p, HUGE, CHILD, "child");

@@ -30,7 +30,7 @@ static void whole(void)
 	char *p = tagged_thps(2, 1), *to = room(2 * HUGE, 0);
 
 	MUST(mremap(p, 2 * HUGE, 2 * HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap");
-	must_be_huge(to, 2 * HUGE, 2);
+	need_huge(to, 2 * HUGE, 2);
 	CHECK(smaps_flag(to, "mt"), "VmFlags of the new VMA have no mt");
 	pattern_check(to, 2 * HUGE, 1, "moved");
 	pattern_set(to, 2 * HUGE, 2);
@@ -42,7 +42,7 @@ static void to_unaligned_address(void)
 	char *p = tagged_thps(1, 3), *to = room(HUGE, 3 * PAGE);
 
 	MUST(mremap(p, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap");
-	must_be_huge(to, HUGE, 0);
+	need_huge(to, HUGE, 0);
 	pattern_check(to, HUGE, 3, "moved");
 	pattern_set(to, HUGE, 4);
 	pattern_check(to, HUGE, 4, "tagged anew");
@@ -67,11 +67,11 @@ static void dontunmap(void)
 	stale_fill(4 * HUGE, true);
 	MUST(mremap(p, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to,
 	     "mremap");
-	must_be_huge(to, HUGE, 1);
+	need_huge(to, HUGE, 1);
 	pattern_check(to, HUGE, 6, "moved");
 	*(volatile char *)p = 0;
-	must_be_huge(p, HUGE, 1);
-	must_be_stale(p, HUGE, "new huge page at the old address");
+	need_huge(p, HUGE, 1);
+	need_stale(p, HUGE, "new huge page at the old address");
 	tags_zero_check(p, HUGE, "left behind");
 	pattern_check(to, HUGE, 6, "moved, after the old address was used");
 }
@@ -82,7 +82,7 @@ static void grow(void)
 
 	MUST(mremap(p, HUGE, 2 * HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to, "mremap");
 	*(volatile char *)(to + HUGE) = 0;
-	must_be_huge(to, 2 * HUGE, 2);
+	need_huge(to, 2 * HUGE, 2);
 	pattern_check(to, HUGE, 7, "old part");
 	tags_zero_check(to + HUGE, HUGE, "new part");
 	pattern_set(to + HUGE, HUGE, 8);

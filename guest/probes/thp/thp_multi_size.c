@@ -28,8 +28,8 @@ static char *folios(int prot)
 	p = aligned_map(LEN, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	for (i = 0; i < LEN; i += FOLIO)
 		*(volatile char *)(p + i + 5 * PAGE) = 0;
-	MUST(pagemap_count(p, LEN, PM_PRESENT) == LEN / PAGE, "faults did not map whole folios");
-	MUST(page_flag(p + FOLIO, KPF_COMPOUND_HEAD) &&
+	NEED(pagemap_count(p, LEN, PM_PRESENT) == LEN / PAGE, "faults did not map whole folios");
+	NEED(page_flag(p + FOLIO, KPF_COMPOUND_HEAD) &&
 		     page_flag(p + 2 * FOLIO - PAGE, KPF_COMPOUND_TAIL),
 	     "no folio of 16 pages");
 	return p;
@@ -48,7 +48,7 @@ static char *stale_folios(int prot)
 	do {
 		p = folios(prot);
 	} while (stale_pages(p, LEN) < LEN / PAGE && ++tries < 512);
-	must_be_stale(p, LEN, "folios");
+	need_stale(p, LEN, "folios");
 	return p;
 }
 
@@ -129,7 +129,7 @@ static void split_and_move(void)
 
 	pattern_set(p, LEN, 8);
 	move_page(p + 20 * PAGE); /* splits its folio, then migrates the page */
-	MUST(!in_large_folio(p + 20 * PAGE), "page 20 is still part of a large folio");
+	NEED(!in_large_folio(p + 20 * PAGE), "page 20 is still part of a large folio");
 	pattern_check(p, LEN, 8, "one folio split, one page migrated");
 	thp_split(p, LEN, 0);
 	pattern_check(p, LEN, 8, "all split");
@@ -165,7 +165,7 @@ static void swap_in_as_folio(void)
 	pattern_set(p, LEN, 11);
 	page_out(p, LEN);
 	(void)*(volatile char *)(p + 37 * PAGE);
-	MUST(pagemap_count(p + 2 * FOLIO, FOLIO, PM_PRESENT) == 16 && in_large_folio(p + 37 * PAGE),
+	NEED(pagemap_count(p + 2 * FOLIO, FOLIO, PM_PRESENT) == 16 && in_large_folio(p + 37 * PAGE),
 	     "not brought back as a folio of 16 pages");
 	pattern_check(p, LEN, 11, "from swap");
 }
@@ -178,12 +178,11 @@ static void collapse(void)
 	folios(PROT_RW_MTE);
 	p = aligned_map(HUGE, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	pattern_set(p, HUGE, 12);
-	MUST(in_large_folio(p + 100 * PAGE), "no folios of 16 pages");
-	must_be_huge(p, HUGE, 0);
+	NEED(in_large_folio(p + 100 * PAGE), "no folios of 16 pages");
+	need_huge(p, HUGE, 0);
 	MUST(madvise(p + 50 * PAGE, PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 	stale_fill(4 * HUGE, true);
-	MUST(madvise(p, HUGE, MADV_COLLAPSE) == 0, "MADV_COLLAPSE");
-	must_be_huge(p, HUGE, 1);
+	thp_collapse(p);
 	pattern_check(p, 50 * PAGE, 12, "collapsed, before the hole");
 	page_zero_check(p + 50 * PAGE, "the hole");
 	pattern_check_from(p + 51 * PAGE, HUGE - 51 * PAGE, 12, 51 * GRANULES_PER_PAGE,

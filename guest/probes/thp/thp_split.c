@@ -27,7 +27,7 @@ static void use_split_pages(char *p, uint64_t seed)
 {
 	pid_t child;
 
-	MUST(!in_large_folio(p) && !in_large_folio(p + 300 * PAGE), "not split");
+	NEED(!in_large_folio(p) && !in_large_folio(p + 300 * PAGE), "not split");
 	pattern_check(p, HUGE, seed, "after the split");
 	pattern_set(p + 3 * PAGE, 2 * PAGE, seed + 1);
 
@@ -61,7 +61,7 @@ static void into_order_2(void)
 	char *p = tagged_thp(12);
 
 	thp_split(p, HUGE, 2);
-	MUST(in_large_folio(p + 4 * PAGE) && page_flag(p + 4 * PAGE, KPF_COMPOUND_HEAD),
+	NEED(in_large_folio(p + 4 * PAGE) && page_flag(p + 4 * PAGE, KPF_COMPOUND_HEAD),
 	     "page 4 is no head of a folio");
 	pattern_check(p, HUGE, 12, "after the split into folios of 4 pages");
 	thp_split(p, HUGE, 0);
@@ -89,7 +89,7 @@ static void deferred(void)
 	pattern_check(p, 400 * PAGE, 14, "before the deferred split");
 	for (i = 0; i < 50 && in_large_folio(p); i++)
 		memcg_reclaim(HUGE);
-	MUST(!in_large_folio(p), "not split by the shrinker");
+	NEED(!in_large_folio(p), "not split by the shrinker");
 	pattern_check(p, 400 * PAGE, 14, "after the deferred split");
 	pattern_check_from(p + 500 * PAGE, 12 * PAGE, 14, 500 * GRANULES_PER_PAGE,
 			   "after the hole");
@@ -103,8 +103,8 @@ static void by_mprotect_of_part(void)
 	char *p = tagged_thp(16);
 
 	MUST(mprotect(p + 64 * PAGE, 64 * PAGE, PROT_READ | PROT_MTE) == 0, "mprotect");
-	must_be_huge(p, HUGE, 0);
-	MUST(in_large_folio(p), "the folio was split, not the PMD only");
+	need_huge(p, HUGE, 0);
+	NEED(in_large_folio(p), "the folio was split, not the PMD only");
 	pattern_check(p, HUGE, 16, "after mprotect of a part");
 	pattern_set(p + 128 * PAGE, PAGE, 17);
 	pattern_check(p + 128 * PAGE, PAGE, 17, "new tags");
@@ -146,7 +146,7 @@ static void memfd(void)
 	thp_sizes("never", "always");
 	p = aligned_map(HUGE, PROT_RW_MTE, MAP_SHARED, fd);
 	pattern_set(p, HUGE, 20);
-	must_be_huge(p, HUGE, 1);
+	need_huge(p, HUGE, 1);
 	MUST(fallocate(fd, 3 /* FALLOC_FL_PUNCH_HOLE | KEEP_SIZE */, 64 * PAGE, 8 * PAGE) == 0,
 	     "fallocate");
 	pattern_check(p, 64 * PAGE, 20, "before the hole");

@@ -41,7 +41,7 @@ static void check_fresh(char *p, const char *when)
 
 	touch_read(p, LEN / 2);
 	touch_write(p + LEN / 2, LEN / 2);
-	must_be_stale(p, LEN, when);
+	need_stale(p, LEN, when);
 	for (i = 0; i < LEN; i += PAGE)
 		page_zero_check(p + i, when);
 }
@@ -100,7 +100,7 @@ static void check_written(char *p, const char *when)
 		bad += *(volatile uint64_t *)(p + i + 8) != i + 1;
 	CHECK_EQ(bad, 0, "%s: pages that lost the data of write()", when);
 	tags_zero_check(p, LEN, when);
-	must_be_stale(p, LEN, when);
+	need_stale(p, LEN, when);
 }
 
 static int written_file(void)

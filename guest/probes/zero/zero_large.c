@@ -44,11 +44,11 @@ static void each_size(void)
 		*(volatile char *)(p + 3 * PAGE) = 0;
 		stg(p + len + PAGE, 0);
 		mthp(kb, "never");
-		MUST(pagemap_count(p, 2 * len, PM_PRESENT) == 2 * len / PAGE,
+		NEED(pagemap_count(p, 2 * len, PM_PRESENT) == 2 * len / PAGE,
 		     "%s: not populated by a fault", when);
-		MUST(in_large_folio(p) && pfn_of(p + len - PAGE) == pfn_of(p) + len / PAGE - 1,
+		NEED(in_large_folio(p) && pfn_of(p + len - PAGE) == pfn_of(p) + len / PAGE - 1,
 		     "%s: not contiguous", when);
-		must_be_stale(p, 2 * len, when);
+		need_stale(p, 2 * len, when);
 		for (i = 0; i < 2 * len; i += PAGE)
 			page_zero_check(p + i, when);
 		pattern_set(p, 2 * len, kb);
@@ -72,8 +72,8 @@ static void mprotect_folio(void)
 	for (i = 0; i < 4 * len; i += len)
 		*(volatile char *)(p + i) = 0;
 	mthp(64, "never");
-	MUST(in_large_folio(p), "no 64 kB folio");
-	must_be_stale(p, 4 * len, "64 kB folios");
+	NEED(in_large_folio(p), "no 64 kB folio");
+	need_stale(p, 4 * len, "64 kB folios");
 	/* The first folio at once, the second page by page, the third from its sixth page on. */
 	MUST(mprotect(p, len, PROT_RW_MTE) == 0, "mprotect");
 	for (i = len; i < 2 * len; i += PAGE)
@@ -108,11 +108,11 @@ static void tmpfs_fault_around(void)
 	p = mmap(p + PAGE, len, PROT_RW_MTE, MAP_SHARED | MAP_FIXED, fd, 16 * PAGE);
 	MUST(p != MAP_FAILED, "mmap");
 	(void)*(volatile char *)(p + 20 * PAGE);
-	MUST(pagemap_count(p, len, PM_PRESENT) > 8, "fault-around mapped %zu pages",
+	NEED(pagemap_count(p, len, PM_PRESENT) > 8, "fault-around mapped %zu pages",
 	     pagemap_count(p, len, PM_PRESENT));
 	touch_read(p, len);
-	MUST(in_large_folio(p), "not a large folio");
-	must_be_stale(p, len, "huge tmpfs file");
+	NEED(in_large_folio(p), "not a large folio");
+	need_stale(p, len, "huge tmpfs file");
 	for (i = 0; i < len; i += PAGE)
 		page_zero_check(p + i, "page of a huge tmpfs file");
 	pattern_set(p, len, 2);
