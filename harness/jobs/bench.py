@@ -49,7 +49,7 @@ def bench_command(*, builds: bool, reuse: bool) -> None:
         for row in figures:
             click.echo(f"| {row.what} | {row.stock} | {row.reuse} | {row.result} | {row.reach} |")
         values = {row.what: _ratio(row.result) for row in figures if row.result}
-        keys = {name: _key(session, name) for name in ("stock", "tag-storage")}
+        keys = {name: _key(session, name) for name in ("stock-6.12", "tag-storage")}
         keep(_record("costs", "tag-storage", start, root, session, values, keys), root)
 
 

@@ -42,8 +42,8 @@ FILLED = "filled_kib"  # untagged memory that the program could fill, in KiB
 
 
 def measure_costs(session: Session) -> tuple[Figure, ...]:
-    """Compare `stock` on dram/carveout with `tag-storage` on dram/tag-storage; takes 20 s."""
-    stock = _count(session, "stock", "dram/carveout", ["", "fill"])
+    """Compare `stock-6.12` on dram/carveout with `tag-storage` on dram/tag-storage; takes 20 s."""
+    stock = _count(session, "stock-6.12", "dram/carveout", ["", "fill"])
     reuse = _count(session, "tag-storage", "dram/tag-storage", ["", "fill", "evict"])
     storage = sum(region.storage_size for region in find_machine("dram").tags) >> 10
     return compare(stock, reuse, storage)

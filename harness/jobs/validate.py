@@ -26,7 +26,7 @@ from harness.suite.report_files import PAGE, REPORT, make_directory, write_all
 from harness.suite.session import Session
 
 # The kernels of `validate` without an argument.
-COMPARED = ("tag-storage", "stock@dram")
+COMPARED = ("tag-storage", "stock-6.12@dram")
 
 
 @click.command("validate")
@@ -48,8 +48,8 @@ def validate_command(
 ) -> int:
     """Run the validation suite on each KERNEL and write the report.
 
-    Without a KERNEL: tag-storage (our series that reuses tag storage) and stock@dram, both with
-    their tags in DRAM; the report then also has the gain and the costs of reuse.
+    Without a KERNEL: tag-storage (our series that reuses tag storage) and stock-6.12@dram, both
+    with their tags in DRAM; the report then also has the gain and the costs of reuse.
     """
     directory = make_directory(report or _new_report())
     with shown_progress() as progress:

@@ -18,6 +18,7 @@ directory = "path"            #   relative to kernel.toml
 breaks = "what the patch breaks"
 probes = ["swap_disk"]        # the probes that must fail
 sometimes = ["ksm_merge"]     # probes that may fail, by chance; all others must pass
+as = "known-bad/x"            # alone: the same bug as there, in another release
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def _load(path: Path, root: Path, heirs: tuple[Path, ...]) -> Recipe:
         own_patches=patches[0] if patches else None,
         machine=machine,
         machine_place=place,
-        known_bad=_known_bad(toml) if "known_bad" in top else None,
+        known_bad=_known_bad(toml, root) if "known_bad" in top else None,
     )
 
 
@@ -207,10 +208,23 @@ def _patches(toml: _Toml, top: dict[str, Any]) -> list[Path]:
     return found
 
 
-def _known_bad(toml: _Toml) -> KnownBad:
+def _known_bad(toml: _Toml, root: Path) -> KnownBad:
+    if "as" in toml.values["known_bad"]:
+        return _same_bug(toml, root)
     table = toml.table(toml.values["known_bad"], KNOWN_BAD_KEYS, "known_bad")
     toml.text(table, "breaks")  # for readers of the recipe
     return KnownBad(toml.texts(table, "probes"), toml.texts(table, "sometimes"))
+
+
+def _same_bug(toml: _Toml, root: Path) -> KnownBad:
+    """Return the table of the recipe with the same bug in another release."""
+    table = toml.table(toml.values["known_bad"], {"as"}, "known_bad")
+    name = toml.text(table, "as")
+    path = recipe_path(name, root)
+    other = load_recipe(path, root).known_bad if path else None
+    if other is None:
+        raise toml.error("as", f"there is no known-bad recipe {name!r}")
+    return other
 
 
 class _Toml:

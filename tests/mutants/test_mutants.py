@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Each mutant of a table is caught by the probe that the table names.
 
-kernel-configs/mutants breaks MTE as it is in Linux, kernel-configs/reuse-mutants our
-reuse of tag storage. One kernel holds all of a table and one template serves all: a
-clone is told its mutant through a kernel parameter. A mutant without ``caught_by``, or
+kernel-configs/mutants breaks MTE as it is in Linux 7.3, mutants-6.12 as it is in 6.12, and
+reuse-mutants our reuse of tag storage. One kernel holds all of a table and one template serves
+all: a clone is told its mutant through a kernel parameter. A mutant without ``caught_by``, or
 whose probe passes, is tried with every other probe, those of its own area first; the
 failure then says which one caught it, or that none did.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.core.paths import resources
+from harness.kernel.releases import parse_release
 from harness.suite.gather import gather
 from harness.suite.head_comment import Probe, discover
 from harness.suite.program import Program, probe_program
@@ -27,24 +28,58 @@ from harness.verdict.result import ProbeResult, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.kernel.releases import Release
     from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
     from harness.verdict.evidence import Evidence
 
 ROOT = resources()
 PROBES = {probe.name: probe for probe in discover(ROOT / "guest" / "probes")}
-# The recipe with each table, and the parameter that chooses.
-PARAMETERS = {"mutants": "mte_mutant", "reuse-mutants": "metadata_mutant"}
+TABLES = ROOT / "kernel-configs"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A kernel that holds mutants: ``parameter`` chooses one of those in ``table``.
+
+    ``release``: that of the kernel, where the table says of mutants from when or until when they
+    can exist.
+    """
+
+    table: str
+    parameter: str
+    release: Release | None = None
+
+
+HOSTS = {
+    "mutants": Host("mutants", "mte_mutant", (7, 3)),
+    "mutants-6.12": Host("mutants", "mte_mutant", (6, 12)),
+    "reuse-mutants": Host("reuse-mutants", "metadata_mutant"),
+}
 
 
 def table(recipe: str) -> list[dict[str, Any]]:
     """Return the mutants of ``recipe`` that a program can see."""
-    path = ROOT / "kernel-configs" / recipe / "mutants.toml"
+    path = TABLES / HOSTS[recipe].table / "mutants.toml"
     listed = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
-    return [{"recipe": recipe, **mutant} for mutant in listed if "equivalent" not in mutant]
+    return [
+        {"recipe": recipe, **mutant}
+        for mutant in listed
+        if "equivalent" not in mutant and exists(mutant, HOSTS[recipe].release)
+    ]
 
 
-TABLE = [mutant for recipe in PARAMETERS for mutant in table(recipe)]
+def exists(mutant: dict[str, Any], release: Release | None) -> bool:
+    """Return whether a mutant can exist in a release ("6.13 25c17c4b55de": from or until 6.13)."""
+    if release is None:
+        return True
+    since, until = mutant.get("since"), mutant.get("until")
+    return not (since and release < parse_release(since)) and not (
+        until and release >= parse_release(until)
+    )
+
+
+TABLE = [mutant for recipe in HOSTS for mutant in table(recipe)]
 
 
 # Of some mutants it is chance what one run sees: which CPU a thread wakes on, say.
@@ -63,7 +98,7 @@ class Mutants:
 
     def result(self, number: int, probe: Probe) -> ProbeResult:
         """Return the result of ``probe`` on clones with mutant ``number``; 0 is none."""
-        path = f"/sys/module/kernel/parameters/{PARAMETERS[self.recipe]}"
+        path = f"/sys/module/kernel/parameters/{HOSTS[self.recipe].parameter}"
         template = self.launch.template(self.recipe)
 
         def attempt(program: Program) -> Evidence:

@@ -103,6 +103,13 @@ def test_optional_symbols_lose_their_prefix(root: Path) -> None:
         ('description = "d"\nfragments = "base"\n[base]\ndebian = "x"\n', 2, "list of strings"),
         ('description = "d"\npatches = "no"\n[base]\ndebian = "x"\n', 2, "there is no"),
         ('description = "d"\ninherits = "stock"\n[known_bad]\nprobes = []\n', 1, "breaks must be"),
+        ('description = "d"\ninherits = "stock"\n[known_bad]\nas = "no"\n', 4, "recipe 'no'"),
+        ('description = "d"\ninherits = "stock"\n[known_bad]\nas = "stock"\n', 4, "'stock'"),
+        (
+            'description = "d"\ninherits = "stock"\n[known_bad]\nas = "x"\nprobes = []\n',
+            5,
+            "unknown key 'probes'",
+        ),
     ],
 )
 def test_error_names_the_line(root: Path, text: str, line: int, word: str) -> None:
@@ -110,6 +117,14 @@ def test_error_names_the_line(root: Path, text: str, line: int, word: str) -> No
         load(root, "bad", text)
     assert f"kernel.toml:{line}: " in caught.value.cause
     assert word in caught.value.cause
+
+
+def test_the_same_bug_in_another_release(root: Path) -> None:
+    table = 'breaks = "x"\nprobes = ["swap_disk"]\nsometimes = ["ksm_merge"]\n'
+    head = 'description = "b"\ninherits = "stock"\n[known_bad]\n'
+    write(root, "bad/new", head + table)
+    old = load(root, "bad/new/6.12", head + 'as = "bad/new"\n')
+    assert old.known_bad == KnownBad(("swap_disk",), ("ksm_merge",))
 
 
 def test_bad_toml_names_the_line(root: Path) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.suite.fixtures import Runner
 
 FINDINGS = discover(resources() / "guest" / "findings")
-AFFECTED = ("stock", "stock-7.3")
+AFFECTED = ("stock", "stock-6.12")
 
 
 @pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.name)

@@ -6,9 +6,10 @@
  * timeout: 60
  *
  * Hugetlb memory may have PROT_MTE. Its pages begin with tag 0 whatever their last owner
- * left, and keep tags and data through fork and copy-on-write and through a second mapping
+ * left, in the pool or before it, and keep tags and data through fork and copy-on-write and through a second mapping
  * of the file: set_huge_pte_at() and mte_sync_tags() (arch/arm64/mm/hugetlbpage.c,
- * kernel/mte.c), hugetlb_wp() (mm/hugetlb.c), copy_highpage() (arch/arm64/mm/copypage.c).
+ * kernel/mte.c), hugetlb_wp() (mm/hugetlb.c), copy_highpage() (arch/arm64/mm/copypage.c),
+ * arch_clear_hugetlb_flags().
  */
 #include "child.h"
 #include "stale.h"
@@ -107,5 +108,22 @@ static void two_mappings(void)
 	close(fd);
 }
 
+/* The pool keeps pages that were unmapped, with the tags that they had. */
+static void reused(void)
+{
+	uint64_t frame;
+	char *p;
+
+	begin();
+	p = huge_map(MAP_PRIVATE | MAP_ANONYMOUS, -1, PROT_RW_MTE);
+	pattern_set(p, 2 * HUGE, 1);
+	frame = pfn_of(p);
+	MUST(munmap(p, 2 * HUGE) == 0, "munmap");
+	p = huge_map(MAP_PRIVATE | MAP_ANONYMOUS, -1, PROT_RW_MTE);
+	touch_write(p, 2 * HUGE);
+	NEED(pfn_of(p) == frame || pfn_of(p + HUGE) == frame, "the pool gave other pages");
+	tags_zero_check(p, 2 * HUGE, "mapped again");
+}
+
 PROBE(CASE(private_pages), CASE(shared_pages), CASE(made_tagged), CASE(copy_on_write),
-      CASE(two_mappings));
+      CASE(two_mappings), CASE(reused));
