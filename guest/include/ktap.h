@@ -74,6 +74,12 @@ void ktap_untested(const char *file, int line, const char *fmt, ...)
  */
 void ktap_hand_on(int status);
 
+/*
+ * Whether less than two thirds of the case's time have passed. For a loop that waits for what chance
+ * may deny: the case ends as untested then, and not by its time limit.
+ */
+bool ktap_in_time(void);
+
 /* Ends the case as skipped, unless a check of it has failed. */
 void ktap_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 

@@ -13,6 +13,7 @@ static struct {
 	int failures;
 	int skipped;
 	int untested;
+	struct timespec two_thirds; /* CLOCK_MONOTONIC, when they have passed */
 	char reason[200]; /* of a skip, or of the first NEED() that did not hold */
 } *ktap;
 
@@ -95,6 +96,14 @@ void ktap_hand_on(int status)
 		_exit(EXIT_UNTESTED);
 }
 
+bool ktap_in_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return !ktap || now.tv_sec < ktap->two_thirds.tv_sec;
+}
+
 /* Kills the process group of the case, because cases fork children of their own. */
 static void ktap_alarm(int sig)
 {
@@ -124,6 +133,8 @@ static bool ktap_run_case(int number, const struct probe_case *c)
 	bool ok;
 
 	memset(ktap, 0, sizeof(*ktap));
+	clock_gettime(CLOCK_MONOTONIC, &ktap->two_thirds);
+	ktap->two_thirds.tv_sec += seconds * 2 / 3;
 	ktap_timed_out = 0;
 	ktap_child = fork();
 	if (ktap_child == 0) {
@@ -145,12 +156,14 @@ static bool ktap_run_case(int number, const struct probe_case *c)
 
 	ok = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !ktap->failures;
 	if (ktap_timed_out)
-		snprintf(how, sizeof(how), "not finished after %u s", seconds);
+		snprintf(ktap->reason, sizeof(ktap->reason), "not finished after %u s", seconds);
 	else if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "killed by signal %d (%s)", WTERMSIG(status),
 			 strsignal(WTERMSIG(status)));
 	else if (!ktap->failures) /* a failed check outweighs what ended the case */
 		directive = ktap_directive(WEXITSTATUS(status));
+	if (ktap_timed_out && !ktap->failures)
+		directive = " # TIMEOUT ";
 	ok |= !strcmp(directive, " # SKIP ");
 	if (WIFEXITED(status) && WEXITSTATUS(status) && !ktap->failures && !*directive)
 		snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(status));

@@ -199,12 +199,14 @@ def _run(number: int, one: _Case) -> bool:
     code = os.waitstatus_to_exitcode(status)
     failures = _failures.size()
     ended = {_SKIPPED: "SKIP", _UNTESTED: "UNTESTED"}.get(code, "")
+    if timed_out:
+        _reason.clear()
+        _reason.add(f"not finished after {one.seconds} s")
+        ended = "TIMEOUT"
     directive = ended if _reason.size() and not failures else ""
     ok = directive == "SKIP" or (code == 0 and not failures)
     how = ""
-    if timed_out:
-        how = f"not finished after {one.seconds} s"
-    elif code < 0:
+    if code < 0 and not timed_out:
         how = f"killed by signal {-code} ({signal.strsignal(-code)})"
     elif code and not failures and not directive:
         how = f"exit status {code}"

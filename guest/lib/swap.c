@@ -221,7 +221,7 @@ void page_out(void *p, size_t len)
 	MUST(sched_getaffinity(0, sizeof(before), &before) == 0, "sched_getaffinity");
 	lock_own_memory();
 	madvise(p, len, MADV_PAGEOUT);
-	for (i = 0; i < 200 && (left = pages_in_memory(p, len)); i++) {
+	for (i = 0; i < 200 && ktap_in_time() && (left = pages_in_memory(p, len)); i++) {
 		pin_cpu(i % cpus);
 		page_out_try(p, len, left, i / cpus % 2 == 0);
 	}

@@ -138,6 +138,7 @@ class _Gathering:
         self._before: Snapshot | None = None
         self._after: Snapshot | None = None
         self._done: Completed | None = None
+        self._starved = 0.0
         self._findings: tuple[Finding, ...] = ()
         self._unaudited = ""
 
@@ -152,11 +153,13 @@ class _Gathering:
         for file in program.files:
             guest.push(file.path, f"./{file.name}", mode=file.mode)
         clock.phase("push")
-        slow = guest.template.slowness
+        slow = guest.template.slowness * program.patience
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
         line = f"export KTAP_SLOW={slow}; {program.line}" if slow > 1 else program.line
+        waited, started = guest.process.waits(), time.monotonic()
         self._done = guest.exec(line, timeout=program.seconds * slow, stream=stream)
         clock.phase("run")
+        self._starved = _starved(waited, guest.process.waits(), time.monotonic() - started)
         # A program that never ends is part of the evidence; its counters would prove nothing.
         if self._done.status is not None:
             self._after = _settled(guest, self._before.counters, clock)
@@ -182,7 +185,7 @@ class _Gathering:
         stdout, stderr = (done.stdout, done.stderr) if done else ("", "")
         if done and done.overflow:
             stderr += "\nthe program printed more than the harness keeps; it was cut off"
-        limit = program.seconds * self._guest.template.slowness
+        limit = program.seconds * self._guest.template.slowness * program.patience
         taint_after = after.taint if after else (before.taint if before and done else None)
         returned = counters.returned(before.counters, after.counters) if before and after else ()
         speaks_ktap = program.speaks_ktap
@@ -200,9 +203,16 @@ class _Gathering:
             unaudited=self._unaudited,
             allowed_skips=program.allowed_skips,
             known_bug=program.known_bug,
+            starved=self._starved,
             stdout=stdout,
             stderr=stderr,
         )
+
+
+def _starved(before: dict[int, float], after: dict[int, float], seconds: float) -> float:
+    """Return the part of ``seconds`` that the thread which waited longest spent waiting."""
+    waits = [waited - before.get(thread, 0.0) for thread, waited in after.items()]
+    return max(waits, default=0.0) / seconds
 
 
 def _samples(*snapshots: Snapshot | None) -> Iterator[CounterSample]:

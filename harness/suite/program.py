@@ -46,7 +46,8 @@ class Program:
 
     ``seconds`` is its time limit. ``speaks_ktap``: whether the verdict needs its KTAP results;
     None: if its output has a version line. ``allowed_skips`` and ``known_bug``: see ProgramEnd.
-    ``probe``: the name of a probe, which runs only the cases that its arguments name.
+    ``patience`` multiplies all time limits, those of its cases too. ``probe``: the name of a probe,
+    which runs only the cases that its arguments name.
     """
 
     line: str
@@ -55,13 +56,16 @@ class Program:
     files: tuple[PushedFile, ...] = ()
     allowed_skips: Mapping[str, str] = field(default_factory=dict)
     known_bug: str = ""
+    patience: int = 1
     probe: str = ""
 
-    def only(self, cases: Sequence[str]) -> Program:
-        """Return the program that runs these cases alone; another than a probe runs all."""
-        if not self.probe:
-            return self
-        return dataclasses.replace(self, line=f"{self.line} {shlex.join(cases)}")
+    def again(self, cases: Sequence[str], patience: int) -> Program:
+        """Return the program that runs these cases alone, with more patience.
+
+        Another program than a probe runs all its cases again, as does a probe without ``cases``.
+        """
+        line = f"{self.line} {shlex.join(cases)}" if self.probe and cases else self.line
+        return dataclasses.replace(self, line=line, patience=patience)
 
 
 def file_program(

@@ -2,7 +2,9 @@
 """Another try in a fresh guest for the cases that chance did not give what they need.
 
 A case whose precondition did not come about (NEED() of guest/include/ktap.h: no stale frame, no
-huge page, nothing swapped) has neither passed nor failed. It is tried in up to TRIES guests.
+huge page, nothing swapped) has neither passed nor failed. It is tried in up to TRIES guests, and
+so is one that ran out of time while the host gave its guest no CPU; the nth guest has n times the
+time.
 Whatever speaks against the kernel in any of them counts at once.
 """
 
@@ -42,10 +44,10 @@ def gather_until_tested(
     """
     evidence = attempt(program)
     for number in range(2, TRIES + 1):
-        cases = _untested(evidence)
-        if not cases:
+        if judge(evidence).status is not Status.UNTESTED:
             break
-        evidence = _joined(evidence, attempt(program.only(cases)), cases, number)
+        cases = _untested(evidence)
+        evidence = _joined(evidence, attempt(program.again(cases, number)), cases, number)
     end = evidence.program
     if not (program.probe and end and end.document):
         return evidence
@@ -61,11 +63,12 @@ def gather_until_tested(
 
 
 def _untested(evidence: Evidence) -> tuple[str, ...]:
-    """Return the cases to try again; none if something speaks against the kernel already."""
-    document = evidence.program.document if evidence.program else None
-    if document is None or judge(evidence).status is not Status.UNTESTED:
+    """Return the cases to try again; none for a program that did not come to its end."""
+    end = evidence.program
+    if end is None or end.document is None or end.exit_status is None:
         return ()
-    return tuple(r.name for r in document.results if r.outcome is Outcome.UNTESTED)
+    again = {Outcome.UNTESTED, Outcome.TIMEOUT}
+    return tuple(result.name for result in end.document.results if result.outcome in again)
 
 
 def _joined(first: Evidence, later: Evidence, cases: tuple[str, ...], number: int) -> Evidence:
@@ -89,7 +92,7 @@ def _joined(first: Evidence, later: Evidence, cases: tuple[str, ...], number: in
 
 def _joined_documents(first: ProgramEnd, later: ProgramEnd) -> Document | None:
     """Return the first document with the results that ``later`` has for some of its cases."""
-    if first.document is None or later.document is None:
+    if first.document is None or later.document is None or first.exit_status is None:
         return later.document
     new = {result.name: result for result in later.document.results}
     return dataclasses.replace(

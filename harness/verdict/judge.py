@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from harness.verdict.evidence import Evidence, ProgramEnd, TestEnd
 
+# Above this part of the time, a program that ran out of time says nothing about the kernel: the
+# limits leave a factor of three, and a guest that gets less than half of its CPU can use that up.
+STARVED = 0.5
 KSFT_SKIP = 4  # tools/testing/selftests/kselftest.h: exit status of a test that skipped itself
 
 
@@ -100,6 +103,8 @@ def _result(result: KtapResult, program: ProgramEnd) -> Iterator[Reason]:
         yield _skip(name, result.reason, program)
     elif result.outcome is Outcome.UNTESTED:
         yield _untested(name, result, program)
+    elif result.outcome is Outcome.TIMEOUT and program.starved > STARVED:
+        yield Reason(Status.UNTESTED, f"{text}, {_starved(program)}", result.diagnostics)
     elif result.outcome is Outcome.XPASS:
         yield Reason(Status.FAIL, f"{text}: passed, but was expected to fail", result.diagnostics)
     elif result.outcome not in {Outcome.PASS, Outcome.XFAIL}:
@@ -133,11 +138,19 @@ def _program(program: ProgramEnd, *, lost: bool) -> Iterator[Reason]:
     status, document = program.exit_status, program.document
     stderr = tuple(program.stderr.rstrip().split("\n")[-20:]) if program.stderr.strip() else ()
     if status is None:
-        yield Reason(Status.FAIL, f"did not end within {program.seconds:.0f} s", stderr)
+        text = f"did not end within {program.seconds:.0f} s"
+        if program.starved > STARVED:
+            yield Reason(Status.UNTESTED, f"{text}, {_starved(program)}", stderr)
+        else:
+            yield Reason(Status.FAIL, text, stderr)
     elif status == 0 or (status == KSFT_SKIP and document and document.skipped is not None):
         return
     elif document is None or not _explains_failure(document):
         yield Reason(Status.FAIL, f"ended with exit status {status}{_signal(status)}", stderr)
+
+
+def _starved(program: ProgramEnd) -> str:
+    return f"while the guest waited {program.starved:.0%} of the time for a CPU of this host"
 
 
 def _explains_failure(document: Document) -> bool:

@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError
@@ -99,6 +100,18 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
     def output(self) -> str:
         """Return what QEMU itself printed, of it at most the first 64 KiB."""
         return os.pread(self._log, 65536, 0).decode("utf-8", "replace").strip()
+
+    def waits(self) -> dict[int, float]:
+        """Return the seconds that each thread has waited for a CPU of this host, by thread id.
+
+        Source: /proc/PID/task/TID/schedstat, its second field, in nanoseconds
+        (Documentation/scheduler/sched-stats.rst). Empty on a host kernel without it.
+        """
+        waited = {}
+        for path in Path(f"/proc/{self.pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError, IndexError, ValueError):  # a thread may end
+                waited[int(path.parent.name)] = int(path.read_text().split()[1]) / 1e9
+        return waited
 
     def running(self) -> bool:
         """Return whether the process exists."""

@@ -120,6 +120,9 @@ class FakeProcess:
     def running(self) -> bool:
         return not self.closed
 
+    def waits(self) -> dict[int, float]:
+        return {}
+
     def status(self) -> str:
         return self.state
 

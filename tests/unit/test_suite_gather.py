@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -307,6 +308,18 @@ def test_program_that_never_ends(guest: FakeGuest) -> None:
     # Its counters would prove nothing, and it may still run.
     assert steps(guest) == ["counters", "./passes"]
     assert list(result.phases) == ["clone", "before", "push", "run"]
+
+
+def test_a_guest_that_waited_for_the_host_is_starved(
+    guest: FakeGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = iter([{1: 5.0, 2: 1.0}, {1: 5.0, 2: 8.0, 3: 4.0}])
+    monkeypatch.setattr(guest.fake, "waits", lambda: next(waits))
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    program = gather(guest, Program("./passes", 10, speaks_ktap=True)).program
+    assert program is not None
+    assert program.starved == 7.0 / 20  # the clock is read once between the two readings
 
 
 def test_splat_of_a_program_that_never_ends_is_told(guest: FakeGuest) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = Program("./p", 10, speaks_ktap=True, probe="p")
+TIMEOUT = "not ok {} {} # TIMEOUT not finished after 20 s"
 PASS, FAIL, UNTESTED = "ok {} {}", "not ok {} {}", "not ok {} {} # UNTESTED p.c:7: no stale frame"
 STOCK = Subject("stock", "7.3.4", unmodified=True, machine="emulator")
 CHANGED = Subject("mutants", "7.3.4", unmodified=False, machine="emulator")
@@ -43,9 +44,11 @@ class Guests:
     def __init__(self, *evidence: Evidence | ProgramEnd) -> None:
         self._left = [e if isinstance(e, Evidence) else Evidence(program=e) for e in evidence]
         self.lines: list[str] = []
+        self.patience: list[int] = []
 
     def attempt(self, program: Program) -> Evidence:
         self.lines.append(program.line)
+        self.patience.append(program.patience)
         return self._left.pop(0)
 
 
@@ -123,6 +126,30 @@ def test_a_leak_in_any_guest_counts(tried: Tried) -> None:
 def test_output_that_is_no_proof_in_a_later_guest(tried: Tried) -> None:
     short = replace(end(a=PASS), document=ktap.parse("KTAP version 1\n1..2\nok 1 a\n"))
     assert tried(Guests(end(a=UNTESTED), short)).status is Status.ERROR
+
+
+def test_a_case_that_the_host_starved_gets_more_time(tried: Tried) -> None:
+    slow = replace(end(a=TIMEOUT, b=PASS), starved=0.9)
+    guests = Guests(slow, replace(end(a=TIMEOUT), starved=0.9), end(a=PASS))
+    result = tried(guests)
+    assert (result.status, result.again) == (Status.PASS, {"a": 3})
+    assert guests.lines == ["./p", "./p a", "./p a"]
+    assert guests.patience == [1, 2, 3]
+
+
+def test_a_hang_counts_at_once(tried: Tried) -> None:
+    guests = Guests(replace(end(a=TIMEOUT, b=PASS), starved=0.1))
+    assert tried(guests).status is Status.FAIL
+
+
+def test_a_starved_program_that_never_ended_runs_again_as_a_whole(tried: Tried) -> None:
+    cut = replace(end(a=PASS, b=PASS), exit_status=None, starved=0.9)
+    guests = Guests(
+        replace(cut, document=ktap.parse("KTAP version 1\n1..2\n")), end(a=PASS, b=PASS)
+    )
+    result = tried(guests)
+    assert (result.status, guests.lines) == (Status.PASS, ["./p", "./p"])
+    assert outcomes(result) == {"a": "pass", "b": "pass"}
 
 
 def test_never(tried: Tried) -> None:

@@ -67,6 +67,16 @@ def test_failed_case_says_its_diagnostics() -> None:
         ({"document": document("ok 1 a # SKIP no")}, Status.ERROR, "skipped itself"),
         ({"document": document("ok 1 a # XPASS")}, Status.FAIL, "expected to fail"),
         ({"document": document("not ok 1 a # TIMEOUT 9")}, Status.FAIL, "a: 9"),
+        (
+            {"document": document("not ok 1 a # TIMEOUT 9"), "starved": 0.6},
+            Status.UNTESTED,
+            "a: 9, while the guest waited 60% of the time for a CPU of this host",
+        ),
+        (
+            {"exit_status": None, "seconds": 9.0, "starved": 0.6},
+            Status.UNTESTED,
+            "did not end within 9 s, while the guest waited 60% of the time",
+        ),
         ({"document": document("not ok 1 a # ERROR x")}, Status.FAIL, "a: x"),
         ({"document": document("not ok 1 a"), "exit_status": 0}, Status.FAIL, "a"),
         ({"problems": LEAK}, Status.FAIL, "not given back: SwapTotal: 0 before, 4 kB after"),

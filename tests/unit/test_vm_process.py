@@ -62,6 +62,15 @@ def test_answers(start: Callable[..., QemuProcess]) -> None:
     assert process.running()
 
 
+def test_waits_of_each_thread(start: Callable[..., QemuProcess]) -> None:
+    process = start(Script())
+    first = process.waits()
+    assert process.pid in first
+    assert all(waited >= first.get(thread, 0.0) for thread, waited in process.waits().items())
+    process.close()
+    assert process.waits() == {}
+
+
 def test_no_descriptor_left_at_the_start_ends_qemu(
     start: Callable[..., QemuProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
