@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.suite.collect import TestState, VerdictError, state
-from harness.suite.gather import decoded_splats, gather, why_not
+from harness.suite.gather import decoded_splats, fixed_later, gather, why_not
 from harness.suite.head_comment import Probe
 from harness.suite.plugin import STATE
 from harness.suite.program import Program, file_program, probe_program
@@ -146,7 +146,10 @@ class Runner:
             kernel = self._guest.template.kernel
             if why := why_not(program, kernel):
                 pytest.skip(why)
-            program = probe_program(program, self._session.programs)
+            program = dataclasses.replace(
+                probe_program(program, self._session.programs),
+                fixed_later=fixed_later(program, kernel),
+            )
         elif not isinstance(program, Program):
             program = file_program(
                 Path(self._request.path).parent / program,

@@ -203,6 +203,7 @@ class _Gathering:
             unaudited=self._unaudited,
             allowed_skips=program.allowed_skips,
             known_bug=program.known_bug,
+            fixed_later=program.fixed_later,
             starved=self._starved,
             stdout=stdout,
             stderr=stderr,
@@ -256,6 +257,23 @@ def decoded_splats(console: str, vmlinux: Path | None) -> tuple[Splat, ...]:
     if not splats or vmlinux is None:
         return splats
     return tuple(_symbolizer(vmlinux).annotate(splat) for splat in splats)
+
+
+def fixed_later(probe: Probe, kernel: Kernel) -> dict[str, str]:
+    """Return the cases of ``probe`` that fail on the release of ``kernel``, each with its fix.
+
+    It is empty where the release is not known.
+    """
+    try:
+        release = parse_release(kernel.release)
+    except ValueError:
+        return {}
+    return {
+        case: str(fix.change)
+        for fix in probe.fixed
+        if release < fix.change.release
+        for case in fix.cases
+    }
 
 
 def why_not(probe: Probe, kernel: Kernel) -> str:

@@ -13,9 +13,11 @@ The head comment follows the SPDX line (and a ``#!`` line, in Python)::
      */
 
 ``since: 6.13 25c17c4b55de`` and ``until: 6.13 25c17c4b55de`` are for a rule that a commit
-changed: before that release, or from it on, the probe is skipped. All keys but ``probe`` and
-``timeout`` may be omitted. In Python the same lines are ``#`` comments. The
-area of a probe is the name of its directory: ``guest/probes/swap/swap_roundtrip.c``.
+changed: before that release, or from it on, the probe is skipped. ``fixed: 6.6 332c151c710a
+prot_none prot_read`` is for a bug that had lived: before that release these cases may fail, and
+that is told as the known bug which the commit fixed; several are separated by ``;``. All keys but
+``probe`` and ``timeout`` may be omitted. In Python the same lines are ``#`` comments. The area
+of a probe is the name of its directory: ``guest/probes/swap/swap_roundtrip.c``.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from harness.kernel.releases import Release
 
 LANGUAGES = {".c": "c", ".py": "python"}
-_KEYS = ("probe", "needs", "since", "until", "timeout", "smoke")
+_KEYS = ("probe", "needs", "since", "until", "fixed", "timeout", "smoke")
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SECONDS = re.compile(r"[1-9]\d{0,3}")
@@ -56,14 +58,22 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Fix:
+    """A commit that fixed a bug of released kernels, and the cases that fail without it."""
+
+    change: Change
+    cases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Probe:
     """One probe program: what it is called, needs and proves.
 
     ``needs`` are kernel config symbols (``CONFIG_SWAP``); ``since`` and ``until`` are the changes
-    that began and ended what it is about, if any; ``timeout`` is in
-    seconds, for the whole program; ``smoke`` probes make up a short run, in which each
-    way of a tagged page through the kernel is exercised once; ``prose`` is the text of
-    the head comment.
+    that began and ended what it is about, if any; ``fixed`` are fixes of bugs that it shows on
+    older kernels; ``timeout`` is in seconds, for the whole program; ``smoke`` probes make up a
+    short run, in which each way of a tagged page through the kernel is exercised once; ``prose`` is
+    the text of the head comment.
     """
 
     name: str
@@ -71,6 +81,7 @@ class Probe:
     needs: tuple[str, ...]
     since: Change | None
     until: Change | None
+    fixed: tuple[Fix, ...]
     timeout: int
     smoke: bool
     prose: str
@@ -131,6 +142,7 @@ def read(path: Path) -> Probe:
         needs=needs,
         since=_change(path, keys.get("since")),
         until=_change(path, keys.get("until")),
+        fixed=_fixes(path, keys.get("fixed", "")),
         timeout=int(keys["timeout"]),
         smoke="smoke" in keys,
         prose=prose,
@@ -161,6 +173,19 @@ def _change(path: Path, text: str | None) -> Change | None:
     if not found:
         raise _malformed(path, f"{text!r} is no release and commit (6.13 25c17c4b55de)")
     return Change(parse_release(found["release"]), found["commit"])
+
+
+def _fixes(path: Path, text: str) -> tuple[Fix, ...]:
+    """Return the fixes of ``RELEASE COMMIT CASE CASE; RELEASE COMMIT CASE``."""
+    fixes = []
+    for part in filter(None, map(str.strip, text.split(";"))):
+        release, _, rest = part.partition(" ")
+        commit, _, cases = rest.partition(" ")
+        change = _change(path, f"{release} {commit}")
+        if change is None or not cases.split():
+            raise _malformed(path, f"{part!r} names no case that a commit fixed")
+        fixes.append(Fix(change, tuple(cases.split())))
+    return tuple(fixes)
 
 
 def _malformed(path: Path, why: str) -> UsageError:

@@ -45,7 +45,8 @@ class Program:
     """A shell line that runs as root in the guest's ``/tmp``, once ``files`` are there.
 
     ``seconds`` is its time limit. ``speaks_ktap``: whether the verdict needs its KTAP results;
-    None: if its output has a version line. ``allowed_skips`` and ``known_bug``: see ProgramEnd.
+    None: if its output has a version line. See ProgramEnd for ``allowed_skips``, ``known_bug`` and
+    ``fixed_later``.
     ``patience`` multiplies all time limits, those of its cases too. ``probe``: the name of a probe,
     which runs only the cases that its arguments name.
     """
@@ -56,6 +57,7 @@ class Program:
     files: tuple[PushedFile, ...] = ()
     allowed_skips: Mapping[str, str] = field(default_factory=dict)
     known_bug: str = ""
+    fixed_later: Mapping[str, str] = field(default_factory=dict)
     patience: int = 1
     probe: str = ""
 

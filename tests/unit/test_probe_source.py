@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import UsageError
-from harness.suite.head_comment import Change, Probe, discover, read
+from harness.suite.head_comment import Change, Fix, Probe, discover, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,11 +54,36 @@ def test_c(tmp_path: Path) -> None:
         needs=("CONFIG_SWAP", "CONFIG_PROC_PAGE_MONITOR"),
         since=None,
         until=None,
+        fixed=(),
         timeout=60,
         smoke=False,
         prose="Tags and data survive a round trip through a swap disk.\n\nSee mte_save_tags().",
         path=path,
     )
+
+
+def test_fixes_of_older_kernels(tmp_path: Path) -> None:
+    fixed = " * fixed: 6.6 332c151c710a prot_none prot_read; 6.2 d77e59a8fccd race\n"
+    path = write(tmp_path, "swap/swap_disk.c", C_HEAD.replace(" * timeout", fixed + " * timeout"))
+    assert read(path).fixed == (
+        Fix(Change((6, 6), "332c151c710a"), ("prot_none", "prot_read")),
+        Fix(Change((6, 2), "d77e59a8fccd"), ("race",)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fixed", "why"),
+    [
+        ("6.6 332c151c710a", "names no case"),
+        ("6.6 332c151c710a ;x", "names no case"),
+        ("6 332c151c710a x", "no release and commit"),
+        ("6.6 x y", "no release and commit"),
+    ],
+)
+def test_a_malformed_fix(tmp_path: Path, fixed: str, why: str) -> None:
+    head = C_HEAD.replace(" * timeout", f" * fixed: {fixed}\n * timeout")
+    with pytest.raises(UsageError, match=why):
+        read(write(tmp_path, "swap/swap_disk.c", head))
 
 
 def test_a_change_of_the_rule(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 from harness.core.errors import AuditError, GuestLostError, HarnessError, QemuDiedError
 from harness.guest.ssh import Completed
 from harness.suite import gather as gather_module
-from harness.suite.gather import gather, run_program, why_not
-from harness.suite.head_comment import Change, Probe
+from harness.suite.gather import fixed_later, gather, run_program, why_not
+from harness.suite.head_comment import Change, Fix, Probe
 from harness.suite.program import Program, PushedFile, file_program
 from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.result import Status
@@ -464,7 +464,7 @@ def test_machine_with_tags_outside_dram_is_not_audited(guest: FakeGuest) -> None
 
 
 def probe(path: Path, *needs: str, **change: Any) -> Probe:
-    return replace(Probe("x", "swap", needs, None, None, 30, False, "prose", path), **change)
+    return replace(Probe("x", "swap", needs, None, None, (), 30, False, "prose", path), **change)
 
 
 def test_missing_needs(tmp_path: Path) -> None:
@@ -492,3 +492,15 @@ def test_a_rule_that_a_commit_changed(tmp_path: Path, release: str, since: str, 
     assert why_not(probe(tmp_path, until=change), kernel).endswith(until)
     assert bool(since) == bool(why_not(probe(tmp_path, since=change), kernel))
     assert bool(until) == bool(why_not(probe(tmp_path, until=change), kernel))
+
+
+@pytest.mark.parametrize(
+    ("release", "cases"),
+    [("6.1.192", {"none": "6.6 (332c151c710a)"}), ("6.6.1", {}), ("7.3.4", {}), ("strange", {})],
+)
+def test_a_bug_that_a_later_release_fixed(
+    tmp_path: Path, release: str, cases: dict[str, str]
+) -> None:
+    kernel = replace(fake_kernel(tmp_path), release=release)
+    fix = Fix(Change((6, 6), "332c151c710a"), ("none",))
+    assert fixed_later(probe(tmp_path, fixed=(fix,)), kernel) == cases

@@ -302,6 +302,18 @@ def test_known_bug_that_no_longer_shows_fails_by_the_test() -> None:
     assert (result.status, result.title) == (Status.FAIL, "no longer shows")
 
 
+def test_a_case_that_a_later_release_fixed() -> None:
+    text = document("not ok 1 a", "not ok 2 b", "ok 3 c")
+    program = replace(GOOD, exit_status=1, document=text, fixed_later={"a": "6.6 (332c)", "c": "x"})
+    result = judge(Evidence(program=program))
+    assert (result.status, result.title) == (Status.FAIL, "b")
+    assert result.reasons[1].text == "known bug, fixed in 6.6 (332c): a"
+    alone = replace(program, document=document("not ok 1 a", "ok 2 c"))
+    assert judge(Evidence(program=alone)).status is Status.SKIP
+    splat = replace(alone, taint_after=1 << 9)
+    assert judge(Evidence(program=splat)).status is Status.SPLAT
+
+
 # The result.
 
 
