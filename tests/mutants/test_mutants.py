@@ -18,7 +18,7 @@ import pytest
 
 from harness.core.paths import resources
 from harness.kernel.releases import parse_release
-from harness.suite.gather import gather
+from harness.suite.gather import gather, why_not
 from harness.suite.head_comment import Probe, discover
 from harness.suite.program import Program, probe_program
 from harness.suite.tries import gather_until_tested
@@ -28,6 +28,7 @@ from harness.verdict.result import ProbeResult, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.kernel import Kernel
     from harness.kernel.releases import Release
     from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
@@ -96,6 +97,11 @@ class Mutants:
     session: Session
     recipe: str
 
+    @property
+    def kernel(self) -> Kernel:
+        """Return the kernel that holds the mutants."""
+        return self.launch.template(self.recipe).kernel
+
     def result(self, number: int, probe: Probe) -> ProbeResult:
         """Return the result of ``probe`` on clones with mutant ``number``; 0 is none."""
         path = f"/sys/module/kernel/parameters/{HOSTS[self.recipe].parameter}"
@@ -129,9 +135,9 @@ def mutants_of(launch: Launcher, harness_session: Session) -> Callable[[str], Mu
     return lambda recipe: Mutants(launch, harness_session, recipe)
 
 
-def others(area: str, tried: str | None) -> list[Probe]:
-    """All probes but one; the mutant's own area and the quick ones first."""
-    rest = [probe for probe in PROBES.values() if probe.name != tried]
+def others(area: str, tried: str | None, kernel: Kernel) -> list[Probe]:
+    """All probes for the kernel but one; the mutant's own area and the quick ones first."""
+    rest = [p for p in PROBES.values() if p.name != tried and not why_not(p, kernel)]
     return sorted(rest, key=lambda probe: (probe.area != area, probe.timeout, probe.name))
 
 
@@ -153,7 +159,7 @@ def test_caught(mutant: dict[str, Any], mutants_of: Callable[[str], Mutants]) ->
     for _ in range(TRIES if named else 0):
         if mutants.reason(number, PROBES[str(named)]):
             return
-    for probe in others(mutant["area"], named):
+    for probe in others(mutant["area"], named, mutants.kernel):
         why = mutants.reason(number, probe)
         if why:
             pytest.fail(f"mutant {number}: the table names {named}; {probe.name} caught it: {why}")

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: core_limit
- * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP CONFIG_PROC_PAGE_MONITOR
- * timeout: 60
+ * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_MEMCG
+ * timeout: 90
  *
  * A core dump that ends within the tags, because RLIMIT_CORE is reached or the reader of
  * the pipe is gone, ends there and does no harm (736eedc974ea: the tag buffer was freed
- * twice), and a dump frees all memory that it allocated. arch/arm64/kernel/elfcore.c
+ * twice, so that two swapped pages got one buffer for their tags), and a dump frees all memory
+ * that it allocated. arch/arm64/kernel/elfcore.c
  * mte_dump_tag_range(); fs/coredump.c dump_emit().
  */
 #include <limits.h>
 #include <sys/stat.h>
 
 #include "core_reader.h"
+#include "swap.h"
 
 enum { PAGES = 64, LEN = PAGES * PAGE, SEED = 91, RWM = PROT_READ | PROT_WRITE | PROT_MTE };
 
@@ -42,13 +44,11 @@ static bool whole(rlim_t limit)
 	return i;
 }
 
-/* Finds the smallest limit that is enough, and tries lower ones: the tags are the last 8 KiB. */
-static void limit_inside_the_tags(void)
+/* The smallest limit, by 1 KiB, with which a dump is complete. */
+static rlim_t smallest_limit(void)
 {
 	rlim_t enough = 4 << 20, little = 64 << 10, limit;
-	struct core c;
 
-	mte_need();
 	MUST(whole(enough), "a core with a limit of 4 MiB is not complete");
 	while (enough - little > 1024) {
 		limit = (enough + little) / 2;
@@ -57,6 +57,17 @@ static void limit_inside_the_tags(void)
 		else
 			little = limit;
 	}
+	return enough;
+}
+
+/* Tries limits below the smallest that is enough: the tags are the last 8 KiB. */
+static void limit_inside_the_tags(void)
+{
+	rlim_t enough, limit;
+	struct core c;
+
+	mte_need();
+	enough = smallest_limit();
 	for (limit = 1; limit <= 6; limit++)
 		CHECK(!whole(enough - limit * 2048),
 		      "complete core with %llu bytes less than it needs",
@@ -64,6 +75,27 @@ static void limit_inside_the_tags(void)
 	c = core_of(one_mapping);
 	core_check_pattern(&c, core_shared->mem[0], LEN, SEED, "without a limit, afterwards");
 	core_close(&c);
+}
+
+/*
+ * A tag buffer that was freed twice is handed out twice. The next who need such buffers are
+ * pages that go to swap (mte_allocate_tag_storage(), arch/arm64/mm/mteswap.c), on the CPU
+ * that freed them: then two pages have the tags of one.
+ */
+static void buffers_are_freed_once(void)
+{
+	rlim_t enough;
+	char *p;
+	int i;
+
+	swap_begin(swap_disk);
+	enough = smallest_limit();
+	for (i = 1; i <= 12; i++)
+		CHECK(!whole(enough - (1 + i % 4) * 2048), "complete core with too low a limit");
+	p = mte_map(LEN);
+	pattern_set(p, LEN, SEED);
+	page_out(p, LEN);
+	pattern_check(p, LEN, SEED, "swapped after cores that were cut");
 }
 
 enum { MAPPINGS = 300, EACH = 2, DUMPS = 8 };
@@ -119,4 +151,5 @@ static void memory_is_given_back(void)
 	CHECK(slab_lost < 150, "slab memory that %d dumps did not free: %ld kB", DUMPS, slab_lost);
 }
 
-PROBE(CASE_SECONDS(limit_inside_the_tags, 30), CASE_SECONDS(memory_is_given_back, 30));
+PROBE(CASE_SECONDS(limit_inside_the_tags, 30), CASE_SECONDS(buffers_are_freed_once, 30),
+      CASE_SECONDS(memory_is_given_back, 30));
