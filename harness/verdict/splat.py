@@ -56,9 +56,18 @@ class Splat:
 
     @property
     def culprits(self) -> tuple[Frame, ...]:
-        """The frames that show where the fault is, innermost first, at most five."""
+        """The frames that show where the fault is, innermost first, at most five.
+
+        A return address at the very start of a function is that of a call which never returns, in
+        the function before it (panic() of 6.12-rt is printed as trace_suspend_resume+0x0).
+        """
         frames = self.frames or ((self.pc,) if self.pc else ())
-        culprits = [f for f in frames if not patterns.GENERIC.fullmatch(_plain(f.symbol))]
+        culprits = [
+            frame
+            for frame in frames
+            if (frame.offset or frame == self.pc)
+            and not patterns.GENERIC.fullmatch(_plain(frame.symbol))
+        ]
         return tuple(culprits[:_FINGERPRINT_FRAMES])
 
     @property
