@@ -90,7 +90,7 @@ class QemuCheckError(HarnessError):
 
 
 class CompilerMissingError(HarnessError):
-    """The aarch64 cross compiler or another build tool is missing."""
+    """The compiler or another build tool is missing, or older than the kernel's source allows."""
 
     status = 166
 

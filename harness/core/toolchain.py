@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import CompilerMissingError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 CROSS = "aarch64-linux-gnu-"
 CCACHE_SIZE = "5G"
@@ -33,6 +35,14 @@ PROGRAMS = {
     "setpriv": "util-linux",
 }
 
+# The programs of LLVM that kbuild calls (top Makefile, LLVM_SUFFIX), and the Debian packages that
+# have the newest ones of Debian 12, all with this suffix.
+LLVM_PROGRAMS = (
+    "clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-objdump", "llvm-readelf",
+    "llvm-strip",
+)  # fmt: skip
+LLVM_CURE = "sudo apt-get install clang-19 lld-19 llvm-19"
+
 # Variables of the user that kbuild or gcc would obey (Documentation/kbuild/kbuild.rst).
 _FOREIGN = {
     "ARCH", "AS", "CC", "CFLAGS", "CPATH", "CPP", "CPPFLAGS", "CROSS_COMPILE", "C_INCLUDE_PATH",
@@ -46,13 +56,30 @@ _FOREIGN_PREFIXES = ("KBUILD_", "KCONFIG_", "CCACHE_", "GIT_", "LC_")
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The versions of cross compiler and linker, which are a part of each kernel's key."""
+    """What compiles and links a kernel.
+
+    ``identity``: the versions of the programs, which are a part of each kernel's key. ``words``:
+    make's variables that name them. ``compiler``: the C compiler, of which
+    scripts/min-tool-version.sh of a kernel speaks as ``kind`` ("gcc" or "llvm").
+    """
 
     identity: str
+    words: tuple[str, ...]
+    compiler: str
+    kind: str
+
+    def version(self) -> str:
+        """Return the compiler's version, such as "12.2.0"."""
+        option = "-dumpfullversion" if self.kind == "gcc" else "-dumpversion"
+        return _first_line([self.compiler, option])
 
 
-def find_toolchain() -> Toolchain:
-    """Return the toolchain of this host. Raise CompilerMissingError, with a cure."""
+def find_toolchain(*, llvm: bool = False) -> Toolchain:
+    """Return the toolchain of this host. Raise CompilerMissingError, with a cure.
+
+    ``llvm``: clang and lld in place of gcc and binutils. The programs of the host and the
+    kernel's own selftests are compiled with gcc all the same.
+    """
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         packages = " ".join(dict.fromkeys(PROGRAMS[name] for name in missing))
@@ -60,17 +87,58 @@ def find_toolchain() -> Toolchain:
             f"not installed: {', '.join(missing)}", f"sudo apt-get install {packages}"
         )
     versions = [_first_line([f"{CROSS}{tool}", "--version"]) for tool in ("gcc", "ld")]
-    return Toolchain("; ".join(versions))
+    host = "HOSTCC=ccache gcc"
+    if not llvm:
+        compiler = f"{CROSS}gcc"
+        return Toolchain("; ".join(versions), (f"CC=ccache {compiler}", host), compiler, "gcc")
+    suffix = _llvm_suffix()
+    compiler = f"clang{suffix}"
+    versions += [_first_line([name, "--version"]) for name in (compiler, f"ld.lld{suffix}")]
+    words = (f"LLVM={suffix or 1}", f"CC=ccache {compiler}", host)
+    return Toolchain("; ".join(versions), words, compiler, "llvm")
+
+
+def _llvm_suffix() -> str:
+    """Return the suffix ("", "-19") of the newest clang on PATH that has the rest of LLVM."""
+    found: dict[str, tuple[int, ...]] = {}
+    lacking: list[tuple[tuple[int, ...], list[str]]] = []
+    for suffix in _clang_suffixes():
+        missing = [f"{name}{suffix}" for name in LLVM_PROGRAMS if not shutil.which(name + suffix)]
+        version = parse_version(_first_line([f"clang{suffix}", "-dumpversion"]))
+        if missing:
+            lacking.append((version, missing))
+        else:
+            found[suffix] = version
+    if found:
+        return max(found, key=lambda suffix: found[suffix])
+    if lacking:
+        _, missing = max(lacking)
+        raise CompilerMissingError(f"not installed: {', '.join(missing)}", LLVM_CURE)
+    raise CompilerMissingError("there is no clang on this host", LLVM_CURE)
+
+
+def _clang_suffixes() -> Iterator[str]:
+    """Yield the suffix of each ``clang`` and ``clang-NUMBER`` on PATH, once."""
+    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    names = {path.name for place in places if place for path in Path(place).glob("clang*")}
+    for name in sorted(names):
+        if re.fullmatch(r"clang(-\d+)?", name) and shutil.which(name):
+            yield name.removeprefix("clang")
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """Return (12, 2, 0) for "12.2.0", and for "12.2.0git"; () for a text that is no version."""
+    found = re.match(r"\d+(?:\.\d+)*", text.strip())
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def _first_line(argv: list[str]) -> str:
     try:
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise CompilerMissingError(
-            f"{argv[0]} does not run: {error}",
-            f"sudo apt-get install --reinstall {PROGRAMS[argv[0]]}",
-        ) from error
+        package = PROGRAMS.get(argv[0])
+        cure = f"sudo apt-get install --reinstall {package}" if package else LLVM_CURE
+        raise CompilerMissingError(f"{argv[0]} does not run: {error}", cure) from error
     return done.stdout.partition("\n")[0]
 
 

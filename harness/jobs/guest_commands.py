@@ -20,6 +20,7 @@ from harness.jobs.options import (
     machine_option,
     qemu_option,
     shown_progress,
+    source_options,
 )
 from harness.jobs.output_stream import OutputStream, say
 from harness.suite.gather import gather
@@ -32,6 +33,7 @@ from harness.verdict.result import Status
 from harness.vm.geometry import PAGE
 
 if TYPE_CHECKING:
+    from harness.kernel.build_options import BuildOptions
     from harness.verdict.evidence import Evidence
 
 SECONDS = click.FloatRange(min=0, min_open=True, max=7 * 86400)
@@ -44,6 +46,7 @@ ADDRESS_BITS = (1 << 56) - 1  # a pointer without its tag
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @machine_option
 @append_option
+@source_options
 @qemu_option
 @click.option(
     "--timeout", type=SECONDS, default=600.0, show_default=True, help="Seconds for PROGRAM."
@@ -60,6 +63,7 @@ def run_command(
     arguments: tuple[str, ...],
     machine: str | None,
     append: str,
+    options: BuildOptions,
     qemu_binary: str | None,
     timeout: float,
     survives: float | None,
@@ -74,7 +78,7 @@ def run_command(
     """
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        target = parse_target(kernel, machine, append)
+        target = parse_target(kernel, machine, append, options)
         prepared = file_program(
             program,
             session.programs,
@@ -100,12 +104,19 @@ def run_command(
 @kernel_argument
 @machine_option
 @append_option
+@source_options
 @qemu_option
-def shell_command(kernel: str, machine: str | None, append: str, qemu_binary: str | None) -> int:
+def shell_command(
+    kernel: str,
+    machine: str | None,
+    append: str,
+    options: BuildOptions,
+    qemu_binary: str | None,
+) -> int:
     """Open an interactive root shell in a fresh guest of KERNEL."""
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        template = session.prepare(parse_target(kernel, machine, append))
+        template = session.prepare(parse_target(kernel, machine, append, options))
     with session.guest(template) as guest, guest.reachable(cache_root() / "guests") as handle:
         return interactive.shell(guest, handle)
 

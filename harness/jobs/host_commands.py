@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from rich.console import Console as RichConsole
 from rich.table import Table
@@ -10,9 +12,12 @@ from rich.table import Table
 from harness.core import errors
 from harness.core.paths import cache_root, resources
 from harness.host import doctor
-from harness.jobs.options import shown_progress
+from harness.jobs.options import shown_progress, source_options
 from harness.kernel import locate_kernel
 from harness.suite.session import Session, clean
+
+if TYPE_CHECKING:
+    from harness.kernel.build_options import BuildOptions
 
 
 @click.command("doctor")
@@ -30,10 +35,12 @@ def doctor_command() -> int:
 
 @click.command("build")
 @click.argument("kernel")
-def build_command(kernel: str) -> int:
+@source_options
+def build_command(kernel: str, options: BuildOptions) -> int:
     """Build KERNEL and print where it is."""
     with shown_progress() as progress:
-        built = Session(cache_root(), progress).kernel(locate_kernel(kernel, resources()))
+        source = locate_kernel(kernel, resources(), options)
+        built = Session(cache_root(), progress).kernel(source)
     click.echo(f"{built.name} {built.release} {built.key}\n{built.image}")
     return errors.OK
 

@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.core.progress import Progress, plain_progress
 from harness.core.terminal_progress import TerminalProgress
+from harness.kernel.build_options import parse_options
 from harness.vm.packaged_qemu import RELEASES
 from harness.vm.spec import machine_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 kernel_argument = click.argument("kernel", metavar="KERNEL[@MACHINE]")
 machine_option = click.option(
@@ -39,6 +41,40 @@ workers_option = click.option(
     show_default=True,
     help="Guests at once.",
 )
+_SOURCE_OPTIONS = (
+    click.option(
+        "--config",
+        metavar="FILE|tree",
+        help="A .config to start from in place of stock's, or `tree` for the source's own.",
+    ),
+    click.option(
+        "--set",
+        "assignments",
+        metavar="SYMBOL=VALUE",
+        multiple=True,
+        help="A config symbol, on top of all else; may be repeated.",
+    ),
+    click.option("--llvm", is_flag=True, help="Build with clang and lld."),
+)
+
+
+def source_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command --config, --set and --llvm; it takes them as one argument, ``options``."""
+
+    @functools.wraps(command)
+    def with_options(
+        *words: Any,
+        config: str | None,
+        assignments: tuple[str, ...],
+        llvm: bool,
+        **others: Any,
+    ) -> int:
+        options = parse_options(config, assignments, llvm=llvm)
+        return command(*words, options=options, **others)
+
+    for option in reversed(_SOURCE_OPTIONS):
+        option(with_options)
+    return with_options
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import pytest
 
 from harness.core import errors
 from harness.core.paths import resources
+from harness.kernel.build_options import PLAIN
 from harness.report import json_file
 from harness.suite.plugin import VALIDATION
 from harness.suite.report_files import REPORT, make_directory, remove_old
@@ -25,16 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.kernel.build_options import BuildOptions
     from harness.report.model import Report
     from harness.suite.session import Session
 
 
 def prepare(
-    session: Session, kernels: Sequence[str], machine_name: str | None, append: str = ""
+    session: Session,
+    kernels: Sequence[str],
+    machine_name: str | None,
+    append: str = "",
+    options: BuildOptions = PLAIN,
 ) -> None:
     """Build and boot the ``kernels`` whose templates the cache does not have."""
     for kernel in kernels:
-        session.prepare(parse_target(kernel, machine_name, append))
+        session.prepare(parse_target(kernel, machine_name, append, options))
 
 
 def run_suite(
@@ -46,12 +52,13 @@ def run_suite(
     workers: int,
     qemu_binary: str | None,
     append: str = "",
+    options: BuildOptions = PLAIN,
     quiet: bool = False,
 ) -> int:
     """Run the suite on ``kernels``, write the report, and return the worst verdict's exit status.
 
-    ``expression`` is pytest's ``-k``, ``append`` more words for the kernels' command lines.
-    ``quiet`` keeps pytest's output from the terminal.
+    ``expression`` is pytest's ``-k``, ``append`` more words for the kernels' command lines,
+    ``options`` how their sources are built. ``quiet`` keeps pytest's output from the terminal.
     """
     directory = make_directory(report)
     root = resources()
@@ -67,6 +74,7 @@ def run_suite(
         command += ["--kernel", kernel]
     if append:
         command.append(f"--append={append}")  # it may begin with a dash
+    command += options.words()
     if qemu_binary:
         command += ["--qemu-binary", qemu_binary]
     if expression:

@@ -7,10 +7,11 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.core.errors import OK, HarnessError
+from harness.core.errors import OK, HarnessError, UsageError
 from harness.core.paths import cache_root, is_checkout, resources
 from harness.jobs.costs import measure_costs
 from harness.jobs.options import (
@@ -18,12 +19,17 @@ from harness.jobs.options import (
     machine_option,
     qemu_option,
     shown_progress,
+    source_options,
     workers_option,
 )
 from harness.jobs.run_suite import prepare, run_suite
+from harness.kernel.build_options import PLAIN
 from harness.report import json_file, terminal
 from harness.suite.report_files import PAGE, REPORT, make_directory, write_all
 from harness.suite.session import Session
+
+if TYPE_CHECKING:
+    from harness.kernel.build_options import BuildOptions
 
 # The kernels of `validate` without an argument.
 COMPARED = ("tag-storage", "stock-6.12@dram")
@@ -33,6 +39,7 @@ COMPARED = ("tag-storage", "stock-6.12@dram")
 @click.argument("kernels", nargs=-1, metavar="[KERNEL[@MACHINE]]...")
 @machine_option
 @append_option
+@source_options
 @qemu_option
 @click.option("--report", type=click.Path(path_type=Path), help="Directory of the report.")
 @click.option("-k", "expression", help="Only tests that match this pytest expression.")
@@ -41,6 +48,7 @@ def validate_command(
     kernels: tuple[str, ...],
     machine: str | None,
     append: str,
+    options: BuildOptions,
     qemu_binary: str | None,
     report: Path | None,
     expression: str | None,
@@ -51,10 +59,16 @@ def validate_command(
     Without a KERNEL: tag-storage (our series that reuses tag storage) and stock-6.12@dram, both
     with their tags in DRAM; the report then also has the gain and the costs of reuse.
     """
+    if options != PLAIN and not kernels:
+        raise UsageError(
+            f"{options.words()[0]} without a KERNEL: what reuse costs is measured on two recipes "
+            "as they are",
+            "name a KERNEL",
+        )
     directory = make_directory(report or _new_report())
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        prepare(session, kernels or COMPARED, machine, append)
+        prepare(session, kernels or COMPARED, machine, append, options)
     status = run_suite(
         kernels or COMPARED,
         machine,
@@ -63,6 +77,7 @@ def validate_command(
         workers=workers,
         qemu_binary=qemu_binary,
         append=append,
+        options=options,
     )
     if not kernels and (directory / REPORT).is_file():
         try:

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from harness.kernel.linux_image import ImageFacts
 
 
-def adopt_image(path: Path, store: Store) -> Kernel:
+def adopt_image(path: Path, store: Store, name: str = "") -> Kernel:
     """Return the kernel of a ready Image, copied into ``store`` with the files beside it.
 
-    It is copied because the user may build again while the tests run. Raise ImageError.
+    It is copied because the user may build again while the tests run. ``name``: other than the
+    file's. Raise ImageError.
     """
     image = unpack_image(path)
     facts = inspect_image(image, path)
@@ -48,16 +49,18 @@ def adopt_image(path: Path, store: Store) -> Kernel:
 
     def make(into: Path) -> None:
         (into / IMAGE).write_bytes(image)
-        for name, source in found.items():
-            shutil.copyfile(source, into / name)
+        for kind, source in found.items():
+            shutil.copyfile(source, into / kind)
         if config_text is not None:
             (into / CONFIG).write_text(config_text, encoding="utf-8")
         write_meta(into, {"release": facts.release, "lacking": []})
 
-    key = key_of({IMAGE: file_digest(path)} | {name: _fingerprint(found[name]) for name in found})
+    key = key_of(
+        {IMAGE: file_digest(path)} | {kind: _fingerprint(file) for kind, file in found.items()}
+    )
     directory = store.obtain(key, make)
     beside = ", ".join(sorted(found)) or "nothing"
-    return load_kernel(directory, path.name, f"{path} (beside it: {beside})")
+    return load_kernel(directory, name or path.name, f"{path} (beside it: {beside})")
 
 
 def _companions(path: Path, facts: ImageFacts) -> dict[str, Path]:

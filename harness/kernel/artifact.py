@@ -48,8 +48,13 @@ class Kernel:
     unmodified: bool = False
 
     def built_with(self, symbol: str) -> bool | None:
-        """Return whether ``symbol`` (``CONFIG_…``) is y or m; None if there is no .config."""
-        return None if self.config is None else self.state(symbol) != "n"
+        """Return whether the guest has ``symbol`` (``CONFIG_…``); None if there is no .config.
+
+        A module is there only where an initramfs brings it.
+        """
+        if self.config is None:
+            return None
+        return self.state(symbol) in ("ym" if self.initramfs else "y")
 
     def state(self, symbol: str) -> str:
         """Return y, m or n for ``symbol`` (``CONFIG_…``) in the .config, which must be there."""
@@ -87,7 +92,9 @@ def load_kernel(
         meta = json.loads((directory / META).read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = meta["files"]
         release = str(meta["release"])
-        lacking = meta["lacking"]
+        notes = list(meta.get("changes", []))  # kernels built before there were any have none
+        if lacking := meta["lacking"]:
+            notes.append(f"this tree lacks {', '.join(lacking)}")
         for item, facts in files.items():
             _verify(directory / item, facts)
         (directory / META).touch()  # the time of the last use, for history.py
@@ -104,7 +111,7 @@ def load_kernel(
         config=present.get(CONFIG),
         release=release,
         selftests=selftests if selftests.is_dir() else None,
-        description=description + (f"; this tree lacks {', '.join(lacking)}" if lacking else ""),
+        description="; ".join([description, *notes]),
         initramfs=present.get(INITRAMFS),
         unmodified=unmodified,
     )

@@ -7,6 +7,7 @@ Its content hash is known without unpacking it, so a kernel that is built alread
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from harness.core.store import Store
 from harness.core.toolchain import clean_environment
 from harness.kernel import debian_source
 from harness.kernel.extract import PIPE, extract
+from harness.kernel.mirror import require_kernel
 from harness.kernel.recipe import DebianBase, GitBase
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from harness.core.progress import Progress
 
+# With one of these kbuild builds in no other directory (top Makefile, outputmakefile).
+_UNCLEAN = (".config", "include/config", "arch/arm64/include/generated")
 _FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -52,11 +56,25 @@ def pristine(origin: Origin, cache: Path, progress: Progress) -> Path:
     """Return the directory with the source of ``origin``, which no build writes to."""
 
     def make(directory: Path) -> None:
-        progress.step(f"unpacking {origin.title}")
-        origin.unpack(directory)
+        unpacked(origin, directory, progress)
 
     name = content_key(origin.identity)
     return Store(cache, "sources", progress).obtain(name, make)
+
+
+def unpacked(origin: Origin, directory: Path, progress: Progress) -> None:
+    """Write the source of ``origin`` to ``directory``, which is empty or not there.
+
+    Build products that somebody committed are left out. Raise SourceError if it is no kernel's.
+    """
+    progress.step(f"unpacking {origin.title}")
+    directory.mkdir(exist_ok=True)
+    origin.unpack(directory)
+    require_kernel(directory, origin.title)
+    for name in _UNCLEAN:
+        if (directory / name).is_dir():
+            shutil.rmtree(directory / name)
+        (directory / name).unlink(missing_ok=True)
 
 
 def _debian(base: DebianBase, cache: Path, progress: Progress) -> Origin:
@@ -64,38 +82,47 @@ def _debian(base: DebianBase, cache: Path, progress: Progress) -> Origin:
 
     def unpack(directory: Path) -> None:
         _extract(
-            ["tar", "-xJf", str(tarball), "--strip-components=1", "-C", str(directory)], directory
+            ["tar", "-xJf", str(tarball), "--strip-components=1", "-C", str(directory)],
+            directory,
+            "mte-harness clean tarballs, then run this again",
         )
 
     title = f"{base.package} {base.version}".rstrip()
     return Origin(f"tarball:{file_digest(tarball)}", title, unpack)
 
 
-def _extract(argv: list[str], directory: Path) -> None:
+def _extract(argv: list[str], directory: Path, cure: str) -> None:
     failed = extract(argv, directory)
     if failed is not None:
         raise SourceError(
-            f"cannot unpack: {failed[-1] if failed else argv[0]}",
-            "mte-harness clean tarballs, then run this again",
-            "\n".join(failed),
+            f"cannot unpack: {failed[-1] if failed else argv[0]}", cure, "\n".join(failed)
         )
 
 
 def _git_local(repository: Path, revision: str) -> Origin:
+    if _git(repository, "rev-parse", "--git-dir") is None:
+        raise SourceError(
+            f"{repository} is no git repository, and cannot have a revision {revision!r}",
+            "name the directory without a revision",
+        )
     commit = _git(repository, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     if commit is None:
         raise SourceError(f"{repository} has no revision {revision!r}", "git fetch, or correct it")
-    return _git_origin(repository, commit, f"{repository.name} {revision}")
+    return _git_origin(repository, commit, f"{repository.name} {revision} ({commit[:12]})")
 
 
 def _git_origin(repository: Path, commit: str, title: str) -> Origin:
-    script = 'git -C "$1" archive "$2" | tar -x -C "$3"'
+    """Return the origin of a commit; of the part in ``repository`` if that is not the top of it."""
+    script = 'git -c "safe.directory=*" -C "$1" archive "$2" | tar -x -C "$3"'
 
     def unpack(directory: Path) -> None:
-        words = [*PIPE, script, "unpack", str(repository), commit]
-        _extract([*words, str(directory)], directory)
+        words = [*PIPE, script, "unpack", str(repository), commit, str(directory)]
+        _extract(words, directory, f"git -C {repository} fsck")
 
-    tree = _git(repository, "rev-parse", f"{commit}^{{tree}}")
+    prefix = _git(repository, "rev-parse", "--show-prefix") or ""
+    tree = _git(repository, "rev-parse", "--verify", f"{commit}:{prefix}")
+    if tree is None:
+        raise SourceError(f"{title} has no {prefix}", "name a directory that the commit has")
     return Origin(f"git:{tree}", title, unpack)
 
 

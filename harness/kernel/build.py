@@ -20,13 +20,16 @@ from harness.core.errors import BuildError, ImageError
 from harness.core.run_logged import run_logged
 from harness.core.toolchain import CROSS, build_environment, jobs
 from harness.kernel import artifact, config
+from harness.kernel.compiler_age import require_age
 from harness.kernel.releases import release_of, symbols_lacking
+from harness.kernel.start_config import complete, describe_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.core.progress import Progress
+    from harness.core.toolchain import Toolchain
 
 OBJECTS = "mte-harness-objects"
 MTE_SELFTESTS = "tools/testing/selftests/arm64/mte"
@@ -46,16 +49,12 @@ _ERRORS = (
 
 @dataclass(frozen=True)
 class Job:
-    """A build: of the source ``tree``, into its subdirectory ``objects``, for the cache ``cache``.
-
-    ``asked``: the configuration asked for. ``may_lack``: symbols of it that the tree's Kconfig may
-    not define, None for any.
-    """
+    """A build of the source ``tree`` into its subdirectory ``objects``, for the cache ``cache``."""
 
     tree: Path
     objects: Path
-    asked: Mapping[str, str]
-    may_lack: frozenset[str] | None
+    request: config.Request
+    toolchain: Toolchain
     key: str
     cache: Path
 
@@ -63,8 +62,10 @@ class Job:
 def build_kernel(job: Job, into: Path, progress: Progress) -> None:
     """Build ``job`` and write the files that artifact.py lists into the empty directory ``into``.
 
-    Raise ConfigError, ImageError (no MTE), BuildError with the log's path, or DiskFullError.
+    Raise CompilerMissingError (too old for the tree), ConfigError, ImageError (no MTE), BuildError
+    with the log's path, or DiskFullError.
     """
+    require_age(job.toolchain, job.tree)
     logs = job.cache / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log_path = logs / f"{job.key}.log"
@@ -72,9 +73,10 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
         with log_path.open("w", encoding="utf-8", buffering=1) as log:
             make = _Make(job, log, log_path, progress)
             progress.step("configuring the kernel")
-            lacking = _configure(job, make)
+            facts = _configure(job, make)
             again = (job.objects / "vmlinux").exists()
-            guess = (f"again {job.tree}", LINES_AGAIN) if again else ("whole", LINES_WHOLE)
+            whole = "whole" if job.request.start is None else "whole, of a .config"
+            guess = (f"again {job.tree}", LINES_AGAIN) if again else (whole, LINES_WHOLE)
             progress.step("building the kernel")
             make("Image", count=guess)
             progress.step("building the kernel's own selftests")
@@ -85,7 +87,7 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
         release = (
             (job.objects / "include/config/kernel.release").read_text(encoding="utf-8").strip()
         )
-        artifact.write_meta(into, {"release": release, "lacking": sorted(lacking)})
+        artifact.write_meta(into, {"release": release, **facts})
 
 
 @contextlib.contextmanager
@@ -106,20 +108,39 @@ def _whole_objects(objects: Path) -> Iterator[None]:
         mark.unlink(missing_ok=True)
 
 
-def _configure(job: Job, make: _Make) -> list[str]:
-    """Write .config; return the symbols asked for that the tree lacks, as it may.
+def _configure(job: Job, make: _Make) -> dict[str, list[str]]:
+    """Write .config; return, for meta.json, what the tree lacks, and what a .config was changed to.
 
     Raise ConfigError, or ImageError for a kernel without MTE.
     """
-    asked = job.objects / "asked.config"
-    asked.write_text(config.render_config(job.asked), encoding="utf-8")
-    make("allnoconfig", f"KCONFIG_ALLCONFIG={asked}")
-    final = config.parse_config((job.objects / ".config").read_text(encoding="utf-8"))
+    request = job.request
+    changes: list[str] = []
+    if request.start is None:
+        asked = job.objects / "asked.config"
+        asked.write_text(config.render_config(request.asked), encoding="utf-8")
+        make("allnoconfig", f"KCONFIG_ALLCONFIG={asked}")
+        final = _read_config(job)
+    else:
+        start = config.parse_config(request.start)
+        base = _completed(request.start, job, make)
+        final = _completed(complete(base, request), job, make)
+        changes = describe_changes(start, base, final, request)
     not_here = symbols_lacking(release_of(job.tree))
-    lacking = config.check_config(job.asked, final, job.tree, job.may_lack, not_here)
+    lacking = config.check_config(request, final, job.tree, not_here)
     if final.get("ARM64_MTE") != "y":
         raise ImageError("the kernel would have no MTE", "ask for CONFIG_ARM64_MTE=y")
-    return [f"CONFIG_{item.symbol}" for item in lacking]
+    return {"lacking": sorted(f"CONFIG_{item.symbol}" for item in lacking), "changes": changes}
+
+
+def _completed(text: str, job: Job, make: _Make) -> dict[str, str]:
+    """Write ``text`` as the .config, and return what Kconfig makes of it."""
+    (job.objects / ".config").write_text(text, encoding="utf-8")
+    make("olddefconfig")
+    return _read_config(job)
+
+
+def _read_config(job: Job) -> dict[str, str]:
+    return config.parse_config((job.objects / ".config").read_text(encoding="utf-8"))
 
 
 def _build_selftests(job: Job, make: _Make) -> Path | None:
@@ -167,8 +188,7 @@ class _Make:
         mapped = f"-fdebug-prefix-map=../= -fdebug-prefix-map={job.objects}=."
         self._words = [
             f"O={job.objects}",
-            f"CC=ccache {CROSS}gcc",
-            "HOSTCC=ccache gcc",
+            *job.toolchain.words,
             f"KCFLAGS={mapped}",
             f"KAFLAGS={mapped}",
             "LOCALVERSION=",  # no "+" in the version if a parent directory is a git repository

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Kernel configuration: merges fragments, and checks the final .config against them."""
+"""Kernel configuration: what is asked for, and the final .config checked against it."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -10,12 +11,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ConfigError
+from harness.core.keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _SET = re.compile(r"CONFIG_(\w+)=(.*)")
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The configuration asked for.
+
+    ``asked``: symbols, without ``CONFIG_``, and the values that the final .config must have.
+    ``may_lack``: those of them that the tree's Kconfig may not define. ``by_hand``: those of them
+    that the command line names, which neither tree nor release may lack or refuse. ``start``: the
+    text of a .config below them; None if all else is off. ``features``: symbols that are built in
+    where ``start`` has them as modules, if that is possible: the guest has no modules.
+    """
+
+    asked: Mapping[str, str]
+    may_lack: frozenset[str] = frozenset()
+    by_hand: frozenset[str] = frozenset()
+    start: str | None = None
+    features: frozenset[str] = frozenset()
+
+    @property
+    def digest(self) -> str:
+        """A hash, in hex, of all that can change the final .config, or make it an error."""
+        asked = hashlib.sha256(render_config(self.asked).encode()).hexdigest()
+        if self.start is None and not self.by_hand:
+            return asked
+        names = {"by_hand": sorted(self.by_hand), "features": sorted(self.features)}
+        return key_of({"asked": asked, "start": self.start, **names})
 
 
 @dataclass(frozen=True)
@@ -81,7 +110,7 @@ def compare_config(
     doubtful = {
         name: value
         for name, value in asked.items()
-        if name not in final or _normal(final[name]) != _normal(value)
+        if name not in final or normal(final[name]) != normal(value)
     }
     if not doubtful:
         return []
@@ -89,42 +118,46 @@ def compare_config(
     return [
         Mismatch(name, value, final.get(name, "n"), name in definitions, definitions.get(name, ()))
         for name, value in sorted(doubtful.items())
-        if name not in definitions or _normal(final.get(name, "n")) != _normal(value)
+        if name not in definitions or normal(final.get(name, "n")) != normal(value)
     ]
 
 
 def check_config(
-    asked: Mapping[str, str],
+    request: Request,
     final: Mapping[str, str],
     tree: Path,
-    may_lack: frozenset[str] | None = frozenset(),
     not_here: frozenset[str] = frozenset(),
 ) -> list[Mismatch]:
     """Return the symbols that ``tree`` lacks, as it may; raise ConfigError for other mismatches.
 
-    ``may_lack`` is None if the tree may lack any symbol: a user's tree, for which the fragments
-    were not written. ``not_here`` are symbols that this release lacks or refuses (releases.py).
+    ``not_here`` are symbols that this release lacks or refuses (releases.py).
     """
-    mismatches = compare_config(asked, final, tree)
+    mismatches = compare_config(request.asked, final, tree)
     lacking = [
         item
         for item in mismatches
-        if item.symbol in not_here
-        or (not item.known and (may_lack is None or item.symbol in may_lack))
+        if item.symbol not in request.by_hand
+        and (item.symbol in not_here or (not item.known and item.symbol in request.may_lack))
     ]
     wrong = [item for item in mismatches if item not in lacking]
+    wrong.sort(key=lambda item: item.symbol not in request.by_hand)
     if wrong:
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        cure = "correct the fragments, or list a symbol that the tree may lack in `optional`"
+        if wrong[0].symbol in request.by_hand:
+            cure = "correct --set, or set what the symbol depends on as well"
         raise ConfigError(
             f"the final .config is not what was asked for: {wrong[0]}{more}",
-            "correct the fragments, or list a symbol that the tree may lack in `optional`",
+            cure,
             "\n".join(map(str, wrong)),
         )
     return lacking
 
 
-def _normal(value: str) -> str:
-    """Return ``value`` so that 0x10 and 0X10 are equal."""
+def normal(value: str) -> str:
+    """Return ``value`` so that 0x10 and 0X10 are equal, and an empty string and one not visible."""
+    if value == '""':
+        return "n"
     return value.lower() if value.lower().startswith("0x") else value
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which kernel an argument of a command names: a recipe, a source directory, or an Image."""
+"""Which kernel an argument of a command names: a recipe, a source, or an Image."""
 
 from __future__ import annotations
 
@@ -9,69 +9,171 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import UsageError
+from harness.kernel.build_options import PLAIN, TREE, BuildOptions
 from harness.kernel.debian_binary import PREFIX, DebianKernel, parse_debian
-from harness.kernel.recipe import DebianBase, Recipe, load_recipe, recipe_names, recipe_path
+from harness.kernel.output_directory import BUILT_IMAGE, source_of_output
+from harness.kernel.recipe import (
+    FRAGMENTS,
+    RECIPES,
+    DebianBase,
+    Recipe,
+    load_recipe,
+    recipe_names,
+    recipe_path,
+)
 
 _VERSION = re.compile(r"(\d+\.\d+)(?:\.\d+)?")
 DEFAULT_RECIPE = "stock"  # its fragments configure a source directory
+# The fragments on top of --config: what a guest needs, and what would keep it from coming up.
+NEEDS = ("needs", "obstacles")
 
 
 @dataclass(frozen=True)
 class RecipeKernel:
-    """The kernel of a kernel.toml, which is loaded here once and for all."""
+    """The kernel of a kernel.toml, which is loaded here once and for all.
+
+    ``features``: with ``options.config``, fragments whose symbols are built in where that file has
+    them as modules.
+    """
 
     recipe: Recipe
+    options: BuildOptions = PLAIN
+    features: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class TreeKernel:
-    """The kernel of a source directory, configured by ``fragments``."""
+    """The kernel of a source directory, configured by ``fragments``.
+
+    ``revision``: of the git repository ``path``, in place of the files there; ``""`` for those.
+    ``features``: as those of RecipeKernel.
+    """
 
     path: Path
     fragments: tuple[Path, ...]
+    options: BuildOptions = PLAIN
+    features: tuple[Path, ...] = ()
+    revision: str = ""
 
 
 @dataclass(frozen=True)
 class ImageKernel:
-    """A kernel that is built already: ``path`` is its arm64 Image."""
+    """A kernel that is built already: ``path`` is its arm64 Image.
+
+    ``name`` stands in reports; ``""`` for the file's own name.
+    """
 
     path: Path
+    name: str = ""
 
 
 KernelSource = RecipeKernel | TreeKernel | ImageKernel | DebianKernel
 
 
-def locate_kernel(argument: str, root: Path) -> KernelSource:
+def locate_kernel(argument: str, root: Path, options: BuildOptions = PLAIN) -> KernelSource:
     """Return the kernel that ``argument`` names; nothing is built or copied.
 
     ``argument`` is a recipe (``stock``, ``known-bad/swapin``, or a directory that holds a
     kernel.toml), a version (``7.3``, ``7.3.4``: Debian's source, configured as ``stock``), a
-    kernel that Debian built (``debian:7.3.4``), a kernel source directory, or an arm64 Image.
-    ``root`` is the repository. Raise UsageError if the argument is none of these or more than
-    one, RecipeError if the recipe is wrong.
+    kernel that Debian built (``debian:7.3.4``), a kernel source directory, a revision of one
+    (``~/linux:v7.3``), an output directory (``make O=``) or an arm64 Image. ``root`` is the
+    repository. Raise UsageError if the argument is none of these or more than one, or does not go
+    with ``options``; RecipeError if the recipe is wrong.
     """
     path = Path(argument).expanduser().resolve()
     if argument.startswith(PREFIX):
+        _refuse_options(argument, options)
         return parse_debian(argument)
     recipe = recipe_path(argument, root)
     version = _VERSION.fullmatch(argument)
     _check_unique(argument, recipe, path, version=bool(version))
     if recipe:
-        return RecipeKernel(load_recipe(recipe, root))
+        return _of_recipe(argument, load_recipe(recipe, root), options)
     default = recipe_path(DEFAULT_RECIPE, root)
     assert default is not None
     stock = load_recipe(default, root)
     if version:
-        return RecipeKernel(_of_version(stock, argument, version[1]))
+        return _of_version(stock, argument, version[1], options, root)
     if path.is_dir():
-        return TreeKernel(path, stock.fragments)
+        return _of_directory(path, stock, options, root)
     if path.is_file():
+        _refuse_options(argument, options)
         return ImageKernel(path)
+    if found := split_revision(argument):
+        if not found[1]:
+            raise UsageError(
+                f"{argument!r} names no revision after the colon", "such as HEAD or v7.3"
+            )
+        return _of_tree(found[0], stock, options, root, revision=found[1])
     raise UsageError(
-        f"{argument!r} is neither a recipe, nor a version, nor a kernel source directory, nor an "
-        "Image",
+        f"{argument!r} is neither a recipe, nor a version, nor a kernel source directory (or "
+        "DIR:REVISION of one), nor an Image",
         f"recipes: {', '.join(recipe_names(root))}",
     )
+
+
+def split_revision(argument: str) -> tuple[Path, str] | None:
+    """Return directory and revision of DIR:REVISION; None if ``argument`` is something else.
+
+    A revision may have a colon in it, and a directory, too: the longest directory that exists
+    counts. The revision may be ``""``.
+    """
+    if Path(argument).expanduser().exists():
+        return None
+    for colon in reversed([match.start() for match in re.finditer(":", argument)]):
+        directory = Path(argument[:colon]).expanduser()
+        if colon and directory.is_dir():
+            return directory.resolve(), argument[colon + 1 :]
+    return None
+
+
+def _refuse_options(argument: str, options: BuildOptions) -> None:
+    """Raise UsageError for options about the build of a kernel that is built already."""
+    if options != PLAIN:
+        names = ", ".join(dict.fromkeys(word.partition("=")[0] for word in options.words()))
+        raise UsageError(
+            f"{names} cannot change {argument}, which is built already", "name a source instead"
+        )
+
+
+def _of_recipe(argument: str, recipe: Recipe, options: BuildOptions) -> RecipeKernel:
+    if options.config:
+        raise UsageError(
+            f"{argument} is a recipe, which has its own configuration: --config is for a version "
+            "or a source directory",
+            "change single symbols with --set, or write a recipe with other fragments",
+        )
+    return RecipeKernel(recipe, options)
+
+
+def _of_directory(path: Path, stock: Recipe, options: BuildOptions, root: Path) -> KernelSource:
+    """Return the kernel of a source directory, or of an output directory of kbuild.
+
+    With ``--config tree`` an output directory stands for its source, configured as it is.
+    """
+    source = source_of_output(path)
+    if source is None:
+        return _of_tree(path, stock, options, root)
+    if options.config == TREE:
+        return _of_tree(source, stock, options.located(path), root)
+    again = f"name the source: {source} --config={path}/.config"
+    if options != PLAIN:
+        raise UsageError(f"{path} is an output directory, of which the Image is taken", again)
+    if not (path / BUILT_IMAGE).is_file():
+        raise UsageError(
+            f"{path} is an output directory of the source {source}, without a {BUILT_IMAGE}",
+            f"build it, or {again}",
+        )
+    return ImageKernel(path / BUILT_IMAGE, path.name)
+
+
+def _of_tree(
+    path: Path, stock: Recipe, options: BuildOptions, root: Path, revision: str = ""
+) -> TreeKernel:
+    options = options.located(path)
+    if options.config:
+        return TreeKernel(path, _needs(root), options, stock.fragments, revision)
+    return TreeKernel(path, stock.fragments, options, (), revision)
 
 
 def _check_unique(argument: str, recipe: Path | None, path: Path, *, version: bool) -> None:
@@ -90,12 +192,24 @@ def _check_unique(argument: str, recipe: Path | None, path: Path, *, version: bo
         )
 
 
-def _of_version(stock: Recipe, version: str, series: str) -> Recipe:
+def _of_version(
+    stock: Recipe, version: str, series: str, options: BuildOptions, root: Path
+) -> RecipeKernel:
     """Return ``stock`` on another base: ``version`` "7.3.4" of the ``series`` "7.3"."""
     exact = version if version != series else ""
-    return dataclasses.replace(
+    options = options.located(None)
+    recipe = dataclasses.replace(
         stock,
         name=version,
-        description=f"Debian's Linux {version}, unmodified, configured as {stock.name}",
+        description=f"Debian's Linux {version}, unmodified"
+        + ("" if options.config else f", configured as {stock.name}"),
         base=DebianBase(f"linux-source-{series}", exact),
     )
+    if not options.config:
+        return RecipeKernel(recipe, options)
+    recipe = dataclasses.replace(recipe, fragments=_needs(root))
+    return RecipeKernel(recipe, options, stock.fragments)
+
+
+def _needs(root: Path) -> tuple[Path, ...]:
+    return tuple(root / RECIPES / FRAGMENTS / f"{name}.config" for name in NEEDS)

@@ -78,7 +78,7 @@ class Mirror:
 
         Raise SourceError if it is no kernel source, DiskFullError.
         """
-        _check_is_kernel(self.source)
+        require_kernel(self.source, str(self.source))
         state = self._load()
         if state.digest and self._unchanged(state):
             return state.digest
@@ -249,11 +249,12 @@ class Mirror:
         new.rename(self._state_file)
 
 
-def _check_is_kernel(source: Path) -> None:
+def require_kernel(source: Path, title: str) -> None:
+    """Raise SourceError unless ``source``, to be called ``title``, is a kernel source."""
     for name in ("Makefile", "Kconfig", "arch/arm64/Kconfig"):
         if not (source / name).is_file():
             raise SourceError(
-                f"{source} is no kernel source: it has no {name}", "give its top directory"
+                f"{title} is no kernel source: it has no {name}", "give its top directory"
             )
 
 

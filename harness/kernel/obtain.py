@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.file_lock import locked
@@ -13,24 +13,25 @@ from harness.core.store import Store
 from harness.core.toolchain import find_toolchain
 from harness.kernel.adopt import adopt_image
 from harness.kernel.artifact import Kernel, load_kernel
-from harness.kernel.base import find_origin, pristine
+from harness.kernel.base import Origin, find_origin, pristine, unpacked
 from harness.kernel.build import OBJECTS, Job, build_kernel
-from harness.kernel.config import merge_fragments, render_config
+from harness.kernel.build_options import PLAIN
+from harness.kernel.config import Request, merge_fragments
 from harness.kernel.debian_binary import DebianKernel, obtain_debian
 from harness.kernel.history import remember_build
 from harness.kernel.locate import ImageKernel, RecipeKernel
 from harness.kernel.mirror import Mirror
 from harness.kernel.patches import Patch, apply_patches, read_patches
-from harness.kernel.recipe import DebianBase, DirectoryBase
+from harness.kernel.recipe import DebianBase, DirectoryBase, GitBase
+from harness.kernel.start_config import read_start
 from harness.kernel.workspace import build_place, link_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from harness.core.progress import Progress
+    from harness.kernel.build_options import BuildOptions
     from harness.kernel.locate import KernelSource, TreeKernel
-    from harness.kernel.recipe import GitBase, Recipe
 
 BUILDER = 1  # a part of each key: raise it when the same inputs give another kernel
 
@@ -42,66 +43,108 @@ def obtain_kernel(source: KernelSource, cache: Path, progress: Progress) -> Kern
     CompilerMissingError, DiskFullError or ArtifactError.
     """
     if isinstance(source, ImageKernel):
-        return adopt_image(source.path, Store(cache, "builds", progress))
+        return adopt_image(source.path, Store(cache, "builds", progress), source.name)
     if isinstance(source, DebianKernel):
         return obtain_debian(source, cache, progress)
-    builder = _Builder(cache, progress)
+    builder = _Builder(cache, progress, source.options)
     if isinstance(source, RecipeKernel):
-        return builder.recipe(source.recipe)
+        return builder.recipe(source)
     return builder.tree(source)
 
 
 @dataclass(frozen=True)
 class _Additions:
-    """What goes on top of a source. ``may_lack``: symbols that the tree may lack, None for any."""
+    """What goes on top of a source."""
 
     patches: list[Patch]
-    config: Mapping[str, str]
-    may_lack: frozenset[str] | None
-
-    @property
-    def config_digest(self) -> str:
-        """SHA-256 of the configuration asked for, in hex."""
-        return hashlib.sha256(render_config(self.config).encode()).hexdigest()
+    request: Request
 
 
 class _Builder:
-    """Builds kernels into one cache, with one toolchain."""
+    """Builds kernels into one cache, with one toolchain and the user's ``options``."""
 
-    def __init__(self, cache: Path, progress: Progress) -> None:
+    def __init__(self, cache: Path, progress: Progress, options: BuildOptions) -> None:
         self._cache = cache
         self._progress = progress
-        self._toolchain = find_toolchain()
+        self._options = options
+        self._toolchain = find_toolchain(llvm=options.llvm)
         self._builds = Store(cache, "builds", progress)
 
-    def recipe(self, recipe: Recipe) -> Kernel:
+    def recipe(self, source: RecipeKernel) -> Kernel:
         """Return the kernel of a recipe."""
+        recipe = source.recipe
+        asked = merge_fragments(recipe.fragments)
         additions = _Additions(
             read_patches(recipe.patches, self._progress),
-            merge_fragments(recipe.fragments),
-            recipe.optional,
+            self._request(asked, recipe.optional, source.features),
         )
         if isinstance(recipe.base, DirectoryBase):
             directory = self._from_directory(recipe.base.path, additions)
         else:
-            directory = self._from_base(recipe.base, additions)
+            origin = find_origin(recipe.base, self._cache, self._progress)
+            directory = self._from_origin(origin, additions, keep=True)
         unmodified = isinstance(recipe.base, DebianBase) and not recipe.patches
-        return load_kernel(directory, recipe.name, recipe.description, unmodified=unmodified)
+        return self._load(directory, recipe.name, recipe.description, unmodified=unmodified)
 
     def tree(self, source: TreeKernel) -> Kernel:
         """Return the kernel of a source directory; its Kconfig may lack any symbol asked for."""
-        additions = _Additions([], merge_fragments(source.fragments), None)
-        directory = self._from_directory(source.path, additions)
-        return load_kernel(directory, source.path.name, f"source directory {source.path}")
-
-    def _from_base(self, base: DebianBase | GitBase, additions: _Additions) -> Path:
+        asked = merge_fragments(source.fragments)
+        additions = _Additions([], self._request(asked, frozenset(asked), source.features))
+        name, about = source.path.name, f"source directory {source.path}"
+        if not source.revision:
+            return self._load(self._from_directory(source.path, additions), name, about)
+        base = GitBase(str(source.path), source.revision)
         origin = find_origin(base, self._cache, self._progress)
+        # Not kept: of a tree that is bisected, each revision would take 1.6 GB.
+        directory = self._from_origin(origin, additions, keep=False)
+        return self._load(
+            directory, f"{name}:{source.revision}", f"{origin.title} of {source.path}"
+        )
+
+    def _request(
+        self, asked: dict[str, str], may_lack: frozenset[str], features: Iterable[Path]
+    ) -> Request:
+        """Return the configuration that fragments and options ask for."""
+        by_hand = dict(self._options.symbols)
+        config = self._options.config
+        built_in = (name for name, value in merge_fragments(features).items() if value == "y")
+        return Request(
+            {**asked, **by_hand},
+            may_lack,
+            frozenset(by_hand),
+            read_start(Path(config)) if config else None,
+            frozenset(built_in) - by_hand.keys(),
+        )
+
+    def _load(self, directory: Path, name: str, about: str, *, unmodified: bool = False) -> Kernel:
+        """Return the built kernel. One that options changed does not speak for its release."""
+        options = self._options
+        notes = [about]
+        if options.config:
+            notes.append(f"configured by {options.config}")
+        if options.symbols:
+            notes.append("with " + ", ".join(f"{name}={value}" for name, value in options.symbols))
+        if options.llvm:
+            notes.append(f"built by clang {self._toolchain.version()}")
+        plain = options == PLAIN
+        return load_kernel(
+            directory, name + options.suffix, "; ".join(notes), unmodified=unmodified and plain
+        )
+
+    def _from_origin(self, origin: Origin, additions: _Additions, *, keep: bool) -> Path:
+        """Build ``origin``; ``keep`` its unpacked source for the next build of it."""
         key = self._key(origin.identity, additions)
 
         def make(into: Path) -> None:
             with build_place(self._cache, self._progress) as place:
-                source = pristine(origin, self._cache, self._progress)
-                self._build_copy(source, place / "src", additions, key, into)
+                tree = place / "src"
+                if keep:
+                    source = pristine(origin, self._cache, self._progress)
+                    self._progress.step("preparing the source")
+                    link_tree(source, tree)
+                else:
+                    unpacked(origin, tree, self._progress)
+                self._build_patched(tree, additions, key, into)
 
         return self._builds.obtain(key, make)
 
@@ -120,9 +163,12 @@ class _Builder:
             def make(into: Path) -> None:
                 with build_place(self._cache, self._progress) as place:
                     if additions.patches:
-                        self._build_copy(mirror.tree, place / "src", additions, key, into)
+                        self._progress.step("preparing the source")
+                        link_tree(mirror.tree, place / "src")
+                        self._build_patched(place / "src", additions, key, into)
                     else:
-                        name = f"{OBJECTS}-{additions.config_digest[:8]}"
+                        compiler = "-llvm" if self._options.llvm else ""
+                        name = f"{OBJECTS}-{additions.request.digest[:8]}{compiler}"
                         self._build(mirror.tree, mirror.tree / name, additions, key, into)
 
             directory = self._builds.obtain(key, make)
@@ -136,16 +182,12 @@ class _Builder:
                 "toolchain": self._toolchain.identity,
                 "source": source,
                 "patches": [patch.digest for patch in additions.patches],
-                "config": additions.config_digest,
+                "config": additions.request.digest,
             }
         )
 
-    def _build_copy(
-        self, source: Path, tree: Path, additions: _Additions, key: str, into: Path
-    ) -> None:
-        """Build in ``tree``, which becomes a copy of ``source`` with the patches on top."""
-        self._progress.step("preparing the source")
-        link_tree(source, tree)
+    def _build_patched(self, tree: Path, additions: _Additions, key: str, into: Path) -> None:
+        """Build in ``tree``, a copy of a source, after the patches were applied to it."""
         if additions.patches:
             self._progress.step(f"applying {len(additions.patches)} patches")
             apply_patches(additions.patches, tree, self._progress)
@@ -154,5 +196,5 @@ class _Builder:
     def _build(
         self, tree: Path, objects: Path, additions: _Additions, key: str, into: Path
     ) -> None:
-        job = Job(tree, objects, additions.config, additions.may_lack, key, self._cache)
+        job = Job(tree, objects, additions.request, self._toolchain, key, self._cache)
         build_kernel(job, into, self._progress)

@@ -25,6 +25,8 @@ from harness.core.paths import resources
 from harness.guest.guest import Guest
 from harness.guest.template import Template
 from harness.kernel import Kernel
+from harness.kernel.build_options import PLAIN, BuildOptions, parse_options
+from harness.kernel.locate import split_revision
 from harness.report.model import (
     NO_KERNEL,
     Entry,
@@ -84,12 +86,22 @@ def state(item: pytest.Item) -> TestState:
     return item.stash.setdefault(_STATE, TestState())
 
 
-def kernel_id(kernel: str) -> str:
+def build_options(config: pytest.Config) -> BuildOptions:
+    """Return how the source of each ``--kernel`` is built. Raise UsageError."""
+    given = config.getoption
+    return parse_options(given("--config"), given("--set") or (), llvm=given("--llvm"))
+
+
+def kernel_id(kernel: str, options: BuildOptions = PLAIN) -> str:
     """Return a kernel argument as it stands in test ids: the last part of a path that tells."""
     path = Path(kernel)
     if path.name == "Image" and "boot" in path.parts:
         path = path.parents[3]
-    return path.name if path.is_absolute() else kernel
+    name = path.name if path.is_absolute() else kernel
+    # A revision may have slashes.
+    if path.is_absolute() and (found := split_revision(kernel)):
+        name = f"{found[0].name}:{found[1]}"
+    return name + options.suffix
 
 
 def repeat_command(item: pytest.Item) -> str:
@@ -103,6 +115,7 @@ def repeat_command(item: pytest.Item) -> str:
     for option in ("--machine", "--qemu-binary", "--append"):
         if value := item.config.getoption(option):
             words += [option, value]
+    words += build_options(item.config).words()
     return shlex.join([*words, _node_id(item, here)])
 
 
@@ -149,20 +162,20 @@ def _entry(item: pytest.Item, own: TestState) -> Entry:
         kernels = [kernel]
     # A kernel that does not build or boot is in no fixture.
     argument = _kernel_argument(item)
-    wanted = kernel_id(argument) if argument else NO_KERNEL
+    target = kernel_id(argument, build_options(item.config)) if argument else ""
     evidence = own.evidence or Evidence(console="".join(guest.console.text() for guest in guests))
     evidence = dataclasses.replace(evidence, test=_end(own))
     record = TestRecord(
         id=_node_id(item, resources()),
         name=probe.name if probe else item.name.split("[")[0],
         area=probe.area if probe else item.path.stem.removeprefix("test_"),
-        kernel=", ".join(dict.fromkeys(kernel.name for kernel in kernels)) or wanted,
+        kernel=", ".join(dict.fromkeys(kernel.name for kernel in kernels)) or target or NO_KERNEL,
         machine=", ".join(dict.fromkeys(template.spec.name for template in templates)),
         seconds=sum(report.duration for report, _ in own.phases),
         result=shortened(judge(evidence)),
         about=probe.prose if probe else (getattr(item, "obj", None).__doc__ or ""),
         repeat=repeat_command(item),
-        target=kernel_id(argument),
+        target=target,
     )
     used = [_kernel_record(template.kernel, template) for template in templates]
     return Entry(record, tuple(used or [_kernel_record(kernel, None) for kernel in kernels]))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.suite.collect import TestState, VerdictError, state
+from harness.suite.collect import TestState, VerdictError, build_options, state
 from harness.suite.gather import decoded_splats, fixed_later, gather, why_not
 from harness.suite.head_comment import Probe
 from harness.suite.plugin import STATE
@@ -53,8 +53,9 @@ def mte_target(
     harness_session: Session,  # noqa: ARG001 - what depends on it is left out without --qemu
 ) -> Target:
     """Return one of ``--kernel``, with its machine."""
-    options = request.config.getoption
-    return parse_target(request.param, options("--machine"), options("--append"))
+    given = request.config.getoption
+    options = build_options(request.config)
+    return parse_target(request.param, given("--machine"), given("--append"), options)
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="more words for the command line of each --kernel",
     )
     group.addoption(
+        "--config",
+        dest="mte_config",
+        metavar="FILE|tree",
+        help="a .config that each --kernel's build starts from, or `tree` for the source's own",
+    )
+    group.addoption(
+        "--set",
+        dest="mte_symbols",
+        action="append",
+        metavar="SYMBOL=VALUE",
+        help="a config symbol of each --kernel; may be repeated",
+    )
+    group.addoption(
+        "--llvm", dest="mte_llvm", action="store_true", help="build each --kernel with clang"
+    )
+    group.addoption(
         "--keep-guest",
         action="store_true",
         help="when a test fails, keep its guest running and print how to log in",
@@ -115,6 +131,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open the session on the cache; without a named test, run the validation suite."""
     if config.getoption("--keep-guest") and config.getoption("numprocesses", None):
         raise pytest.UsageError("--keep-guest waits for a person: run it without -n")
+    try:
+        collect.build_options(config)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
     if not config.getoption("--qemu"):
         return
     if _names_no_test(config) and VALIDATION.is_dir():
@@ -167,7 +187,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test of the kernel under test once for each ``--kernel``."""
     if "mte_target" in metafunc.fixturenames:
         kernels = metafunc.config.getoption("--kernel") or ["stock"]
-        ids = [collect.kernel_id(kernel) for kernel in kernels]
+        options = collect.build_options(metafunc.config)
+        ids = [collect.kernel_id(kernel, options) for kernel in kernels]
         metafunc.parametrize("mte_target", kernels, ids=ids, indirect=True, scope="session")
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from harness.core.errors import RecipeError
 from harness.core.paths import resources
 from harness.kernel import KernelSource, RecipeKernel, locate_kernel
+from harness.kernel.build_options import PLAIN
 from harness.vm.spec import find_machine, is_family_of, machine_names
 
 if TYPE_CHECKING:
+    from harness.kernel.build_options import BuildOptions
     from harness.kernel.recipe import Recipe
     from harness.vm.spec import MachineSpec
 
@@ -30,8 +32,10 @@ class Target:
     append: str = ""
 
 
-def parse_target(argument: str, chosen: str | None, append: str = "") -> Target:
-    """Return the target of ``KERNEL`` or ``KERNEL@MACHINE``, with ``append``.
+def parse_target(
+    argument: str, chosen: str | None, append: str = "", options: BuildOptions = PLAIN
+) -> Target:
+    """Return the target of ``KERNEL`` or ``KERNEL@MACHINE``, with ``append`` and ``options``.
 
     Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. The name of a family
     (``dram``) means the recipe's machine, if it is of that family. Raise UsageError
@@ -42,7 +46,7 @@ def parse_target(argument: str, chosen: str | None, append: str = "") -> Target:
     # The name of a directory may have an @ in it.
     if at and name in machine_names():
         argument, chosen = kernel, name
-    source = locate_kernel(argument, root)
+    source = locate_kernel(argument, root, options)
     own = recipe_machine(source.recipe) if isinstance(source, RecipeKernel) else None
     if own is not None and (chosen is None or is_family_of(chosen, own)):
         chosen = own

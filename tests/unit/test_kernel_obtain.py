@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,22 +24,8 @@ from harness.core.errors import (
 )
 from harness.core.progress import Silent
 from harness.core.toolchain import build_environment
-from harness.kernel import Kernel, build, debian_source, locate_kernel, obtain_kernel
-
-FAKE = Path(__file__).parent / "fakelinux"
-PATCH = """\
---- a/mm/memory.c
-+++ b/mm/memory.c
-@@ -2,7 +2,7 @@
-
- int do_swap_page(int entry)
- {
--\tint page = entry;
-+\tint page = entry + 1;
-
- \treturn page;
- }
-"""
+from harness.kernel import build
+from tests.unit.kernel_world import PATCH, World, make_world
 
 
 class Steps(Silent):
@@ -57,61 +42,9 @@ class Steps(Silent):
         self.counts.append((done, total))
 
 
-@dataclass(frozen=True)
-class World:
-    """A repository with recipes, a user's tree, and a cache."""
-
-    root: Path
-    linux: Path
-    cache: Path
-    sources: Path
-
-    def recipe(self, name: str, text: str, patch: str = "") -> None:
-        directory = self.root / "kernel-configs" / name
-        (directory / "patches").mkdir(parents=True)
-        (directory / "kernel.toml").write_text(text)
-        (directory / "patches/series").write_text("0001.patch\n")
-        (directory / "patches/0001.patch").write_text(patch)
-
-    def fragment(self, text: str) -> None:
-        (self.root / "kernel-configs/fragments/base.config").write_text(text)
-
-    def edit(self, name: str, old: str, new: str) -> None:
-        path = self.linux / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    def obtain(self, argument: str | Path, progress: Silent | None = None) -> Kernel:
-        source = locate_kernel(str(argument), self.root)
-        return obtain_kernel(source, self.cache, progress or Silent())
-
-    def leftovers(self) -> list[Path]:
-        """Return half-made things in the cache."""
-        return [*self.cache.glob("*/.*.new"), *self.cache.glob("work"), *self.builds()]
-
-    def builds(self) -> list[Path]:
-        return [path for path in self.cache.glob("builds/*") if path.is_dir()]
-
-
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World(tmp_path / "repository", tmp_path / "linux", tmp_path / "cache", tmp_path / "src")
-    shutil.copytree(FAKE, world.linux)
-    (world.linux / "gitignore").rename(world.linux / ".gitignore")
-    (world.root / "kernel-configs/fragments").mkdir(parents=True)
-    world.fragment("CONFIG_ARM64_MTE=y\nCONFIG_SWAP=y\nCONFIG_NR_CPUS=8\n")
-    world.recipe("stock", 'description="d"\nfragments=["base"]\n[base]\ndebian="linux-source-1"\n')
-    world.recipe("odd", 'description="o"\ninherits="stock"\npatches="patches/series"\n', PATCH)
-    sources = world.sources
-    sources.mkdir()
-    subprocess.run(
-        ["tar", "-cJf", sources / "linux-source-1.tar.xz", "-C", tmp_path, "linux"], check=True
-    )
-    monkeypatch.setattr(
-        debian_source, "obtain_tarball", lambda name, *_: sources / f"{name}.tar.xz"
-    )
-    return world
+    return make_world(tmp_path, monkeypatch)
 
 
 def test_recipe_is_built_and_published_whole(world: World) -> None:
@@ -142,8 +75,8 @@ def test_everything_that_matters_changes_the_key(
     keys = [world.obtain("stock").key, world.obtain("odd").key]
     world.fragment("CONFIG_ARM64_MTE=y\nCONFIG_SWAP=n\n")
     keys.append(world.obtain("stock").key)
-    other = toolchain.Toolchain("gcc 99")
-    monkeypatch.setattr("harness.kernel.obtain.find_toolchain", lambda: other)
+    other = dataclasses.replace(toolchain.find_toolchain(), identity="gcc 99")
+    monkeypatch.setattr("harness.kernel.obtain.find_toolchain", lambda **_: other)
     keys.append(world.obtain("stock").key)
     assert len(set(keys)) == 4
 
@@ -210,9 +143,7 @@ def test_recipe_of_a_directory_with_and_without_patches(world: World) -> None:
 
 @pytest.fixture
 def repository(world: World) -> Path:
-    git = ["git", "-C", str(world.linux), "-c", "user.name=a", "-c", "user.email=a@b"]
-    for words in (["init", "-qb", "main"], ["add", "-Af"], ["commit", "-qm", "1"], ["tag", "v1"]):
-        subprocess.run([*git, *words], check=True)
+    world.commit("v1")
     return world.linux
 
 
