@@ -77,8 +77,8 @@ class Toolchain:
 def find_toolchain(*, llvm: bool = False) -> Toolchain:
     """Return the toolchain of this host. Raise CompilerMissingError, with a cure.
 
-    ``llvm``: clang and lld in place of gcc and binutils. The programs of the host and the
-    kernel's own selftests are compiled with gcc all the same.
+    ``llvm``: clang and lld in place of gcc and binutils. The kernel's own selftests are compiled
+    with gcc all the same.
     """
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
@@ -87,14 +87,15 @@ def find_toolchain(*, llvm: bool = False) -> Toolchain:
             f"not installed: {', '.join(missing)}", f"sudo apt-get install {packages}"
         )
     versions = [_first_line([f"{CROSS}{tool}", "--version"]) for tool in ("gcc", "ld")]
-    host = "HOSTCC=ccache gcc"
     if not llvm:
         compiler = f"{CROSS}gcc"
-        return Toolchain("; ".join(versions), (f"CC=ccache {compiler}", host), compiler, "gcc")
+        words: tuple[str, ...] = (f"CC=ccache {compiler}", "HOSTCC=ccache gcc")
+        return Toolchain("; ".join(versions), words, compiler, "gcc")
     suffix = _llvm_suffix()
     compiler = f"clang{suffix}"
     versions += [_first_line([name, "--version"]) for name in (compiler, f"ld.lld{suffix}")]
-    words = (f"LLVM={suffix or 1}", f"CC=ccache {compiler}", host)
+    # Also for the host: kbuild gives its compiler -fuse-ld=lld (top Makefile, KBUILD_HOSTLDFLAGS).
+    words = (f"LLVM={suffix or 1}", f"CC=ccache {compiler}", f"HOSTCC=ccache {compiler}")
     return Toolchain("; ".join(versions), words, compiler, "llvm")
 
 

@@ -33,6 +33,8 @@ NEEDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("CONFIG_BINFMT_ELF",), "programs"),
     (("CONFIG_BINFMT_SCRIPT",), "the guest's init"),
 )
+# A need as well, unless an initramfs mounts it (guest/initramfs.c): guest/init does not.
+MOUNTED = (("CONFIG_DEVTMPFS_MOUNT",), "/dev")
 
 
 def require_needs(kernel: Kernel) -> None:
@@ -42,7 +44,7 @@ def require_needs(kernel: Kernel) -> None:
     """
     if kernel.config is None:
         return
-    for symbols, purpose in NEEDS:
+    for symbols, purpose in NEEDS if kernel.initramfs else (*NEEDS, MOUNTED):
         states = [kernel.state(symbol) for symbol in symbols]
         if "y" in states or ("m" in states and kernel.initramfs):
             continue

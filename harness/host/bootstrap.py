@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.core.disk import disk_full, is_disk_full
 from harness.core.errors import (
@@ -28,19 +29,23 @@ from harness.host import apt, venv
 from harness.host.child import unwind_on_sigterm
 from harness.host.needs import SYSTEM_PATH, Survey, distribution, os_id, survey
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def bootstrap(root: Path, progress: Progress) -> None:
+def bootstrap(root: Path, progress: Progress, argv: Sequence[str] = ()) -> None:
     """Install missing packages, and make the virtual environment if it is missing or old.
 
-    Raise SetupError, NetworkError, DiskFullError or QemuTooOldError.
+    ``argv`` is the command to come, whose options may need more. Raise SetupError, NetworkError,
+    DiskFullError or QemuTooOldError.
     """
     where = distribution(os_id())
-    found = survey(where)
+    found = survey(where).with_options(argv)
     if found.missing:
         apt.install(found, progress)
-        found = survey(where)
+        found = survey(where).with_options(argv)
         if found.packages:
             raise _still_missing(found)
     venv.ensure(root, progress)
@@ -55,7 +60,7 @@ def main(argv: list[str]) -> int:
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
     try:
         with plain_progress() as progress:
-            bootstrap(ROOT, progress)
+            bootstrap(ROOT, progress, argv)
         if not argv:
             return 0
         # The scripts set PYTHONPATH for this process only: .venv has the package installed.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import os
 import shutil
@@ -62,6 +63,8 @@ def diagnose() -> tuple[Finding, ...]:
 
 
 def _need(survey: Survey, need: needs.Need) -> Finding:
+    if need.option:
+        return _optional(survey, need)
     lacking = [missing for missing in survey.missing if missing.name == need.name]
     if lacking:
         packages = " ".join(lacking[0].packages)
@@ -69,6 +72,15 @@ def _need(survey: Survey, need: needs.Need) -> Finding:
             need.name, Level.MISSING, f"not installed: {packages} ({need.why})", _install(survey)
         )
     return Finding(need.name, Level.OK, " ".join(need.packages))
+
+
+def _optional(survey: Survey, need: needs.Need) -> Finding:
+    lacking = [optional for optional in survey.optional if optional.name == need.name]
+    if not lacking:
+        return Finding(need.name, Level.OK, " ".join(need.packages))
+    state = f"not installed: {' '.join(lacking[0].packages)} ({need.why})"
+    cure = by_hand(dataclasses.replace(survey, missing=tuple(lacking)))
+    return Finding(need.name, Level.WARNING, state, f"for {need.option}, as root: {cure}")
 
 
 def _qemu(survey: Survey) -> Finding:

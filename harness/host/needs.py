@@ -6,14 +6,19 @@ Standard library only: it runs before the virtual environment exists.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.core.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TABLE = Path(__file__).with_name("packages.toml")
 OS_RELEASE = Path("/etc/os-release")
@@ -24,11 +29,17 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Need:
-    """One row of the table: a purpose, and the packages that it needs on this distribution."""
+    """One row of the table: a purpose, and the packages that it needs on this distribution.
+
+    ``option``: only a command with this option needs it; ``""`` for what each one needs.
+    ``programs``: where all of these are on PATH, no package is needed.
+    """
 
     name: str
     why: str
     packages: tuple[str, ...]
+    option: str = ""
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,13 +77,20 @@ class Distribution:
 class Survey:
     """The state of the host. ``missing`` are needs with only the packages that are missing.
 
-    ``qemu`` is the version of QEMU on PATH, or None.
+    ``qemu`` is the version of QEMU on PATH, or None. ``optional`` are such needs of which only
+    commands with an option are in want.
     """
 
     distribution: Distribution
     missing: tuple[Need, ...]
     qemu_path: Path | None
     qemu: tuple[int, int] | None
+    optional: tuple[Need, ...] = ()
+
+    def with_options(self, words: Sequence[str]) -> Survey:
+        """Return the survey for a command of ``words``: what its options need is missing, too."""
+        wanted = [need for need in self.optional if need.option in words]
+        return dataclasses.replace(self, missing=(*self.missing, *wanted))
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -111,7 +129,16 @@ def distribution(key: str) -> Distribution:
     extra = entry.get("extra-suite")
     return Distribution(
         name=entry["name"],
-        needs=tuple(Need(name, row["why"], tuple(row[key])) for name, row in table["need"].items()),
+        needs=tuple(
+            Need(
+                name,
+                row["why"],
+                tuple(row[key]),
+                row.get("option", ""),
+                tuple(row.get("programs", ())),
+            )
+            for name, row in table["need"].items()
+        ),
         extra=ExtraSuite(**extra) if extra else None,
         qemu=QemuRule(
             table["qemu"]["program"],
@@ -128,16 +155,20 @@ def survey(where: Distribution) -> Survey:
     """
     installed = _installed({package for need in where.needs for package in need.packages})
     path, found = qemu_version(where.qemu.program)
-    missing = []
+    missing: list[Need] = []
+    optional: list[Need] = []
     for need in where.needs:
         lacking = tuple(package for package in need.packages if package not in installed)
         if need.name == "qemu":
             old = found is None or found < where.qemu.minimum
             # The packages of an old QEMU are installed, and must all be replaced.
             lacking = need.packages if old else ()
+        if need.programs and all(map(shutil.which, need.programs)):
+            lacking = ()
         if lacking:
-            missing.append(Need(need.name, need.why, lacking))
-    return Survey(where, tuple(missing), path, found)
+            found_need = dataclasses.replace(need, packages=lacking)
+            (optional if need.option else missing).append(found_need)
+    return Survey(where, tuple(missing), path, found, tuple(optional))
 
 
 def qemu_version(program: str) -> tuple[Path | None, tuple[int, int] | None]:

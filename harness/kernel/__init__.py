@@ -4,7 +4,8 @@
 ``locate_kernel()`` finds out what an argument names; ``obtain_kernel()`` builds it, or takes it
 from the cache. Each step is a module of its own:
 
-* ``locate``: an argument as a recipe, a version, a source directory or an Image;
+* ``locate``: an argument as a recipe, a version, a source or an Image; ``output_directory``: of
+  ``make O=``; ``build_options``: --config, --set and --llvm;
 * ``recipe``: kernel.toml, read and checked;
 * ``obtain``: the key of a kernel, and what is done when the cache lacks it;
 * ``base``: the unpacked source of a recipe's base; ``debian_source``: of a Debian package;
@@ -12,7 +13,8 @@ from the cache. Each step is a module of its own:
 * ``debian_binary``: a kernel that Debian built; ``initramfs``: with the modules that it needs;
 * ``releases``: what differs between kernel releases; ``mirror``: the copy of a user's directory;
 * ``patches``: a series on top; ``mbox``: a series as a mailing list sends it;
-* ``config``: what was asked for against the final .config;
+* ``config``: what was asked for against the final .config; ``start_config``: a user's .config as
+  the start; ``compiler_age``: whether the tree takes the compiler;
 * ``workspace``: the directory of the one build that runs at a time; ``build``: kbuild in it;
 * ``linux_image``: the header, version and .config in an Image; ``packed_image``: Image.gz and the
   like; ``adopt``: a ready Image;

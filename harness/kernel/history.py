@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Removes old builds of a source directory, so that frequent edits do not fill the disk."""
+"""Removes old builds of a source directory, so that frequent builds do not fill the disk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEEP = 8
+KEEP_OBJECTS = 4  # of as many configurations and compilers, 1 to 5 GB each
 UNUSED_S = 24 * 3600.0  # a build that was used within this time may still have guests
 
 
@@ -32,6 +33,18 @@ def remember_build(home: Path, build: Path) -> list[Path]:
     if kept != known:
         record.write_text("\n".join(kept), encoding="utf-8")
     return removed
+
+
+def prune_objects(tree: Path, prefix: str) -> list[Path]:
+    """Remove old object directories of a mirror, ``tree``; return those removed.
+
+    They are named ``prefix``…; the KEEP_OBJECTS that were built in last stay. ccache has most of
+    the objects of the others. The caller holds the lock on the mirror.
+    """
+    found = sorted(tree.glob(f"{prefix}*"), key=lambda path: path.stat().st_mtime_ns)
+    for path in found[:-KEEP_OBJECTS]:
+        shutil.rmtree(path, ignore_errors=True)
+    return found[:-KEEP_OBJECTS]
 
 
 def _unused(build: Path) -> bool:

@@ -18,7 +18,7 @@ from harness.kernel.build import OBJECTS, Job, build_kernel
 from harness.kernel.build_options import PLAIN
 from harness.kernel.config import Request, merge_fragments
 from harness.kernel.debian_binary import DebianKernel, obtain_debian
-from harness.kernel.history import remember_build
+from harness.kernel.history import prune_objects, remember_build
 from harness.kernel.locate import ImageKernel, RecipeKernel
 from harness.kernel.mirror import Mirror
 from harness.kernel.patches import Patch, apply_patches, read_patches
@@ -170,6 +170,7 @@ class _Builder:
                         compiler = "-llvm" if self._options.llvm else ""
                         name = f"{OBJECTS}-{additions.request.digest[:8]}{compiler}"
                         self._build(mirror.tree, mirror.tree / name, additions, key, into)
+                        prune_objects(mirror.tree, OBJECTS)
 
             directory = self._builds.obtain(key, make)
             remember_build(home, directory)

@@ -294,7 +294,7 @@ class FakeSession(Session):
 
     def kernel(self, source: KernelSource) -> Kernel:
         if isinstance(source, RecipeKernel):
-            name = source.recipe.name
+            name = source.recipe.name + source.options.suffix
         elif isinstance(source, DebianKernel):
             name = source.name
         else:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.core.errors import UsageError
 from harness.core.paths import resources
-from harness.guest.kernel_needs import NEEDS
+from harness.guest.kernel_needs import MOUNTED, NEEDS
 from harness.kernel import ImageKernel, RecipeKernel, TreeKernel, locate_kernel
 from harness.kernel.build_options import PLAIN, BuildOptions, parse_options
 from harness.kernel.config import merge_fragments
@@ -291,6 +291,6 @@ def test_a_source_that_is_built_in_place_is_a_source(here: Path) -> None:
 def test_the_fragments_on_top_have_all_that_a_guest_needs() -> None:
     directory = ROOT / "kernel-configs/fragments"
     asked = merge_fragments(directory / f"{name}.config" for name in FRAGMENTS_OF_A_CONFIG)
-    for symbols, purpose in NEEDS:
+    for symbols, purpose in (*NEEDS, MOUNTED):
         names = [symbol.removeprefix("CONFIG_") for symbol in symbols]
         assert all(asked.get(name) == "y" for name in names), (symbols, purpose)

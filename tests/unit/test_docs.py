@@ -52,7 +52,10 @@ _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FOREIGN = {
     "docs/system/vm-templating.rst": "QEMU",
     "docs/devel/tcg-icount.rst": "QEMU",
+    "scripts/cc-version.sh": "Linux",
     "scripts/checkpatch.pl": "Linux",
+    "scripts/kconfig/confdata.c": "Linux",
+    "scripts/min-tool-version.sh": "Linux",
     "scripts/mksysmap": "Linux",
     "tests/functional": "QEMU",
     "tests/tcg/": "QEMU",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -67,6 +68,18 @@ def raising(error: BaseException) -> Callable[..., NoReturn]:
 def test_nothing_to_install(steps: Steps) -> None:
     assert bootstrap.main([]) == 0
     assert steps.done == ["venv"]
+
+
+def test_what_an_option_needs_is_installed(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "execv", lambda *_: None)
+    clang = Need("llvm", "", ("clang-19",), "--llvm")
+    lacking = dataclasses.replace(COMPLETE, optional=(clang,))
+    steps.surveys[:] = [lacking]
+    bootstrap.main(["mte-harness", "build", "7.3"])
+    assert steps.done == ["venv"]
+    steps.surveys[:] = [lacking, COMPLETE]
+    bootstrap.main(["mte-harness", "build", "7.3", "--llvm"])
+    assert steps.done == ["venv", "install", "venv"]
 
 
 def test_python_is_called_by_the_path_that_shows_it_its_environment(

@@ -128,3 +128,13 @@ def test_little_memory_and_one_core(host: pytest.MonkeyPatch) -> None:
     host.setattr("os.sched_getaffinity", lambda _: {0})
     assert finding("memory").level is Level.WARNING
     assert finding("accelerator").level is Level.WARNING
+
+
+def test_what_only_an_option_needs_is_no_fault(host: pytest.MonkeyPatch) -> None:
+    clang = Need("llvm", "for clang", ("clang-19", "lld-19"), "--llvm")
+    see(host, dataclasses.replace(COMPLETE, optional=(clang,)))
+    found = finding("llvm")
+    assert found.level is Level.WARNING
+    assert "not installed: clang-19 lld-19" in found.found
+    assert found.cure.startswith("for --llvm, as root: apt-get update && apt-get install")
+    assert found.cure.endswith("clang-19 lld-19")

@@ -41,7 +41,7 @@ def test_every_row_names_packages_for_every_distribution() -> None:
     keys = set(table["distribution"])
     assert {"debian-12", "debian-13", "ubuntu-24.04"} <= keys
     for name, row in table["need"].items():
-        assert set(row) == keys | {"why"}, name
+        assert set(row) - {"option", "programs"} == keys | {"why"}, name
 
 
 @pytest.mark.parametrize("key", ["debian-12", "debian-13", "ubuntu-24.04"])
@@ -122,6 +122,19 @@ def test_qemu_that_does_not_run(shim: Shim) -> None:
     shim("qemu-system-aarch64", "echo 'error while loading shared libraries' >&2; exit 127")
     assert needs.survey(DEBIAN).qemu is None
     assert "qemu-system-arm" in missing()
+
+
+def test_clang_is_missing_only_for_a_command_that_wants_it(shim: Shim) -> None:
+    without = [f"{package} amd64 installed" for package in PACKAGES if "19" not in package]
+    shim("dpkg-query", installed(*without))
+    found = needs.survey(DEBIAN)
+    assert found.missing == found.with_options(["mte-harness", "build", "7.3"]).missing == ()
+    wanted = found.with_options(["mte-harness", "build", "7.3", "--llvm"])
+    assert wanted.packages == ("clang-19", "lld-19", "llvm-19")
+    shim("clang", "")
+    assert needs.survey(DEBIAN).optional == found.optional
+    shim("ld.lld", "")
+    assert needs.survey(DEBIAN).optional == ()
 
 
 def test_version_needs_one() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import ImageError
-from harness.guest.kernel_needs import NEEDS, require_needs
+from harness.guest.kernel_needs import MOUNTED, NEEDS, require_needs
 from tests.support.fake_session import fake_kernel
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from harness.kernel import Kernel
 
-WHOLE = "".join(f"{symbols[0]}=y\n" for symbols, _ in NEEDS)
+WHOLE = "".join(f"{symbols[0]}=y\n" for symbols, _ in (*NEEDS, MOUNTED))
 
 
 def kernel(directory: Path, old: str = "", new: str = "") -> Kernel:
@@ -31,7 +31,7 @@ def test_a_whole_kernel(tmp_path: Path) -> None:
     require_needs(replace(kernel(tmp_path), config=None))
 
 
-@pytest.mark.parametrize("symbols", [symbols for symbols, _ in NEEDS])
+@pytest.mark.parametrize("symbols", [symbols for symbols, _ in (*NEEDS, MOUNTED)])
 def test_each_symbol_is_needed(tmp_path: Path, symbols: tuple[str, ...]) -> None:
     with pytest.raises(ImageError, match=f"has no {' or '.join(symbols)} \\("):
         require_needs(kernel(tmp_path, f"{symbols[0]}=y\n", ""))
@@ -42,3 +42,17 @@ def test_a_module_needs_an_initramfs(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"has CONFIG_VIRTIO_BLK=m .*debian:VERSION"):
         require_needs(found)
     require_needs(replace(found, initramfs=tmp_path / "initramfs"))
+
+
+def test_an_initramfs_mounts_dev(tmp_path: Path) -> None:
+    found = kernel(tmp_path, "CONFIG_DEVTMPFS_MOUNT=y\n", "")
+    require_needs(replace(found, initramfs=tmp_path / "initramfs"))
+
+
+def test_a_probe_has_a_module_only_with_an_initramfs(tmp_path: Path) -> None:
+    found = fake_kernel(tmp_path, config="CONFIG_ZRAM=m\nCONFIG_SWAP=y")
+    assert [found.built_with(f"CONFIG_{name}") for name in ("ZRAM", "SWAP", "KSM")] == [
+        False, True, False,
+    ]  # fmt: skip
+    assert replace(found, initramfs=tmp_path / "initramfs").built_with("CONFIG_ZRAM") is True
+    assert replace(found, config=None).built_with("CONFIG_ZRAM") is None

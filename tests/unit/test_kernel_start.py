@@ -13,7 +13,9 @@ import pytest
 
 from harness.core.errors import CompilerMissingError, ConfigError, SourceError
 from harness.core.toolchain import LLVM_PROGRAMS, PROGRAMS, find_toolchain
+from harness.kernel.build import OBJECTS
 from harness.kernel.build_options import PLAIN, BuildOptions, parse_options
+from harness.kernel.history import KEEP_OBJECTS
 from tests.unit.kernel_world import World, make_world
 
 if TYPE_CHECKING:
@@ -178,6 +180,17 @@ def test_a_cached_kernel_is_no_excuse_for_a_symbol(world: World) -> None:
         world.obtain(world.linux, options=options("ZBUD=y"))
 
 
+def test_objects_of_few_configurations_stay(world: World) -> None:
+    """Each takes gigabytes; the one that was built in last is there for the next edit."""
+    for number in range(KEEP_OBJECTS + 2):
+        world.obtain(world.linux, options=options(f"NR_CPUS={number + 1}"))
+    objects = list(world.cache.glob(f"trees/*/src/{OBJECTS}*"))
+    assert len(objects) == KEEP_OBJECTS
+    world.edit("mm/swap.c", "-entry", "+entry")
+    last = world.obtain(world.linux, options=options(f"NR_CPUS={KEEP_OBJECTS + 2}"))
+    assert (last.directory / "build.log").read_text().count("CC ") == 1
+
+
 # --- revisions -----------------------------------------------------------------------------------
 
 
@@ -325,7 +338,7 @@ def test_a_kernel_of_clang(world: World, llvm: Shim, calls: Calls, source: str) 
 def test_kbuild_is_told_of_llvm(llvm: Shim) -> None:
     llvm("-19", "19.1.7")
     toolchain = find_toolchain(llvm=True)
-    assert toolchain.words == ("LLVM=-19", "CC=ccache clang-19", "HOSTCC=ccache gcc")
+    assert toolchain.words == ("LLVM=-19", "CC=ccache clang-19", "HOSTCC=ccache clang-19")
     assert toolchain.identity.startswith(find_toolchain().identity)  # the selftests are gcc's
     assert "Debian clang version 19.1.7 (3); Debian LLD 19.1.7" in toolchain.identity
 

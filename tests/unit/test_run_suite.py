@@ -11,6 +11,7 @@ import pytest
 from harness.core import errors
 from harness.core.errors import ArtifactError, UsageError
 from harness.jobs.run_suite import run_suite, worst_status
+from harness.kernel.build_options import PLAIN, BuildOptions
 from harness.report import json_file
 from harness.suite.plugin import VALIDATION
 from harness.suite.report_files import REPORT
@@ -37,6 +38,7 @@ def run(
     *,
     expression: str | None = None,
     workers: int = 1,
+    options: BuildOptions = PLAIN,
 ) -> int:
     return run_suite(
         kernels,
@@ -45,6 +47,7 @@ def run(
         expression=expression,
         workers=workers,
         qemu_binary=None,
+        options=options,
     )
 
 
@@ -128,6 +131,13 @@ def test_command_line(tmp_path: Path, shim: Shim, calls: Calls) -> None:
     assert f" --report {tmp_path}/report " in call
     assert " --machine dram --kernel stock --kernel ./linux@dram -k cow_fork -n 3 " in call
     assert call.split()[-1] == str(VALIDATION)
+
+
+def test_how_the_sources_are_built(tmp_path: Path, shim: Shim, calls: Calls) -> None:
+    shim("setpriv", "exit 3")
+    given = BuildOptions("tree", (("KASAN", "y"), ("NAME", '"a b"')), llvm=True)
+    run(tmp_path, ("./linux",), options=given)
+    assert ' --kernel ./linux --config=tree --set=KASAN=y --set=NAME="a b" --llvm ' in calls()[0]
 
 
 def test_a_report_that_cannot_be_written_is_an_error_of_usage(tmp_path: Path, shim: Shim) -> None:

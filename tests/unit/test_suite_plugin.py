@@ -474,6 +474,41 @@ def test_failure_is_told_in_the_harness_s_words(runs: Runs, name: str, lines: li
     )
 
 
+def test_how_a_source_is_built_is_repeated_and_named(runs: Runs) -> None:
+    runs.suite(ONE.format(name="fails"))
+    result = runs("--set", "CONFIG_KASAN=y", "--llvm", "test_suite.py")
+    test = "'test_suite.py::test_one[[]stock+KASAN=y+llvm[]]'"
+    result.stdout.fnmatch_lines(
+        [
+            f"again: */pytest --qemu --kernel stock --set=KASAN=y --llvm {test}",
+            "✗ stock+KASAN=y+llvm: 1 of 1 tests failed*",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--set", "KASAN"), "--set 'KASAN' is not SYMBOL=VALUE"),
+        (("--config", ""), "--config names no file"),
+    ],
+)
+def test_options_that_are_wrong_in_themselves(
+    runs: Runs, words: tuple[str, ...], message: str
+) -> None:
+    runs.suite(ONE.format(name="passes"))
+    result = runs(*words, "test_suite.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {message}*"])
+
+
+def test_options_that_do_not_go_with_the_kernel(runs: Runs) -> None:
+    runs.suite(ONE.format(name="passes"))
+    result = runs("--config", "x.config", "test_suite.py")
+    result.stdout.fnmatch_lines(["stock is a recipe, which has its own configuration*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
 def test_summary_of_a_good_run(runs: Runs) -> None:
     runs.suite(ONE.format(name="passes") + "def test_plain(): pass\n")
     result = runs("test_suite.py")
