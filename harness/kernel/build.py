@@ -117,7 +117,7 @@ def _configure(job: Job, make: _Make) -> dict[str, list[str]]:
     changes: list[str] = []
     if request.start is None:
         asked = job.objects / "asked.config"
-        asked.write_text(config.render_config(request.asked), encoding="utf-8")
+        asked.write_text(request.text, encoding="utf-8")
         make("allnoconfig", f"KCONFIG_ALLCONFIG={asked}")
         final = _read_config(job)
     else:

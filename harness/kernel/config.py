@@ -46,6 +46,17 @@ class Request:
         names = {"by_hand": sorted(self.by_hand), "features": sorted(self.features)}
         return key_of({"asked": asked, "start": self.start, **names})
 
+    @property
+    def text(self) -> str:
+        """What is asked for, as Kconfig reads it.
+
+        Of several members of a choice that are ``y``, the last one counts
+        (scripts/kconfig/confdata.c, conf_read_simple()): that of the command line.
+        """
+        first = {name: value for name, value in self.asked.items() if name not in self.by_hand}
+        last = {name: self.asked[name] for name in self.by_hand}
+        return render_config(first) + render_config(last)
+
 
 @dataclass(frozen=True)
 class Mismatch:
@@ -146,6 +157,8 @@ def check_config(
         cure = "correct the fragments, or list a symbol that the tree may lack in `optional`"
         if wrong[0].symbol in request.by_hand:
             cure = "correct --set, or set what the symbol depends on as well"
+        elif request.by_hand:
+            cure = f"if --set makes that so on purpose: --set {wrong[0].symbol}={wrong[0].got} too"
         raise ConfigError(
             f"the final .config is not what was asked for: {wrong[0]}{more}",
             cure,

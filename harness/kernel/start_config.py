@@ -41,15 +41,15 @@ def read_start(path: Path) -> str:
 
 
 def complete(base: Mapping[str, str], request: Request) -> str:
-    """Return ``base``, a whole .config, with what ``request`` asks for and builds in.
+    """Return ``base``, a whole .config, with what ``request`` builds in and asks for."""
+    whole = {**base, **_built_in(base, request)}
+    below = {name: value for name, value in whole.items() if name not in request.asked}
+    return render_config(below) + request.text
 
-    What is asked for comes last: of several members of a choice that are ``y``, the last one counts
-    (scripts/kconfig/confdata.c, conf_read_simple()).
-    """
-    built_in = {name: "y" for name in request.features if base.get(name) == "m"}
-    above = {**built_in, **request.asked}
-    below = {name: value for name, value in base.items() if name not in above}
-    return render_config(below) + render_config(above)
+
+def _built_in(base: Mapping[str, str], request: Request) -> dict[str, str]:
+    """Return the features that ``base`` has as modules, which shall be ``y``."""
+    return {name: "y" for name in request.features if base.get(name) == "m"}
 
 
 def describe_changes(
@@ -72,7 +72,7 @@ def describe_changes(
         if normal(base.get(name, "n")) != normal(final.get(name, "n"))
         and name not in request.by_hand
     }
-    named = different & (request.asked.keys() | request.features)
+    named = different & (request.asked.keys() | _built_in(base, request).keys())
     changed = [f"{name}={final.get(name, 'n')}" for name in sorted(named)]
     clauses = []
     if changed:

@@ -135,6 +135,14 @@ def test_what_the_command_line_sets_is_not_excused(tree: Path, symbol: str, what
         check_config(request, {}, tree, named)
 
 
+def test_what_the_command_line_takes_from_a_fragment(tree: Path) -> None:
+    """As a choice does: of HZ_250=y in a fragment and --set HZ_1000=y the last one counts."""
+    request = Request({"BASE": "0x1", "SWAP": "y"}, by_hand=frozenset({"BASE"}))
+    assert request.text == "CONFIG_SWAP=y\nCONFIG_BASE=0x1\n"
+    with pytest.raises(ConfigError, match="on purpose: --set SWAP=n too"):
+        check_config(request, {"BASE": "0x1"}, tree)
+
+
 def test_an_empty_string_that_is_not_visible(tree: Path) -> None:
     assert check_config(Request({"SWAP": '""'}), {}, tree) == []
 
