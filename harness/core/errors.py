@@ -143,8 +143,25 @@ class SourceError(HarnessError):
     status = 174
 
 
-class NoSuchPackageError(SourceError):
-    """A suite of Debian does not have a package, or not in that version."""
+class NotThereError(SourceError):
+    """A place that was asked answers that it has no such package, version, file or tag."""
+
+
+class BaseGoneError(SourceError):
+    """Every place of a kernel answers that it is gone, as Debian removes old point releases.
+
+    ``base`` is what is gone: a package ("linux-source-7.3", "linux-source-7.3=7.3.4") or a kernel
+    that Debian built. ``kernel`` is the name of the kernel that was to be made from it.
+    """
+
+    def __init__(self, base: str, cure: str = "", details: str = "", kernel: str = "") -> None:
+        super().__init__(f"base gone: {base}", cure, details)
+        self.base = base
+        self.kernel = kernel or base
+
+    def for_kernel(self, kernel: str) -> BaseGoneError:
+        """Return the same error for the kernel that was to be made from the base."""
+        return BaseGoneError(self.base, self.cure, self.details, kernel)
 
 
 class MachineError(HarnessError):

@@ -7,6 +7,7 @@
 * ``child``: child processes that never outlive this one;
 * ``doctor``: what ``mte-harness doctor`` reports;
 * ``debian``: arm64 packages for the guest image, fetched and unpacked without root;
+  ``downloaded``: those of an earlier run;
 * ``own_tests``: the steps of scripts/test; ``requirements_lock``: makes requirements.lock anew.
 
 ``bootstrap``, ``needs``, ``apt``, ``venv`` and ``child`` use the standard library only, since they

@@ -10,31 +10,42 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from harness.core.disk import disk_full, reports_disk_full
-from harness.core.errors import ArtifactError, NetworkError, NoSuchPackageError
+from harness.core.errors import ArtifactError, NetworkError, NotThereError
 from harness.core.file_lock import locked
 from harness.core.keys import file_digest
 from harness.host.apt import NO_SUCH_PACKAGE, failure, status_reader
 from harness.host.child import Finished, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
+    from harness.core.errors import HarnessError
     from harness.core.progress import Progress
 
 BACKPORTS = "-backports"
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+SIGNED = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
 MIRROR = "http://deb.debian.org"
 # apt's downloader, of the package apt; it is not on PATH.
 APT_HELPER = "/usr/lib/apt/apt-helper"
 LISTS_LAST_S = 24 * 3600
+# How long apt waits for a server that says nothing, and how often it tries again; apt's own three
+# times, after ever longer pauses, are two minutes for each file.
+ANSWER_S = 30
+RETRIES = 1
+# What apt-get and apt-helper print of a server that answers, and has no such file.
+NO_SUCH_FILE = re.compile(r" 404  ")
+NO_SUCH_SUITE = re.compile(
+    r"The repository '(.*) Release' (?:does not have|no longer has) a Release"
+)
 LINE = re.compile(r"'(?P<url>\S+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
 
 
@@ -68,30 +79,63 @@ def fetch(wanted: DebSet, downloads: Path, progress: Progress) -> tuple[Deb, ...
     """Return ``wanted`` and its dependencies (without Recommends), downloaded to ``downloads``.
 
     Only missing packages are downloaded, and the lists once a day; without a network, lists of any
-    age are used. Raise NetworkError, DiskFullError, or NoSuchPackageError.
+    age are used. Raise DiskFullError, NotThereError if lists that were fetched now do not have a
+    package, or NetworkError.
     """
     apt = _PrivateApt(wanted, downloads)
+    return _obtain(apt, lambda: apt.resolve(wanted.packages), progress)
+
+
+def fetch_chosen(
+    suite: DebSet,
+    choose: Callable[[frozenset[str]], tuple[str, ...]],
+    downloads: Path,
+    progress: Progress,
+) -> tuple[Deb, ...]:
+    """Return the packages whose names ``choose`` picks from those of all packages of the suite.
+
+    It picks none if the suite does not have them. Otherwise as fetch().
+    """
+    apt = _PrivateApt(suite, downloads)
+    return _obtain(apt, lambda: apt.resolve(choose(apt.names())), progress)
+
+
+def _obtain(
+    apt: _PrivateApt, find: Callable[[], tuple[Deb, ...]], progress: Progress
+) -> tuple[Deb, ...]:
     with apt.lock(progress):
         fresh = apt.update(progress)
-        debs = apt.resolve()
         try:
+            debs = find()
             apt.download(debs, progress)
-        except NetworkError:
+        except (NotThereError, NetworkError):
             if fresh:
                 raise
-            # The mirror removes a version after its successor has come: fetch new lists.
+            # Old lists lack what is new, and name versions that the mirror has removed since.
             apt.update(progress, must=True)
-            debs = apt.resolve()
+            debs = find()
             apt.download(debs, progress)
     return debs
 
 
-def names_in(suite: DebSet, downloads: Path, progress: Progress) -> frozenset[str]:
-    """Return the names of all packages of the suite and architecture. Errors as of fetch()."""
-    apt = _PrivateApt(suite, downloads)
-    with apt.lock(progress):
-        apt.update(progress)
-        return apt.names()
+def fetch_file(url: str, into: Path, progress: Progress) -> None:
+    """Download ``url`` to the file ``into``, with the proxy settings of apt.
+
+    Raise NotThereError if the server answers that there is no such file, NetworkError, SetupError
+    or DiskFullError.
+    """
+    with tempfile.TemporaryDirectory(prefix=".apt-", dir=into.parent) as directory:
+        configuration = Path(directory) / "apt.conf"
+        configuration.write_text("\n".join([*_network_settings(), ""]))
+        environment = {"APT_CONFIG": str(configuration), "LC_ALL": "C.UTF-8"}
+        part = Path(directory) / "part"
+        words = ["-qq", "-o", "APT::Status-Fd=1", "download-file", url, str(part)]
+        result = run([APT_HELPER, *words], environment, status_reader(progress.count))
+        if NO_SUCH_FILE.search(result.output):
+            raise NotThereError(f"there is no {url}", "", result.tail())
+        if result.status:
+            raise failure(result, None, f"see whether {url} can be fetched")
+        part.rename(into)
 
 
 def unpack(debs: Sequence[Deb], directory: Path) -> None:
@@ -121,6 +165,7 @@ class _PrivateApt:
         name = f"{wanted.suite}-{wanted.architecture}"
         self._state = downloads / "apt" / (f"{name}-whole" if self._whole else name)
         self._stamp = self._state / "updated"
+        self._trouble: HarnessError | None = None  # why the lists could not be fetched
 
     @contextmanager
     def lock(self, progress: Progress) -> Iterator[None]:
@@ -137,23 +182,36 @@ class _PrivateApt:
     def update(self, progress: Progress, *, must: bool = False) -> bool:
         """Fetch the lists if they are older than a day; return whether they were fetched.
 
-        A failure is an error only if there are no lists yet, or if they ``must`` be new.
+        A failure is an error only if there are no lists yet, or if they ``must`` be new. Raise
+        NotThereError if the mirror has no such suite.
         """
         try:
-            age = time.time() - self._stamp.stat().st_mtime
+            updated = self._stamp.stat().st_mtime
         except FileNotFoundError:
             must = True
         else:
-            if age < LISTS_LAST_S and not must:
+            if time.time() - updated < LISTS_LAST_S and not must:
                 return False
-        progress.step(f"fetching the package lists of {self._wanted.suite}")
-        result = self._run("apt-get", "update", "-qq", "-o", "APT::Update::Error-Mode=any")
-        if result.status == 0:
-            self._stamp.touch()
-            return True
+        if self._trouble is None:
+            progress.step(f"fetching the package lists of {self._wanted.suite}")
+            # Without -qq, which would leave out why a file cannot be fetched.
+            result = self._run("apt-get", "update", "-o", "APT::Update::Error-Mode=any")
+            if result.status == 0:
+                self._stamp.touch()
+                return True
+            self._trouble = self._why_no_lists(result)
         if must:
-            raise failure(result, None, f"see {self._state}/apt.conf")
+            raise self._trouble
+        day = time.strftime("%Y-%m-%d", time.localtime(updated))
+        progress.step(f"they cannot be fetched: those of {day} are used ({self._trouble.cause})")
         return False
+
+    def _why_no_lists(self, result: Finished) -> HarnessError:
+        lacking = NO_SUCH_SUITE.findall(result.output)
+        answered = NO_SUCH_FILE.search(result.output) and "Failed to fetch" not in result.output
+        if answered and f"{MIRROR}/debian {self._wanted.suite}" in lacking:
+            return NotThereError(f"the mirror has no suite {self._wanted.suite}", "", result.tail())
+        return failure(result, None, f"see {self._state}/apt.conf")
 
     def names(self) -> frozenset[str]:
         """Return the names of all packages in the lists."""
@@ -162,13 +220,15 @@ class _PrivateApt:
             raise failure(result, None, f"see {self._state}/apt.conf")
         return frozenset(result.output.split())
 
-    def resolve(self) -> tuple[Deb, ...]:
-        """Return the wanted packages, as the lists have them."""
+    def resolve(self, packages: tuple[str, ...]) -> tuple[Deb, ...]:
+        """Return ``packages``, as the lists have them. Raise NotThereError."""
+        if not packages:
+            raise NotThereError(f"{self._wanted.suite} has none of these packages")
         what = "install" if self._wanted.dependencies else "download"
-        result = self._run("apt-get", what, "--print-uris", "-qq", "-y", *self._wanted.packages)
+        result = self._run("apt-get", what, "--print-uris", "-qq", "-y", *packages)
         if any(word in result.output for word in NO_SUCH_PACKAGE):
-            names = " ".join(self._wanted.packages)
-            raise NoSuchPackageError(f"{self._wanted.suite} has no {names}", "", result.tail())
+            names = " ".join(packages)
+            raise NotThereError(f"{self._wanted.suite} has no {names}", "", result.tail())
         if result.status:
             raise failure(result, None, f"see {self._state}/apt.conf")
         return tuple(self._deb(found) for found in LINE.finditer(result.output))
@@ -219,7 +279,7 @@ class _PrivateApt:
         return run(argv, environment, status_reader(progress.count))
 
     def _sources(self) -> str:
-        options = f"[arch={self._wanted.architecture} signed-by={KEYRING}]"
+        options = f"[arch={self._wanted.architecture} {SIGNED}]"
         suite = self._wanted.suite
         lines = [f"deb {options} {MIRROR}/debian {suite} main\n"]
         stable = suite.removesuffix(BACKPORTS)
@@ -230,30 +290,13 @@ class _PrivateApt:
         return "".join(lines)
 
     def _configuration(self) -> str:
-        """Return the text of apt.conf: of the host's settings, only those of the network.
-
-        Dir::Etc::parts names no file, so that the host's hooks, which are for its own packages, do
-        not run; apt reads APT_CONFIG before it (apt.conf(5)).
-        """
-        host = subprocess.run(
-            ["apt-config", "dump", "--format", '%F "%v";%n'],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        network = [
-            line
-            for line in host.splitlines()
-            if line.startswith("Acquire::") and "IndexTargets" not in line
-        ]
+        """Return the text of apt.conf: of the host's settings, only those of the network."""
         return "\n".join(
             [
-                *network,
+                *_network_settings(),
                 f'APT::Architecture "{self._wanted.architecture}";',
                 f'APT::Architectures {{ "{self._wanted.architecture}"; }};',
                 'APT::Install-Recommends "false";',
-                # The cache may be where the user _apt cannot write.
-                'APT::Sandbox::User "root";',
                 f'Dir::State "{self._state}";',
                 f'Dir::State::status "{self._state}/status";',
                 f'Dir::Cache "{self._state}";',
@@ -263,8 +306,6 @@ class _PrivateApt:
                 'Dir::Etc::sourceparts "/dev/null";',
                 'Dir::Etc::preferences "/dev/null";',
                 'Dir::Etc::preferencesparts "/dev/null";',
-                'Dir::Etc::main "/dev/null";',
-                'Dir::Etc::parts "/dev/null";',
                 'Acquire::Languages "none";',
                 'Acquire::GzipIndexes "true";',
                 'Acquire::ForceHash "SHA256";',  # the hash that --print-uris prints
@@ -273,6 +314,31 @@ class _PrivateApt:
                 "",
             ]
         )
+
+
+def _network_settings() -> list[str]:
+    """Return lines of apt.conf: the host's settings of the network, and the time limits.
+
+    Dir::Etc::parts names no file, so that the host's hooks, which are for its own packages, do not
+    run; apt reads APT_CONFIG before it (apt.conf(5)).
+    """
+    host = subprocess.run(
+        ["apt-config", "dump", "--format", '%F "%v";%n'], capture_output=True, text=True, check=True
+    ).stdout
+    return [
+        *(
+            line
+            for line in host.splitlines()
+            if line.startswith("Acquire::") and "IndexTargets" not in line
+        ),
+        f'Acquire::http::Timeout "{ANSWER_S}";',
+        f'Acquire::https::Timeout "{ANSWER_S}";',
+        f'Acquire::Retries "{RETRIES}";',
+        # The cache may be where the user _apt cannot write.
+        'APT::Sandbox::User "root";',
+        'Dir::Etc::main "/dev/null";',
+        'Dir::Etc::parts "/dev/null";',
+    ]
 
 
 def _is_there(deb: Deb) -> bool:

@@ -88,8 +88,9 @@ def check_binding(recipe: Recipe, cache: Path, progress: Progress) -> list[str]:
     names = [name for patch in patches for name in _bindings(patch)]
     if not names:
         return []
-    base = pristine(find_origin(recipe.base, cache, progress), cache, progress)
-    with build_place(cache, progress) as place:
+    origin = find_origin(recipe.base, cache, progress)
+    base = pristine(origin, cache, progress)
+    with build_place(cache, progress) as place, origin.named_in_errors():
         tree = place / "src"
         link_tree(base, tree)
         apply_patches(patches, tree, progress)

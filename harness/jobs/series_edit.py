@@ -41,11 +41,12 @@ def make_tree(recipe: Recipe, directory: Path, cache: Path, progress: Progress) 
     _git(directory, "add", "--all", "--force")
     _git(directory, "commit", "--quiet", "--message", f"{origin.title}\n\n{origin.identity}")
     inherited = [path for path in recipe.patches if path != recipe.own_patches]
-    for path in inherited:
-        _am(directory, path, progress)
-    _git(directory, "tag", BASE)
-    if recipe.own_patches:
-        _am(directory, recipe.own_patches, progress)
+    with origin.named_in_errors():
+        for path in inherited:
+            _am(directory, path, progress)
+        _git(directory, "tag", BASE)
+        if recipe.own_patches:
+            _am(directory, recipe.own_patches, progress)
 
 
 def write_back(recipe: Recipe, directory: Path) -> list[Path]:

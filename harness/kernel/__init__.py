@@ -8,8 +8,9 @@ from the cache. Each step is a module of its own:
   ``make O=``; ``build_options``: --config, --set and --llvm;
 * ``recipe``: kernel.toml, read and checked;
 * ``obtain``: the key of a kernel, and what is done when the cache lacks it;
-* ``base``: the unpacked source of a recipe's base; ``debian_source``: of a Debian package;
-  ``extract``: how an archive is unpacked;
+* ``base``: the unpacked source of a recipe's base; ``sources``: the table of places that may have
+  it; ``places``: asks them in turn; ``debian_source``: a tarball, of a Debian package or a file;
+  ``git_source``: a git revision; ``extract``: how an archive is unpacked;
 * ``debian_binary``: a kernel that Debian built; ``initramfs``: with the modules that it needs;
 * ``releases``: what differs between kernel releases; ``mirror``: the copy of a user's directory;
 * ``patches``: a series on top; ``mbox``: a series as a mailing list sends it;

@@ -32,7 +32,8 @@ class Kernel:
     was made from; ``config`` is the final .config; ``selftests`` is the directory with the programs
     built from tools/testing/selftests/arm64/mte of the same source; ``initramfs`` has the modules
     without which the guest has no root file system. Files that a ready Image came without are None.
-    ``unmodified``: its source is a release as Debian has it, so that it may speak for that release.
+    ``unmodified``: its source is a release as Debian or Linux has it, so that it may speak for that
+    release.
     """
 
     name: str

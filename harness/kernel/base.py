@@ -1,55 +1,84 @@
 # SPDX-License-Identifier: MIT
-"""The source of a recipe's base: a Debian package or a git revision, unpacked into the cache.
+"""The source of a recipe's base: of the first place that has it, unpacked into the cache.
 
 Its content hash is known without unpacking it, so a kernel that is built already needs no source.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.core.disk import disk_full, reports_disk_full
-from harness.core.errors import NetworkError, SourceError
+from harness.core.errors import PatchError, SourceError
 from harness.core.keys import content_key, file_digest
 from harness.core.store import Store
-from harness.core.toolchain import clean_environment
-from harness.kernel import debian_source
+from harness.kernel.debian_source import (
+    PRISTINE,
+    SourceTarball,
+    file_at,
+    package_in_cache,
+    package_in_suite,
+)
 from harness.kernel.extract import PIPE, extract
+from harness.kernel.git_source import Commit, local_commit, remote_commit
 from harness.kernel.mirror import require_kernel
+from harness.kernel.places import first_that_has
 from harness.kernel.recipe import DebianBase, GitBase
+from harness.kernel.sources import SOURCES, Tarball, source_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from harness.core.progress import Progress
 
 # With one of these kbuild builds in no other directory (top Makefile, outputmakefile).
 _UNCLEAN = (".config", "include/config", "arch/arm64/include/generated")
-_FULL_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A base that exists. ``identity`` hashes its content; ``unpack`` writes it to a directory."""
+    """A base that exists. ``identity`` hashes its content; ``unpack`` writes it to a directory.
+
+    ``title`` says in a few words what it is and in which version. ``made_for`` is the point release
+    that patches for it were made for, "" if that is not known.
+    """
 
     identity: str
     title: str
     unpack: Callable[[Path], None]
+    made_for: str = ""
+
+    @contextlib.contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Say in a PatchError which source the patch does not apply to."""
+        try:
+            yield
+        except PatchError as error:
+            cause = f"{error.cause}; the source is {self.title}"
+            same = re.compile(rf"(?<![\d.]){re.escape(self.made_for)}(?!\.?\d)")
+            if not same.search(self.title):  # the empty pattern is found everywhere
+                cause += f", and the patches of kernel-configs/ were made for {self.made_for}"
+            raise PatchError(cause, error.cure, error.details) from error
 
 
 def find_origin(base: DebianBase | GitBase, cache: Path, progress: Progress) -> Origin:
-    """Return the origin of a base. Raise SourceError if it does not exist, or NetworkError."""
+    """Return the origin of a base.
+
+    Raise BaseGoneError if every place of a Debian base answers that it is gone, NetworkError if it
+    cannot be told, SourceError if a git base does not exist or no place is known.
+    """
     if isinstance(base, DebianBase):
         return _debian(base, cache, progress)
     repository = Path(base.url).expanduser()
     if repository.is_dir():
-        return _git_local(repository.resolve(), base.revision)
-    return _git_remote(base, cache / "git", progress)
+        found = local_commit(repository.resolve(), base.revision)
+        return _of_commit(found, f"{repository.name} {base.revision} ({found.commit[:12]})")
+    return _of_commit(remote_commit(base.url, base.revision, cache, progress), base.revision)
 
 
 def pristine(origin: Origin, cache: Path, progress: Progress) -> Path:
@@ -78,17 +107,47 @@ def unpacked(origin: Origin, directory: Path, progress: Progress) -> None:
 
 
 def _debian(base: DebianBase, cache: Path, progress: Progress) -> Origin:
-    tarball = debian_source.obtain_tarball(base.package, base.version, cache, progress)
+    package, version = base.package, base.version
+    known = source_places(package, version)
+    if not known.suites and not known.pristine:
+        raise SourceError(f"no place is known for {package}", f"add it to {SOURCES}")
+
+    places: list[tuple[str, Callable[[], SourceTarball | Commit]]] = [
+        (suite, functools.partial(package_in_suite, package, version, suite, cache, progress))
+        for suite in known.suites
+    ]
+    # A point release does not change; of a series, a suite may have a newer one than the cache.
+    in_cache = functools.partial(package_in_cache, package, version, cache, progress)
+    places.insert(0 if version else len(places), ("the cache", in_cache))
+    places += [
+        (place.url, functools.partial(file_at, place.url, cache, progress))
+        if isinstance(place, Tarball)
+        else (place.url, functools.partial(remote_commit, place.url, place.tag, cache, progress))
+        for place in known.pristine
+    ]
+    what = f"{package}={version}" if version else package
+    found = first_that_has(what, places, f"the places are in {SOURCES}")
+    if isinstance(found, SourceTarball):
+        return _of_tarball(found, known.made_for)
+    return _of_commit(found, f"Linux {version} from git, {PRISTINE}", known.made_for)
+
+
+def _of_tarball(found: SourceTarball, made_for: str) -> Origin:
+    def unpack(directory: Path) -> None:
+        words = ["tar", "-xJf", str(found.path), "--strip-components=1", "-C", str(directory)]
+        _extract(words, directory, "mte-harness clean tarballs, then run this again")
+
+    return Origin(f"tarball:{file_digest(found.path)}", found.title, unpack, made_for)
+
+
+def _of_commit(found: Commit, title: str, made_for: str = "") -> Origin:
+    script = 'git -c "safe.directory=*" -C "$1" archive "$2" | tar -x -C "$3"'
 
     def unpack(directory: Path) -> None:
-        _extract(
-            ["tar", "-xJf", str(tarball), "--strip-components=1", "-C", str(directory)],
-            directory,
-            "mte-harness clean tarballs, then run this again",
-        )
+        words = [*PIPE, script, "unpack", str(found.repository), found.commit, str(directory)]
+        _extract(words, directory, f"git -C {found.repository} fsck")
 
-    title = f"{base.package} {base.version}".rstrip()
-    return Origin(f"tarball:{file_digest(tarball)}", title, unpack)
+    return Origin(f"git:{found.tree}", title, unpack, made_for)
 
 
 def _extract(argv: list[str], directory: Path, cure: str) -> None:
@@ -97,86 +156,3 @@ def _extract(argv: list[str], directory: Path, cure: str) -> None:
         raise SourceError(
             f"cannot unpack: {failed[-1] if failed else argv[0]}", cure, "\n".join(failed)
         )
-
-
-def _git_local(repository: Path, revision: str) -> Origin:
-    if _git(repository, "rev-parse", "--git-dir") is None:
-        raise SourceError(
-            f"{repository} is no git repository, and cannot have a revision {revision!r}",
-            "name the directory without a revision",
-        )
-    commit = _git(repository, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    if commit is None:
-        raise SourceError(f"{repository} has no revision {revision!r}", "git fetch, or correct it")
-    return _git_origin(repository, commit, f"{repository.name} {revision} ({commit[:12]})")
-
-
-def _git_origin(repository: Path, commit: str, title: str) -> Origin:
-    """Return the origin of a commit; of the part in ``repository`` if that is not the top of it."""
-    script = 'git -c "safe.directory=*" -C "$1" archive "$2" | tar -x -C "$3"'
-
-    def unpack(directory: Path) -> None:
-        words = [*PIPE, script, "unpack", str(repository), commit, str(directory)]
-        _extract(words, directory, f"git -C {repository} fsck")
-
-    prefix = _git(repository, "rev-parse", "--show-prefix") or ""
-    tree = _git(repository, "rev-parse", "--verify", f"{commit}:{prefix}")
-    if tree is None:
-        raise SourceError(f"{title} has no {prefix}", "name a directory that the commit has")
-    return Origin(f"git:{tree}", title, unpack)
-
-
-def _git_remote(base: GitBase, store: Path, progress: Progress) -> Origin:
-    """Return the origin of a remote revision, fetched without history if it is not there yet."""
-    repository = store / content_key(base.url)
-    if not repository.is_dir():
-        repository.mkdir(parents=True)
-        _git(repository, "init", "--quiet", "--bare")
-    commit = _remote_commit(base)
-    if _git(repository, "cat-file", "-e", f"{commit}^{{tree}}") is None:
-        progress.step(f"fetching {base.revision} from {base.url}")
-        _remote(base, "fetch", "--quiet", "--depth=1", base.url, commit, cwd=repository)
-    return _git_origin(repository, commit, base.revision)
-
-
-def _remote_commit(base: GitBase) -> str:
-    if _FULL_HASH.fullmatch(base.revision):
-        return base.revision
-    names = [f"refs/{kind}/{base.revision}" for kind in ("tags", "heads")]
-    listed = _remote(base, "ls-remote", base.url, f"{names[0]}^{{}}", *names, base.revision)
-    refs = {name: commit for commit, name in (line.split("\t") for line in listed.splitlines())}
-    for name in (f"{names[0]}^{{}}", *names, base.revision):
-        if name in refs:
-            return refs[name]
-    raise SourceError(
-        f"{base.url} has no branch or tag {base.revision!r}",
-        "correct it, or give a full commit hash",
-    )
-
-
-def _remote(base: GitBase, *words: str, cwd: Path | None = None) -> str:
-    environment = clean_environment() | {"GIT_TERMINAL_PROMPT": "0"}
-    done = subprocess.run(
-        ["git", *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        if reports_disk_full(done.stderr):
-            raise disk_full(cwd or Path())
-        raise NetworkError(
-            f"cannot reach {base.url} for {base.revision}",
-            "check the URL and the network",
-            done.stderr,
-        )
-    return done.stdout
-
-
-def _git(repository: Path, *words: str) -> str | None:
-    """Return the output of git, or None if it fails."""
-    done = subprocess.run(
-        ["git", "-c", "safe.directory=*", "-C", str(repository), *words],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() if done.returncode == 0 else None

@@ -3,25 +3,30 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.cross import AGENT_FLAGS, compile_program
-from harness.core.errors import ArtifactError, SourceError, UsageError
+from harness.core.errors import ArtifactError, UsageError
 from harness.core.keys import file_digest, key_of
 from harness.core.paths import resources
 from harness.core.store import Store
-from harness.host.debian import Deb, DebSet, fetch, names_in, unpack
+from harness.host.debian import Deb, DebSet, fetch_chosen, unpack
+from harness.host.downloaded import downloaded
 from harness.kernel.artifact import CONFIG, IMAGE, INITRAMFS, load_kernel, write_meta
-from harness.kernel.debian_source import ARCHITECTURE, SOURCES
+from harness.kernel.debian_source import ARCHITECTURE
 from harness.kernel.initramfs import build_initramfs, find_modules, load_order
 from harness.kernel.linux_image import inspect_image
 from harness.kernel.packed_image import unpack_image
+from harness.kernel.places import first_that_has
+from harness.kernel.releases import parse_release
+from harness.kernel.sources import SOURCES, binary_suites
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from harness.core.progress import Progress
@@ -29,9 +34,10 @@ if TYPE_CHECKING:
 
 PREFIX = "debian:"
 _ARGUMENT = re.compile(r"debian:(?P<version>\d+\.\d+(?:\.\d+)?)(?:-(?P<flavour>rt|cloud|16k))?")
-# Image, modules and .config are three packages, or (before 6.19) all in linux-image, which is
-# empty where there are three.
-_PARTS = (("binary", "modules", "base"), ("image",))
+# Image, modules and .config are three packages since this release, in which linux-image is empty.
+# Before, all are in linux-image.
+FIRST_IN_PARTS = (6, 19)
+PARTS = ("binary", "modules", "base")
 _FLAVOURS = {"": "arm64", "rt": "rt-arm64", "cloud": "cloud-arm64", "16k": "arm64-16k"}
 # What the guest needs before it has a root file system, and what probes need (CONFIG_ZRAM). ext4
 # asks for a crypto algorithm by its name, which no `depends` says (MODULE_SOFTDEP, 6.12).
@@ -54,6 +60,11 @@ class DebianKernel:
         """Return the argument that names it."""
         return f"{PREFIX}{self.version}{f'-{self.flavour}' if self.flavour else ''}"
 
+    @property
+    def is_series(self) -> bool:
+        """Return whether it names the newest release of a series: 7.3."""
+        return self.version.count(".") == 1
+
 
 def parse_debian(argument: str) -> DebianKernel:
     """Return the kernel that ``debian:VERSION[-FLAVOUR]`` names. Raise UsageError."""
@@ -68,7 +79,8 @@ def parse_debian(argument: str) -> DebianKernel:
 def obtain_debian(source: DebianKernel, cache: Path, progress: Progress) -> Kernel:
     """Return the kernel, from the packages of a suite that has it.
 
-    Raise SourceError if no suite has it, NetworkError, DiskFullError, ArtifactError or ImageError.
+    Raise BaseGoneError if every suite answers that it is gone, NetworkError if that cannot be told,
+    DiskFullError, ArtifactError or ImageError.
     """
     debs = _fetch(source, cache / "downloads", progress)
     init = compile_program(Store(cache, "programs", progress), [INIT], AGENT_FLAGS)
@@ -101,34 +113,41 @@ def obtain_debian(source: DebianKernel, cache: Path, progress: Progress) -> Kern
 
 
 def _fetch(source: DebianKernel, downloads: Path, progress: Progress) -> tuple[Deb, ...]:
-    """Return the packages of the first suite that has the kernel."""
-    table = tomllib.loads((resources() / SOURCES).read_text(encoding="utf-8"))
-    for suite in table["binaries"]:
+    """Return the packages of the first suite that has the kernel, or those of an earlier run."""
+    choose = functools.partial(_packages, source)
+
+    def in_suite(suite: str) -> tuple[Deb, ...]:
         wanted = DebSet(suite, ARCHITECTURE, (), dependencies=False)
-        names = _packages(source, names_in(wanted, downloads, progress))
-        if names:
-            return fetch(DebSet(suite, ARCHITECTURE, names, False), downloads, progress)
-    raise SourceError(
-        f"no suite of Debian has {source.name}",
-        f"suites are in {SOURCES}: {', '.join(table['binaries'])}",
-    )
+        return fetch_chosen(wanted, choose, downloads, progress)
+
+    def in_cache() -> tuple[Deb, ...]:
+        debs = downloaded(choose, downloads)
+        if source.is_series:
+            progress.step(f"{source.name} is taken from the cache: {debs[0].version}")
+        return debs
+
+    places: list[tuple[str, Callable[[], tuple[Deb, ...]]]] = [
+        (suite, functools.partial(in_suite, suite)) for suite in binary_suites()
+    ]
+    # A point release does not change; of a series, a suite may have a newer one than the cache.
+    places.insert(len(places) if source.is_series else 0, ("the cache", in_cache))
+    return first_that_has(source.name, places, f"the suites are in {SOURCES}")
 
 
 def _packages(source: DebianKernel, known: frozenset[str]) -> tuple[str, ...]:
-    """Return the names of the packages of ``source`` among those that are ``known``.
+    """Return the names of the packages of ``source`` if all of them are ``known``, else none.
 
     Of a series (7.3) the newest release counts. A name has Debian's suffix: 7.3.4+deb13-arm64.
     """
-    series = source.version.count(".") == 1
-    release = re.escape(source.version) + (r"\.(\d+)" if series else r"()")
-    for parts in _PARTS:
-        pattern = re.compile(rf"linux-{parts[0]}-({release}\S*?)-{_FLAVOURS[source.flavour]}")
-        found = [match for name in known if (match := pattern.fullmatch(name))]
-        found = [match for match in found if re.fullmatch(r"[\d.]+(\+deb\d+)?", match[1])]
-        if found:
-            newest = max(found, key=lambda match: int(match[2] or 0))
-            end = f"{newest[1]}-{_FLAVOURS[source.flavour]}"
-            return tuple(f"linux-{part}-{end}" for part in parts)
+    parts = PARTS if parse_release(source.version) >= FIRST_IN_PARTS else ("image",)
+    release = re.escape(source.version) + (r"\.(\d+)" if source.is_series else r"()")
+    end = _FLAVOURS[source.flavour]
+    pattern = re.compile(rf"linux-{parts[0]}-({release}(?:\+deb\d+)?)-{end}")
+    found = [match for name in known if (match := pattern.fullmatch(name))]
+    for match in sorted(found, key=lambda match: int(match[2] or 0), reverse=True):
+        names = tuple(f"linux-{part}-{match[1]}-{end}" for part in parts)
+        if known.issuperset(names):
+            return names
     return ()
 
 

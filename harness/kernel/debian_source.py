@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""The tarball of a ``linux-source-*`` package, downloaded into the cache and not installed."""
+"""The source of a kernel as a tarball in the cache: of a ``linux-source-*`` package, or a file.
+
+A package is downloaded and unpacked, not installed.
+"""
 
 from __future__ import annotations
 
-import tomllib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.errors import ArtifactError, NoSuchPackageError, SourceError
+from harness.core.errors import ArtifactError
 from harness.core.keys import content_key
-from harness.core.paths import resources
 from harness.core.store import Store
-from harness.host.debian import Deb, DebSet, fetch
+from harness.host.debian import Deb, DebSet, fetch, fetch_file
+from harness.host.downloaded import downloaded
 from harness.kernel.extract import PIPE, extract
 
 if TYPE_CHECKING:
@@ -18,46 +21,64 @@ if TYPE_CHECKING:
 
     from harness.core.progress import Progress
 
-SOURCES = "kernel-configs/sources.toml"
 # The packages are the same for all architectures; the guest's image needs this one's lists too.
 ARCHITECTURE = "arm64"
+PRISTINE = "without Debian's patches"  # in the title of a source that is not Debian's
 
 
-def obtain_tarball(package: str, version: str, cache: Path, progress: Progress) -> Path:
-    """Return the source of ``package``, as ``NAME.tar.xz`` in the cache.
+@dataclass(frozen=True)
+class SourceTarball:
+    """A ``.tar.xz`` in the cache. ``title`` says what it is, with its whole version."""
 
-    ``version`` is the kernel's ("7.3.4"), or "" for the newest that a suite has. Raise SourceError
-    if no suite has it, NetworkError, DiskFullError or ArtifactError.
+    path: Path
+    title: str
+
+
+def package_in_suite(
+    package: str, version: str, suite: str, cache: Path, progress: Progress
+) -> SourceTarball:
+    """Return the source of ``package``, from a suite of Debian.
+
+    ``version`` is the kernel's ("7.3.4"), or "" for the newest there. Raise NotThereError,
+    NetworkError, SetupError, DiskFullError or ArtifactError.
     """
-    deb = _find(package, version, cache / "downloads", progress)
+    # Debian's own revision follows the kernel's version: 7.3.4-1~bpo13+1.
+    name = f"{package}={version}-*" if version else package
+    wanted = DebSet(suite, ARCHITECTURE, (name,), dependencies=False)
+    (deb,) = fetch(wanted, cache / "downloads", progress)
+    return _unpacked(deb, cache, progress)
+
+
+def package_in_cache(package: str, version: str, cache: Path, progress: Progress) -> SourceTarball:
+    """Return the same from an earlier download; "" is the newest of these. Raise NotThereError."""
+    (deb,) = downloaded(
+        lambda names: (package,) if package in names else (), cache / "downloads", version
+    )
+    if not version:
+        progress.step(f"{package} is taken from the cache: {deb.version}")
+    return _unpacked(deb, cache, progress)
+
+
+def file_at(url: str, cache: Path, progress: Progress) -> SourceTarball:
+    """Return Linux's own source, a file ``url``. Raise as package_in_suite() does."""
+    name = url.rpartition("/")[2]
 
     def make(directory: Path) -> None:
+        progress.step(f"downloading {url}")
+        fetch_file(url, directory / name, progress)
+
+    stored = Store(cache, "tarballs", progress).obtain(content_key(url), make)
+    return SourceTarball(stored / name, f"{name}, {PRISTINE}")
+
+
+def _unpacked(deb: Deb, cache: Path, progress: Progress) -> SourceTarball:
+    def make(directory: Path) -> None:
         script = 'dpkg-deb --fsys-tarfile "$1" | tar -x --strip-components=3 "./usr/src/$2.tar.xz"'
-        failed = extract([*PIPE, script, "unpack", str(deb.path), package], directory)
+        failed = extract([*PIPE, script, "unpack", str(deb.path), deb.name], directory)
         if failed is not None:
             raise ArtifactError(
                 f"{deb.path} does not unpack", "remove it, then run this again", "\n".join(failed)
             )
 
     stored = Store(cache, "tarballs", progress).obtain(content_key(deb.sha256), make)
-    return stored / f"{package}.tar.xz"
-
-
-def _find(package: str, version: str, downloads: Path, progress: Progress) -> Deb:
-    suites = tomllib.loads((resources() / SOURCES).read_text(encoding="utf-8")).get(package, [])
-    lacking = []
-    # Debian's own revision follows the kernel's version: 7.3.4-1~bpo13+1.
-    name = f"{package}={version}-*" if version else package
-    for suite in suites:
-        wanted = DebSet(suite, ARCHITECTURE, (name,), dependencies=False)
-        try:
-            (deb,) = fetch(wanted, downloads, progress)
-        except NoSuchPackageError as error:
-            lacking.append(str(error))
-        else:
-            return deb
-    raise SourceError(
-        f"no suite of Debian has {name.removesuffix('-*')}",
-        f"suites are in {SOURCES}",
-        "\n".join(lacking),
-    )
+    return SourceTarball(stored / f"{deb.name}.tar.xz", f"{deb.name} {deb.version}")

@@ -15,6 +15,7 @@ from harness.kernel.output_directory import BUILT_IMAGE, source_of_output
 from harness.kernel.recipe import (
     FRAGMENTS,
     RECIPES,
+    SOURCE_PACKAGE,
     DebianBase,
     Recipe,
     load_recipe,
@@ -201,9 +202,9 @@ def _of_version(
     recipe = dataclasses.replace(
         stock,
         name=version,
-        description=f"Debian's Linux {version}, unmodified"
+        description=f"Linux {version}, unmodified"
         + ("" if options.config else f", configured as {stock.name}"),
-        base=DebianBase(f"linux-source-{series}", exact),
+        base=DebianBase(f"{SOURCE_PACKAGE}{series}", exact),
     )
     if not options.config:
         return RecipeKernel(recipe, options)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.errors import BaseGoneError
 from harness.core.file_lock import locked
 from harness.core.keys import content_key, key_of
 from harness.core.store import Store
@@ -39,7 +40,7 @@ BUILDER = 1  # a part of each key: raise it when the same inputs give another ke
 def obtain_kernel(source: KernelSource, cache: Path, progress: Progress) -> Kernel:
     """Return the kernel of ``source``; what ``cache`` lacks is built, or copied if it is an Image.
 
-    Raise SourceError, NetworkError, PatchError, ConfigError, BuildError, ImageError,
+    Raise BaseGoneError, SourceError, NetworkError, PatchError, ConfigError, BuildError, ImageError,
     CompilerMissingError, DiskFullError or ArtifactError.
     """
     if isinstance(source, ImageKernel):
@@ -78,13 +79,18 @@ class _Builder:
             read_patches(recipe.patches, self._progress),
             self._request(asked, recipe.optional, source.features),
         )
+        about = recipe.description
         if isinstance(recipe.base, DirectoryBase):
             directory = self._from_directory(recipe.base.path, additions)
         else:
-            origin = find_origin(recipe.base, self._cache, self._progress)
+            try:
+                origin = find_origin(recipe.base, self._cache, self._progress)
+            except BaseGoneError as error:
+                raise error.for_kernel(recipe.name) from None
             directory = self._from_origin(origin, additions, keep=True)
+            about = f"{about}; source: {origin.title}"
         unmodified = isinstance(recipe.base, DebianBase) and not recipe.patches
-        return self._load(directory, recipe.name, recipe.description, unmodified=unmodified)
+        return self._load(directory, recipe.name, about, unmodified=unmodified)
 
     def tree(self, source: TreeKernel) -> Kernel:
         """Return the kernel of a source directory; its Kconfig may lack any symbol asked for."""
@@ -144,7 +150,8 @@ class _Builder:
                     link_tree(source, tree)
                 else:
                     unpacked(origin, tree, self._progress)
-                self._build_patched(tree, additions, key, into)
+                with origin.named_in_errors():
+                    self._build_patched(tree, additions, key, into)
 
         return self._builds.obtain(key, make)
 

@@ -10,7 +10,8 @@ mbox = "series.mbox"          # or one mbox
 machine = "dram/tag-storage"  # the machine it runs on, unless the command line names another
 
 [base]                        # exactly one of
-debian = "linux-source-6.12"  #   a Debian package that holds /usr/src/<name>.tar.xz
+debian = "linux-source-6.12"  #   a Debian package that holds /usr/src/<name>.tar.xz; with
+                              #   version = "6.12.117", of that point release
 git = "URL or path"           #   with revision = "v6.18"
 directory = "path"            #   relative to kernel.toml
 
@@ -34,9 +35,10 @@ from harness.core.errors import RecipeError
 RECIPES = "kernel-configs"
 FRAGMENTS = "fragments"
 FILE = "kernel.toml"
+SOURCE_PACKAGE = "linux-source-"  # the series follows: linux-source-6.12
 
 TOP_KEYS = {"description", "inherits", "fragments", "optional", "patches", "mbox", "machine"}
-BASE_KEYS = {"debian", "git", "revision", "directory"}
+BASE_KEYS = {"debian", "version", "git", "revision", "directory"}
 KNOWN_BAD_KEYS = {"breaks", "probes", "sometimes"}
 
 
@@ -172,19 +174,32 @@ def _name(path: Path, root: Path) -> str:
 
 def _base(toml: _Toml) -> Base:
     base = toml.table(toml.values["base"], BASE_KEYS, "base")
-    kinds = sorted(base.keys() - {"revision"})
+    kinds = sorted(base.keys() - {"revision", "version"})
     if len(kinds) != 1:
         raise toml.error("base", "[base] must have exactly one of debian, git, directory")
     if ("revision" in base) != (kinds == ["git"]):
         raise toml.error("base", "revision goes with git, and git needs one")
+    if "version" in base and kinds != ["debian"]:
+        raise toml.error("version", "version goes with debian")
     match kinds[0]:
         case "debian":
-            return DebianBase(toml.text(base, "debian"))
+            return _debian_base(toml, base)
         case "git":
             return GitBase(toml.text(base, "git"), toml.text(base, "revision"))
         case _:
             path = Path(toml.text(base, "directory")).expanduser()
             return DirectoryBase((toml.path.parent / path).resolve())
+
+
+def _debian_base(toml: _Toml, base: dict[str, Any]) -> DebianBase:
+    package = toml.text(base, "debian")
+    if "version" not in base:
+        return DebianBase(package)
+    version = toml.text(base, "version")
+    series = re.escape(package.removeprefix(SOURCE_PACKAGE))
+    if not re.fullmatch(rf"{series}\.\d+", version):
+        raise toml.error("version", f"{version!r} is no point release of {package}")
+    return DebianBase(package, version)
 
 
 def _fragment(toml: _Toml, name: str, root: Path) -> Path:

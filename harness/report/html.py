@@ -13,6 +13,7 @@ import jinja2
 
 from harness.core.files import replace_file
 from harness.core.ktap import Outcome
+from harness.report.model import tests_not_run
 from harness.report.plot import growth
 from harness.verdict import patterns
 from harness.verdict.result import Status
@@ -126,6 +127,8 @@ def headline(report: Report) -> str:
     verdicts = [_verdict_on(column, report) for column in columns]
     if report.left_out:
         verdicts.append(f"{report.left_out} tests left out")
+    if missing := tests_not_run(report.tests):
+        verdicts.append(missing)
     return "; ".join(verdicts)
 
 

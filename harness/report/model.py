@@ -22,7 +22,7 @@ from harness.verdict.result import ProbeResult, Status  # noqa: TC001 - cattrs r
 from harness.verdict.splat import Splat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SCHEMA = 2
 # What of a long output or console a report keeps: its end.
@@ -40,7 +40,8 @@ class TestRecord:
     ``machine`` are the names of the kernels and machines that it used, joined by ``", "``;
     ``kernel`` is NO_KERNEL where none came up and none was asked for. ``target`` is the
     ``--kernel`` that it ran on, ``""`` for a test that chooses its kernels itself. ``repeat`` is
-    the command that runs this test again.
+    the command that runs this test again. ``base_gone`` is what a test that was skipped lacks: a
+    package or Debian's kernel that every place says is gone; ``kernel`` is what needs it.
     """
 
     __test__ = False  # pytest would take the class for a test by its name
@@ -55,6 +56,7 @@ class TestRecord:
     about: str = ""
     repeat: str = ""
     target: str = ""
+    base_gone: str = ""
 
     @property
     def column(self) -> str:
@@ -135,7 +137,8 @@ class Report:
     @property
     def good(self) -> bool:
         """Return whether something was tried, and nothing speaks against any kernel."""
-        return bool(self.tests) and not self.errors and all(test.good for test in self.tests)
+        tried = any(not test.base_gone for test in self.tests)
+        return tried and not self.errors and all(test.good for test in self.tests)
 
     @property
     def failures(self) -> tuple[TestRecord, ...]:
@@ -147,6 +150,20 @@ class Report:
         """Return how many tests have one of the statuses."""
         counts = Counter(test.status for test in self.tests)
         return sum(counts[status] for status in statuses)
+
+
+def tests_not_run(tests: Iterable[TestRecord]) -> str:
+    """Return one line on the tests whose kernel's base is gone; "" if there are none."""
+    kernels: dict[str, dict[str, None]] = {}
+    count = 0
+    for test in tests:
+        if test.base_gone:
+            count += 1
+            kernels.setdefault(test.base_gone, {})[test.kernel] = None
+    if not count:
+        return ""
+    bases = ", ".join(f"{base} ({', '.join(names)})" for base, names in kernels.items())
+    return f"{count} test{'s' if count > 1 else ''} not run: base gone: {bases}"
 
 
 def shortened(result: ProbeResult) -> ProbeResult:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from harness.core.errors import BootError, GuestLostError, HarnessError
+from harness.core.errors import BaseGoneError, BootError, GuestLostError, HarnessError
 from harness.core.ktap import Outcome
 from harness.core.paths import resources
 from harness.guest.guest import Guest
@@ -119,6 +119,15 @@ def repeat_command(item: pytest.Item) -> str:
     return shlex.join([*words, _node_id(item, here)])
 
 
+def base_gone(item: pytest.Item, error: BaseException | None) -> BaseGoneError | None:
+    """Return the error of a test that is skipped because the base of a kernel is gone, else None.
+
+    Only a test that chooses its kernels itself is skipped. A ``--kernel`` that is gone is an error
+    of each of its tests: a run that asked for a verdict on it must not look like a pass.
+    """
+    return error if isinstance(error, BaseGoneError) and not _kernel_argument(item) else None
+
+
 def _node_id(item: pytest.Item, base: Path) -> str:
     """Return the test's id with its file's path from ``base``, or a whole path outside it.
 
@@ -163,19 +172,23 @@ def _entry(item: pytest.Item, own: TestState) -> Entry:
     # A kernel that does not build or boot is in no fixture.
     argument = _kernel_argument(item)
     target = kernel_id(argument, build_options(item.config)) if argument else ""
+    gone = next((gone for _, error in own.phases if (gone := base_gone(item, error))), None)
     evidence = own.evidence or Evidence(console="".join(guest.console.text() for guest in guests))
     evidence = dataclasses.replace(evidence, test=_end(own))
     record = TestRecord(
         id=_node_id(item, resources()),
         name=probe.name if probe else item.name.split("[")[0],
         area=probe.area if probe else item.path.stem.removeprefix("test_"),
-        kernel=", ".join(dict.fromkeys(kernel.name for kernel in kernels)) or target or NO_KERNEL,
+        kernel=gone.kernel
+        if gone
+        else ", ".join(dict.fromkeys(kernel.name for kernel in kernels)) or target or NO_KERNEL,
         machine=", ".join(dict.fromkeys(template.spec.name for template in templates)),
         seconds=sum(report.duration for report, _ in own.phases),
         result=shortened(judge(evidence)),
         about=probe.prose if probe else (getattr(item, "obj", None).__doc__ or ""),
         repeat=repeat_command(item),
         target=target,
+        base_gone=gone.base if gone else "",
     )
     used = [_kernel_record(template.kernel, template) for template in templates]
     return Entry(record, tuple(used or [_kernel_record(kernel, None) for kernel in kernels]))
@@ -210,7 +223,7 @@ def _end(own: TestState) -> TestEnd | None:
         TestEnd(
             _status(report, error),
             _text(report, error),
-            error.status if isinstance(error, HarnessError) else None,
+            error.status if isinstance(error, HarnessError) and not report.skipped else None,
         )
         for report, error in own.phases
         if not report.passed and not _in_evidence(error, own)

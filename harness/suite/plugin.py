@@ -21,6 +21,7 @@ from harness.core.paths import cache_root, resources
 from harness.core.progress import Silent, plain_progress
 from harness.kernel.workspace import sweep_build
 from harness.report import terminal
+from harness.report.model import tests_not_run
 from harness.suite import collect
 from harness.suite.report_files import ReportFiles
 from harness.suite.session import Session
@@ -206,6 +207,9 @@ def pytest_runtest_makereport(
         if isinstance(error, HarnessError) and error.details:
             text += f"\n{error.details}"
         report.longrepr = f"{text}\n\nagain: {collect.repeat_command(item)}"
+        if collect.base_gone(item, error):
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), 0, f"Skipped: {error}")
     collect.note(item, call, report)
     return report
 
@@ -242,10 +246,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Wait for Enter, then end the kept guests; remove half-built kernel trees."""
+    """Wait for Enter, then end the kept guests; remove half-built kernel trees.
+
+    The run's last line names the tests that could not run because the base of a kernel is gone.
+    """
     state = config.stash.get(STATE, None)
     if state is None:
         return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and state.collector and (line := tests_not_run(state.collector.tests())):
+        reporter.write_line(line)
     if state.kept and sys.stdin.isatty():
         with contextlib.suppress(KeyboardInterrupt):
             input("Enter ends the kept guests. ")

@@ -7,7 +7,7 @@ import functools
 import shutil
 from typing import TYPE_CHECKING
 
-from harness.core.errors import ImageError, UsageError
+from harness.core.errors import BaseGoneError, ImageError, UsageError
 from harness.core.limits import Limits
 from harness.core.paths import make_cache
 from harness.core.store import Store
@@ -55,6 +55,7 @@ class Session:
         self._checked: dict[MachineSpec, EmulatorCheck] = {}
         self._templates: dict[str, Template] = {}
         self._prepared: dict[tuple[Target, str], Template] = {}
+        self._gone: dict[KernelSource, BaseGoneError] = {}
         self._keys = RunKeys.generate()
 
     @functools.cached_property
@@ -69,8 +70,16 @@ class Session:
         return find_qemu(chosen, self.limits.host_tool)
 
     def kernel(self, source: KernelSource) -> Kernel:
-        """Return the kernel of ``source``; it is built if the cache does not have it."""
-        return obtain_kernel(source, self.cache, self.progress)
+        """Return the kernel of ``source``; it is built if the cache does not have it.
+
+        A base that is gone stays so for this run: its places are asked once, not for each test.
+        """
+        if source not in self._gone:
+            try:
+                return obtain_kernel(source, self.cache, self.progress)
+            except BaseGoneError as error:
+                self._gone[source] = error
+        raise self._gone[source]
 
     def check(self, spec: MachineSpec) -> None:
         """Run the emulator check. Raise QemuCheckError, QemuTooOldError or HarnessError."""

@@ -27,7 +27,7 @@ PROGRAM = "qemu-system-aarch64"
 def obtain_qemu(release: str, cache: Path, progress: Progress) -> Path:
     """Return a ``qemu-system-aarch64`` of ``release``, one of RELEASES.
 
-    Raise NetworkError, DiskFullError, ArtifactError or NoSuchPackageError.
+    Raise NetworkError, DiskFullError, ArtifactError or NotThereError.
     """
     native = run(["dpkg", "--print-architecture"]).output.strip()
     wanted = DebSet(RELEASES[release], native, ("qemu-system-arm",))

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from harness.suite.fixtures import Launcher
+
 KERNEL = "known-bad/swapin-no-restore"
 
 
 def test_swap_in_without_restore(
-    cli: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    cli: Callable[..., subprocess.CompletedProcess[str]], launch: Launcher, tmp_path: Path
 ) -> None:
+    launch.template(KERNEL)  # or the test is skipped: the kernel's base is gone
     done = cli(
         "validate", KERNEL, "-k", "swap_roundtrip or zero_anon or cow_fork",
         "--report", str(tmp_path), timeout=1800,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from harness.core.errors import BaseGoneError, NetworkError
 from harness.core.limits import Limits
 from harness.core.progress import Silent
 from harness.guest.attach import Handle
@@ -277,6 +278,11 @@ def fake_template(kernel: Kernel, spec: MachineSpec, append: str = "") -> Templa
     )
 
 
+# Recipes whose base every place says is gone; and one that no place has, where one did not answer.
+GONE = ("mutants", "known-bad/stale-tags")
+UNREACHABLE = "mutants-6.12"
+
+
 class FakeSession(Session):
     """A session whose kernels are names, and whose guests are FakeGuests."""
 
@@ -299,6 +305,10 @@ class FakeSession(Session):
             name = source.name
         else:
             name = source.path.name
+        if name in GONE:
+            raise BaseGoneError("linux-source-7.3", "the cure", "a: gone: it has none", name)
+        if name == UNREACHABLE:
+            raise NetworkError("whether linux-source-6.12 is gone cannot be told: b: timed out")
         return fake_kernel(self._directory, name)
 
     def check(self, spec: MachineSpec) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.progress import Silent
-from harness.kernel import Kernel, debian_source, locate_kernel, obtain_kernel
+from harness.kernel import Kernel, base, locate_kernel, obtain_kernel
 from harness.kernel.build_options import PLAIN, BuildOptions
+from harness.kernel.debian_source import SourceTarball
+from harness.kernel.sources import Places
 
 if TYPE_CHECKING:
     import pytest
@@ -95,7 +97,10 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     subprocess.run(
         ["tar", "-cJf", sources / "linux-source-1.tar.xz", "-C", tmp_path, "linux"], check=True
     )
-    monkeypatch.setattr(
-        debian_source, "obtain_tarball", lambda name, *_: sources / f"{name}.tar.xz"
-    )
+    monkeypatch.setattr(base, "source_places", lambda *_: Places(("trixie",), (), "1.2"))
+
+    def in_suite(name: str, *_: object) -> SourceTarball:
+        return SourceTarball(sources / f"{name}.tar.xz", f"{name} 1.3-1")
+
+    monkeypatch.setattr(base, "package_in_suite", in_suite)
     return world

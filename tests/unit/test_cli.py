@@ -47,7 +47,7 @@ def test_statuses_are_distinct() -> None:
     own = {
         n: status
         for n, status in statuses().items()
-        if n not in {"KernelError", "NoSuchPackageError", "ProgramError"}
+        if n not in {"BaseGoneError", "KernelError", "NotThereError", "ProgramError"}
     }
     own |= {"INTERRUPTED": errors.INTERRUPTED, "INTERNAL": errors.INTERNAL}
     assert len(set(own.values())) == len(own)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import ArtifactError, NetworkError, NoSuchPackageError
+from harness.core.errors import ArtifactError, NetworkError, NotThereError
 from harness.core.progress import Silent
 from harness.host import debian as debs
 
@@ -145,7 +145,7 @@ def test_version_that_the_mirror_dropped(mirror: Path, downloads: Path, calls: C
 
 def test_no_such_package(mirror: Path, downloads: Path) -> None:
     (mirror / "uris").unlink()
-    with pytest.raises(NoSuchPackageError, match="bookworm has no tool"):
+    with pytest.raises(NotThereError, match="bookworm has no tool"):
         fetch(downloads)
 
 

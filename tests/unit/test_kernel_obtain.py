@@ -132,9 +132,9 @@ def test_directory_may_lack_a_symbol(world: World) -> None:
 
 
 def test_recipe_of_a_directory_with_and_without_patches(world: World) -> None:
-    base = f'fragments=["base"]\n[base]\ndirectory="{world.linux}"\n'
-    world.recipe("plain", 'description="p"\n' + base)
-    world.recipe("patched", 'description="p"\npatches="patches/series"\n' + base, PATCH)
+    source = f'fragments=["base"]\n[base]\ndirectory="{world.linux}"\n'
+    world.recipe("plain", 'description="p"\n' + source)
+    world.recipe("patched", 'description="p"\npatches="patches/series"\n' + source, PATCH)
     plain, patched = world.obtain("plain"), world.obtain("patched")
     assert plain.key == world.obtain(world.linux).key
     assert plain.key != patched.key
@@ -228,8 +228,14 @@ def test_config_without_mte(world: World) -> None:
 def test_patch_that_does_not_apply(world: World) -> None:
     text = 'description="o"\ninherits="stock"\npatches="patches/series"\n'
     world.recipe("bad", text, PATCH.replace("do_swap_page", "do_swop_page"))
-    with pytest.raises(PatchError, match=r"0001\.patch .*mm/memory\.c, hunk @@ -2,7 \+2,7 @@"):
+    with pytest.raises(
+        PatchError, match=r"0001\.patch .*mm/memory\.c, hunk @@ -2,7 \+2,7 @@"
+    ) as caught:
         world.obtain("bad")
+    # The base's version, and the one that patches were made for.
+    assert caught.value.cause.endswith(
+        "; the source is linux-source-1 1.3-1, and the patches of kernel-configs/ were made for 1.2"
+    )
     assert world.leftovers() == []
 
 

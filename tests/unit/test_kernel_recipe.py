@@ -76,6 +76,8 @@ def test_inherited_base_fragments_and_patches_come_first(root: Path) -> None:
 
 
 def test_bases(root: Path) -> None:
+    pinned = load(root, "p", STOCK + 'version = "6.12.117"\n')
+    assert pinned.base == DebianBase("linux-source-6.12", "6.12.117")
     git = load(root, "g", 'description = "d"\n[base]\ngit = "https://x/y"\nrevision = "v6.18"\n')
     assert git.base == GitBase("https://x/y", "v6.18")
     local = load(root, "l", 'description = "d"\n[base]\ndirectory = "../linux"\n')
@@ -93,7 +95,11 @@ def test_optional_symbols_lose_their_prefix(root: Path) -> None:
     ("text", "line", "word"),
     [
         ('description = "d"\nfragment = ["base"]\n', 2, "unknown key 'fragment'"),
-        (STOCK + 'version = "1"\n', 5, "unknown key 'version' in [base]"),
+        (STOCK + 'tag = "1"\n', 5, "unknown key 'tag' in [base]"),
+        (STOCK + 'version = "1"\n', 5, "'1' is no point release of linux-source-6.12"),
+        (STOCK + 'version = "7.3.4"\n', 5, "no point release of linux-source-6.12"),
+        (STOCK + "version = 6.12\n", 5, "version must be a string"),
+        ('description = "d"\n[base]\ndirectory = "x"\nversion = "6.12.1"\n', 4, "goes with debian"),
         (STOCK + 'git = "x"\nrevision = "y"\n', 3, "exactly one of"),
         ('description = "d"\n[base]\ngit = "x"\n', 2, "git needs one"),
         ('description = "d"\n[base]\ndebian = "x"\nrevision = "y"\n', 2, "revision goes with git"),

@@ -12,9 +12,11 @@ import pytest
 from harness.core.errors import PatchError, UsageError
 from harness.core.progress import Silent
 from harness.jobs.series_edit import make_tree, write_back
-from harness.kernel import debian_source
+from harness.kernel import base
+from harness.kernel.debian_source import SourceTarball
 from harness.kernel.patches import read_patches
 from harness.kernel.recipe import Recipe, load_recipe
+from harness.kernel.sources import Places
 
 FAKE = Path(__file__).parent / "fakelinux"
 
@@ -25,9 +27,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "linux/gitignore").rename(tmp_path / "linux/.gitignore")
     tarball = tmp_path / "linux-source-1.tar.xz"
     subprocess.run(["tar", "-cJf", tarball, "-C", tmp_path, "linux"], check=True)
-    monkeypatch.setattr(
-        debian_source, "obtain_tarball", lambda name, *_: tmp_path / f"{name}.tar.xz"
-    )
+    monkeypatch.setattr(base, "source_places", lambda *_: Places(("trixie",), (), ""))
+    monkeypatch.setattr(base, "package_in_suite", lambda *_: SourceTarball(tarball, "linux 1-1"))
     write(tmp_path, "stock", 'description="d"\n[base]\ndebian="linux-source-1"\n')
     write(tmp_path, "odd", 'description="o"\ninherits="stock"\npatches="patches/series"\n')
     return tmp_path

@@ -471,7 +471,11 @@ def test_missing_needs(tmp_path: Path) -> None:
     config = "CONFIG_SWAP=y\nCONFIG_ZRAM=m\n# CONFIG_ZSWAP is not set\nCONFIG_KSM_=y"
     kernel = fake_kernel(tmp_path, config=config)
     needs = ("CONFIG_SWAP", "CONFIG_ZRAM", "CONFIG_ZSWAP", "CONFIG_KSM")
-    assert why_not(probe(tmp_path, *needs), kernel).endswith("has no CONFIG_ZSWAP CONFIG_KSM")
+    with_modules = replace(kernel, initramfs=tmp_path / "initramfs")
+    lacks = why_not(probe(tmp_path, *needs), with_modules)
+    assert lacks.endswith("has no CONFIG_ZSWAP CONFIG_KSM")
+    lacks = why_not(probe(tmp_path, *needs), kernel)
+    assert lacks.endswith("has no CONFIG_ZRAM CONFIG_ZSWAP CONFIG_KSM")
     unknown = replace(kernel, config=None)
     assert why_not(probe(tmp_path, *needs), unknown) == ""
 

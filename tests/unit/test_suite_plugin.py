@@ -13,11 +13,12 @@ import pytest
 from harness.core import errors
 from harness.core.errors import BootError, HarnessError
 from harness.core.paths import resources
+from harness.jobs.run_suite import worst_status
 from harness.report import json_file
 from harness.report.model import NO_KERNEL
 from harness.suite.report_files import JUNIT, PAGE, REPORT
 from harness.verdict.result import Status
-from tests.support.fake_session import FakeSession
+from tests.support.fake_session import UNREACHABLE, FakeSession
 
 if TYPE_CHECKING:
     from harness.report.model import Report, TestRecord
@@ -643,6 +644,61 @@ def test_kernel_that_does_not_boot_fails_each_of_its_tests(
         assert (test.status, test.kernel) == (Status.LOST, "stock")
         assert test.result.title == "kernel stock did not come up: silent"
         assert test.result.reasons[0].details == ("console:", "PC=0")
+
+
+GONE_SUITE = """
+def test_one(launch): launch("mutants")
+def test_other(launch): launch("mutants")
+def test_bad(launch): launch("known-bad/stale-tags")
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_tests_whose_base_is_gone_are_skipped_and_named(
+    runs: Runs, workers: tuple[str, ...]
+) -> None:
+    runs.suite(GONE_SUITE + "def test_fine(guest): pass\n")
+    result = runs(*workers, "test_suite.py")
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=1, skipped=3)
+    line = "3 tests not run: base gone: linux-source-7.3 (known-bad/stale-tags, mutants)"
+    assert result.outlines[-1] == line
+    assert runs.report.good
+    assert worst_status(runs.report) == errors.OK
+    one = runs.tests["one"]
+    assert (one.status, one.kernel, one.base_gone) == (Status.SKIP, "mutants", "linux-source-7.3")
+    assert one.result.title == "base gone: linux-source-7.3 (the cure)"
+    assert one.result.exit_status == errors.OK
+    assert runs.tests["fine"].base_gone == ""
+    assert line in (runs.path / "report" / PAGE).read_text()
+    tree = ElementTree.parse(runs.path / "report" / JUNIT)
+    assert len(tree.findall(".//skipped")) == 3
+
+
+def test_a_run_in_which_every_base_is_gone_is_no_good_run(runs: Runs) -> None:
+    runs.suite(GONE_SUITE)
+    result = runs("test_suite.py")
+    result.assert_outcomes(skipped=3)
+    assert result.outlines[-1].startswith("3 tests not run: base gone: linux-source-7.3 (")
+    assert not runs.report.good
+
+
+@pytest.mark.parametrize("words", [(), ("--kernel", "stock")])
+def test_a_kernel_under_test_that_is_gone_is_an_error(runs: Runs, words: tuple[str, ...]) -> None:
+    runs.suite(GONE_SUITE + "def test_probe(guest): pass\ndef test_kernel(kernel): pass\n")
+    result = runs(*words, "--kernel", "mutants", "test_suite.py")
+    good = 2 * bool(words)
+    result.assert_outcomes(passed=good, skipped=3, errors=2)
+    assert worst_status(runs.report) == errors.SourceError.status
+    assert result.outlines[-1].startswith("3 tests not run: ")
+
+
+def test_a_place_that_does_not_answer_is_an_error(runs: Runs) -> None:
+    runs.suite(f'def test_one(launch): launch("{UNREACHABLE}")\ndef test_two(guest): pass\n')
+    result = runs("test_suite.py")
+    result.assert_outcomes(failed=1, passed=1)
+    assert worst_status(runs.report) == errors.NetworkError.status
+    result.stdout.no_fnmatch_line("*not run*")
 
 
 @pytest.mark.parametrize(
