@@ -162,7 +162,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	/* Process 1 inherits the children that probes leave behind; the kernel reaps them. */
 	signal(SIGCHLD, SIG_IGN);
-	if (posix_memalign(&buffer, 4096, RUN_DISK_SIZE) || find_device() < 0) {
+	if (posix_memalign(&buffer, sysconf(_SC_PAGESIZE), RUN_DISK_SIZE) || find_device() < 0) {
 		log_message("failed: no run disk");
 		pause();
 	}

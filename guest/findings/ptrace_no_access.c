@@ -23,7 +23,7 @@ static void map_shared(void)
 	char *plain;
 
 	pin_cpu(0);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	plain = map_file(fd, LEN, PROT_RW, MAP_SHARED);
 	memset(plain, 1, LEN);
 	need_stale(plain, LEN, "shared pages");

@@ -2,6 +2,7 @@
 /*
  * probe: thp_partial_tag
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_DEBUG_FS
+ * pages: 4K 16K
  * timeout: 60
  *
  * A huge page of which only a part is PROT_MTE keeps the tags of that part when it is
@@ -32,12 +33,12 @@ static void split_with_tagged(size_t first, size_t count)
 
 static void head_tagged(void)
 {
-	split_with_tagged(0, 256);
+	split_with_tagged(0, HUGE_PAGES / 2);
 }
 
 static void tail_tagged(void)
 {
-	split_with_tagged(256, 256);
+	split_with_tagged(HUGE_PAGES / 2, HUGE_PAGES / 2);
 }
 
 static void middle_tagged(void)

@@ -17,13 +17,14 @@
 #define STALE_BYTE 0xa5
 
 /*
- * Leaves `len` bytes (a multiple of 2 MiB) of free memory stale: in small pages, or in at
- * most 32 huge pages, which are then the next huge pages to be handed out.
+ * Leaves `len` bytes of free memory stale: in small pages, a multiple of STALE_SMALL, or in
+ * at most 32 huge pages, which are then the next huge pages to be handed out.
  */
+#define STALE_SMALL (512 * PAGE)
 void stale_fill(size_t len, bool huge);
 
 /*
- * The same for folios of `len` bytes, a size between a page and 2 MiB that the caller has
+ * The same for folios of `len` bytes, a size between a page and a huge page that the caller has
  * enabled: leaves four of them free, each between two that stay allocated. Without those
  * the allocator would merge free neighbours to a larger block, which it hands out last.
  */

@@ -11,21 +11,36 @@
 
 #include "procfs.h"
 
-#define HUGE	      (2UL << 20)
-#define HUGE_PAGES    (HUGE / PAGE)
+/*
+ * A PMD maps as many pages as a page table has entries, of 8 bytes: 2, 32 or 512 MiB for
+ * pages of 4, 16 or 64 KiB.
+ */
+#define HUGE_PAGES    (PAGE / 8)
+#define HUGE	      (HUGE_PAGES * PAGE)
 #define HUGE_GRANULES (HUGE / GRANULE)
-#define THP_SYSFS     "/sys/kernel/mm/transparent_hugepage/"
+/* Ends the case as skipped where a guest has no room for huge pages. */
+#define HUGE_FITS() PAGES_UP_TO(16, "huge pages of 512 MiB do not fit in the guest")
+#define THP_SYSFS   "/sys/kernel/mm/transparent_hugepage/"
+
+/* The large folios that probes choose: of 16 pages, which are 64 kB, 256 kB or 1 MB. */
+#define FOLIO (16 * PAGE)
+
+/* Whether the kernel offers folios of `len` bytes. */
+bool folio_offered(size_t len);
+
+/* Writes `mode` to a file of the folio size `len` in sysfs: "enabled", "shmem_enabled". */
+void folio_write(size_t len, const char *file, const char *mode);
 
 /*
- * A mapping of `len` bytes at a multiple of 2 MiB, not populated. PROT_NONE memory on
+ * A mapping of `len` bytes at a multiple of HUGE, not populated. PROT_NONE memory on
  * both sides keeps the VMA from merging with another one, whose huge pages would then be
  * part of its counts in smaps.
  */
 void *aligned_map(size_t len, int prot, int flags, int fd);
 
 /*
- * Sets which folio sizes the kernel uses, whatever was set before: 2 MiB with
- * MADV_HUGEPAGE only, `small` ("always" or "never") for 64 kB folios, and `shmem` for
+ * Sets which folio sizes the kernel uses, whatever was set before: HUGE with
+ * MADV_HUGEPAGE only, `small` ("always" or "never") for FOLIO, and `shmem` for
  * huge pages of memfds.
  */
 void thp_sizes(const char *small, const char *shmem);
@@ -42,7 +57,7 @@ void need_huge(const void *p, size_t len, size_t count);
 /* thp_map(), populated by a write to each huge page. */
 void *thp_alloc(size_t count, int prot);
 
-/* Collapses the small pages of the 2 MiB at p into a huge page, with MADV_COLLAPSE. */
+/* Collapses the small pages of the HUGE bytes at p into a huge page, with MADV_COLLAPSE. */
 void thp_collapse(void *p);
 
 /* Whether the page at p is part of a large folio. */

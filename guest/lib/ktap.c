@@ -183,6 +183,11 @@ int probe_main(int argc, char **argv, const struct probe_case *cases, int count)
 	int i, j, number = 0, failed = 0, planned = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (sysconf(_SC_PAGESIZE) != PROBE_PAGE) {
+		fprintf(stderr, "%s is for pages of %lu bytes; this kernel has pages of %ld\n",
+			argv[0], PROBE_PAGE, sysconf(_SC_PAGESIZE));
+		return 2;
+	}
 	if (argc == 2 && !strcmp(argv[1], "-l")) {
 		for (i = 0; i < count; i++)
 			puts(cases[i].name);

@@ -13,17 +13,40 @@ void *aligned_map(size_t len, int prot, int flags, int fd)
 	return at;
 }
 
+static void folio_path(char *path, size_t size, size_t len, const char *file)
+{
+	snprintf(path, size, THP_SYSFS "hugepages-%zukB/%s", len / 1024, file);
+}
+
+bool folio_offered(size_t len)
+{
+	char path[128];
+
+	folio_path(path, sizeof(path), len, "enabled");
+	return access(path, F_OK) == 0;
+}
+
+void folio_write(size_t len, const char *file, const char *mode)
+{
+	char path[128];
+
+	folio_path(path, sizeof(path), len, file);
+	write_file(path, mode);
+}
+
 void thp_sizes(const char *small, const char *shmem)
 {
 	write_file(THP_SYSFS "enabled", "madvise");
-	write_file(THP_SYSFS "hugepages-64kB/enabled", small);
+	folio_write(FOLIO, "enabled", small);
 	write_file(THP_SYSFS "shmem_enabled", shmem);
 }
 
 void *thp_map(size_t count, int prot)
 {
-	void *p = aligned_map(count * HUGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	void *p;
 
+	HUGE_FITS();
+	p = aligned_map(count * HUGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	MUST(madvise(p, count * HUGE, MADV_HUGEPAGE) == 0, "MADV_HUGEPAGE");
 	return p;
 }

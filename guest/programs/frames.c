@@ -7,11 +7,16 @@
  *
  * A page without a frame has "-" for both. "samples" has some tagged and some untagged
  * pages of its own, prints "done" and keeps them until it is killed.
+ *
+ * The guest image has one such program for kernels of all page sizes.
  */
 #include "procfs.h"
 
+#undef PAGE /* a constant of programs that are compiled for one page size */
 #define OWN  32 /* pages of each kind */
 #define SCAN 4096 /* page frames from the start of memory */
+
+static size_t page; /* bytes of a page */
 
 static uint64_t read_entry(const char *path, uint64_t index)
 {
@@ -31,8 +36,8 @@ static void walk(const char *pid, uintptr_t address, size_t count)
 	uint64_t entry;
 
 	snprintf(path, sizeof(path), "/proc/%s/pagemap", pid);
-	for (address &= ~(PAGE - 1); count--; address += PAGE) {
-		entry = read_entry(path, address / PAGE);
+	for (address &= ~(page - 1); count--; address += page) {
+		entry = read_entry(path, address / page);
 		if (entry & PM_PRESENT)
 			printf("%#lx %#llx %#llx\n", address, entry & PM_PFN_MASK,
 			       (unsigned long long)read_entry("/proc/kpageflags",
@@ -40,6 +45,15 @@ static void walk(const char *pid, uintptr_t address, size_t count)
 		else
 			printf("%#lx - -\n", address);
 	}
+}
+
+/* The frame of a page of this process. */
+static uint64_t frame_of(const char *p)
+{
+	uint64_t entry = read_entry("/proc/self/pagemap", (uintptr_t)untagged(p) / page);
+
+	MUST(entry & PM_PRESENT, "page %p is not present", (const void *)p);
+	return entry & PM_PFN_MASK;
 }
 
 static void print_sample(uint64_t pfn)
@@ -52,17 +66,17 @@ static void print_sample(uint64_t pfn)
 
 static void samples(void)
 {
-	char *tagged = mte_map(OWN * PAGE);
-	char *plain = untagged_map(OWN * PAGE);
-	const uint64_t first = (1UL << 30) / PAGE; /* first frame of DRAM on QEMU's virt machine */
+	char *tagged = mte_map(OWN * page);
+	char *plain = untagged_map(OWN * page);
+	const uint64_t first = (1UL << 30) / page; /* first frame of DRAM on QEMU's virt machine */
 	uint64_t pfn;
 	size_t i;
 
 	for (i = 0; i < OWN; i++) {
-		tagged[i * PAGE] = 1;
-		plain[i * PAGE] = 1;
-		print_sample(pfn_of(tagged + i * PAGE));
-		print_sample(pfn_of(plain + i * PAGE));
+		tagged[i * page] = 1;
+		plain[i * page] = 1;
+		print_sample(frame_of(tagged + i * page));
+		print_sample(frame_of(plain + i * page));
 	}
 	/* Every 13th frame from the start: kernel text, free pages and others. */
 	for (pfn = first; pfn < first + SCAN; pfn += 13)
@@ -74,6 +88,7 @@ static void samples(void)
 
 int main(int argc, char **argv)
 {
+	page = sysconf(_SC_PAGESIZE);
 	if (argc == 2 && !strcmp(argv[1], "samples"))
 		samples();
 	else if (argc == 4)

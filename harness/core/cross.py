@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Guest programs, cross-compiled once for each source, header, flag and compiler.
 
-Programs with PROBE_FLAGS or USER_FLAGS are linked with the probe library: all of
-``guest/lib/*.c``, itself compiled once. A probe may have parts: ``NAME/*.c`` beside ``NAME.c``.
+Programs with probe_flags() or user_flags() are linked with the probe library: all of
+``guest/lib/*.c``, itself compiled once for each page size. A probe may have parts: ``NAME/*.c``
+beside ``NAME.c``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from harness.core.store import Store
 
+# The sizes in bytes of a page that arm64 kernels have (Arm ARM D8.2, "translation granule").
+PAGE_SIZES = (4096, 16384, 65536)
 COMPILER = "aarch64-linux-gnu-gcc"
 HOST_COMPILER = "gcc"
 CURE = (
@@ -33,19 +36,36 @@ LIBRARY = resources() / "guest" / "lib"
 # Static: the probe runs in any arm64 guest, whatever its C library. -O1 keeps a
 # probe's loads and stores where its author wrote them and still compiles fast.
 # _GNU_SOURCE is empty, so that a program that defines it as well is no error.
-PROBE_FLAGS = (
+_PROBE_FLAGS = (
     "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-march=armv8.5-a+memtag",
     "-static", "-pthread", "-s", f"-I{INCLUDE}",
 )  # fmt: skip
-# A program of the user's is compiled as its author would, warnings and all; the library's
-# headers want _GNU_SOURCE, which such a program may also define.
-USER_FLAGS = ("-w", *(flag for flag in PROBE_FLAGS if not flag.startswith("-W")))
 AGENT_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-static", "-s")
 BARE_FLAGS = (
     "-O1", "-Wall", "-Wextra", "-Werror", "-march=armv8.5-a+memtag", "-mgeneral-regs-only",
     "-ffreestanding", "-nostdlib", "-fno-builtin", "-fno-pie", "-no-pie", "-static",
     "-Wl,--build-id=none", "-Wl,--no-warn-rwx-segments",
 )  # fmt: skip
+
+
+def probe_flags(page_size: int) -> tuple[str, ...]:
+    """Return the flags of a probe for kernels with pages of ``page_size`` bytes.
+
+    ``PAGE`` of guest/include/mte.h is that size. It is a constant, since arrays, enumerations and
+    static data of probes are made from it. A probe says on a kernel with other pages that it is
+    the wrong one (guest/lib/ktap.c, probe_main()).
+    """
+    assert page_size in PAGE_SIZES, page_size
+    return (*_PROBE_FLAGS, f"-DPROBE_PAGE={page_size}UL")
+
+
+def user_flags(page_size: int) -> tuple[str, ...]:
+    """Return the flags of a program of the user's, for the same kernels.
+
+    It is compiled as its author would, warnings and all; the library's headers want _GNU_SOURCE,
+    which such a program may also define.
+    """
+    return ("-w", *(flag for flag in probe_flags(page_size) if not flag.startswith("-W")))
 
 
 @functools.cache
@@ -58,7 +78,7 @@ def compiler_version(compiler: str) -> str:
 
 
 def compile_program(
-    store: Store, sources: Sequence[Path], flags: Sequence[str], compiler: str = COMPILER
+    store: Store, sources: Sequence[Path], flags: tuple[str, ...], compiler: str = COMPILER
 ) -> Path:
     """Return the program built from ``sources`` and their parts.
 
@@ -66,7 +86,8 @@ def compile_program(
     and the library. Raise ProgramError with the first compiler error.
     """
     sources = [*sources, *(part for source in sources for part in _parts(source))]
-    library = [_library(store, compiler)] if tuple(flags) in {PROBE_FLAGS, USER_FLAGS} else []
+    page_size = next((n for n in PAGE_SIZES if flags in (probe_flags(n), user_flags(n))), None)
+    library = [_library(store, page_size, compiler)] if page_size else []
     name = sources[0].stem
 
     def make(directory: Path) -> None:
@@ -90,19 +111,20 @@ def _parts(source: Path) -> list[Path]:
     return sorted(source.with_suffix("").glob("*.c"))
 
 
-def _library(store: Store, compiler: str) -> Path:
-    """Return the archive of ``guest/lib/*.c``."""
+def _library(store: Store, page_size: int, compiler: str) -> Path:
+    """Return the archive of ``guest/lib/*.c`` for pages of ``page_size`` bytes."""
+    flags = probe_flags(page_size)
     sources = sorted(LIBRARY.glob("*.c"))
 
     def make(directory: Path) -> None:
         for source in sources:
             output = str(directory / f"{source.stem}.o")
-            _run([compiler, *PROBE_FLAGS, "-c", "-o", output, str(source)], source)
+            _run([compiler, *flags, "-c", "-o", output, str(source)], source)
         objects = [str(directory / f"{source.stem}.o") for source in sources]
         archiver = compiler.removesuffix("gcc") + "ar"
         _run([archiver, "rcsD", str(directory / "libprobe.a"), *objects], LIBRARY)
 
-    return store.obtain(_key(compiler, PROBE_FLAGS, sources), make) / "libprobe.a"
+    return store.obtain(_key(compiler, flags, sources), make) / "libprobe.a"
 
 
 def _key(compiler: str, flags: Sequence[str], files: Iterable[Path]) -> str:

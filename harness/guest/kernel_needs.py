@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.core.errors import ImageError
+from harness.core.errors import ImageError, UsageError
+from harness.vm.geometry import PAGE
 
 if TYPE_CHECKING:
     from harness.kernel import Kernel
+    from harness.vm.spec import MachineSpec
 
 # Symbols, of which a kernel needs one, and what for.
 NEEDS: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -57,4 +59,18 @@ def require_needs(kernel: Kernel) -> None:
         raise ImageError(
             f"kernel {kernel.name} has no {' or '.join(symbols)} ({purpose})",
             "set it to y and build it again",
+        )
+
+
+def require_page_size(kernel: Kernel, spec: MachineSpec) -> None:
+    """Raise UsageError for a kernel whose pages the host cannot read on the machine ``spec``.
+
+    Where the tags are in DRAM, the audit reads page tables and struct pages (vmcore.py), and
+    knows pages of 4 KiB. Raise ImageError for an Image that does not say its page size.
+    """
+    if spec.tags and kernel.page_size != PAGE:
+        raise UsageError(
+            f"kernel {kernel.name} has pages of {kernel.page_size >> 10} KiB; with machine "
+            f"{spec.name} only kernels with pages of {PAGE >> 10} KiB can be validated",
+            "use the machine emulator",
         )

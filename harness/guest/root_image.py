@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.cross import AGENT_FLAGS, PROBE_FLAGS, compile_program
+from harness.core.cross import AGENT_FLAGS, PAGE_SIZES, compile_program, probe_flags
 from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import HarnessError
 from harness.core.keys import file_digest, key_of
@@ -56,10 +56,11 @@ class GuestImage:
 
 
 GUEST = resources() / "guest"
-# Our own programs: source, compiler flags, and path in the guest.
+# Our own programs: source, compiler flags, and path in the guest. One image is for all kernels:
+# these programs, and what they use of the probe library, ask the kernel for its page size.
 PROGRAMS = (
     (GUEST / "agent.c", AGENT_FLAGS, "sbin/mte-agent"),
-    (GUEST / "programs" / "frames.c", PROBE_FLAGS, "bin/frames"),
+    (GUEST / "programs" / "frames.c", probe_flags(PAGE_SIZES[0]), "bin/frames"),
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pexpect
 
+from harness.core.cross import PAGE_SIZES
 from harness.core.deadline import Deadline
 from harness.core.disk import disk_full
 from harness.core.errors import BootError, HarnessError
@@ -53,6 +54,9 @@ _OURS = re.compile(r"mte-harness: initramfs: ([^\r\n]*)")
 ASK = 0.25
 # With lockdep a kernel is three to six times slower under TCG.
 LOCKDEP_SLOWNESS = 6
+# A huge page of 32 MiB has 16 times as many granules as one of 2 MiB, and 64 KiB as many as 16
+# pages of 4 KiB. Not all that a probe does is by page.
+LARGE_PAGE_SLOWNESS = 4
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ class Template:
 
 def slowness(kernel: Kernel) -> int:
     """Return the factor of all time limits on ``kernel``."""
-    return LOCKDEP_SLOWNESS if kernel.built_with("CONFIG_PROVE_LOCKING") else 1
+    lockdep = LOCKDEP_SLOWNESS if kernel.built_with("CONFIG_PROVE_LOCKING") else 1
+    return lockdep * (1 if kernel.page_size == PAGE_SIZES[0] else LARGE_PAGE_SLOWNESS)
 
 
 def guest_files(kernel: Kernel, image: GuestImage, keys: RunKeys, append: str = "") -> GuestFiles:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.cross import compile_program, probe_flags
 from harness.core.errors import HarnessError
 from harness.core.paths import resources
 from harness.kernel import locate_kernel
@@ -102,7 +102,8 @@ def _count(session: Session, kernel: str, machine_name: str, modes: list[str]) -
     spec = find_machine(machine_name)
     spec = dataclasses.replace(spec, name=f"{machine_name} (icount)", cpus=1, icount=True)
     template = session.prepare(Target(locate_kernel(kernel, resources()), spec))
-    program = compile_program(session.programs, [resources() / PROGRAM], PROBE_FLAGS)
+    flags = probe_flags(template.kernel.page_size)
+    program = compile_program(session.programs, [resources() / PROGRAM], flags)
     counts: dict[str, float] = {}
     for mode in modes:  # in a guest of its own: the memory state of one mode changes the next
         with session.guest(template) as guest:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,20 +80,23 @@ def run_command(
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
         target = parse_target(kernel, machine, append, options)
-        prepared = file_program(
+        prepared = functools.partial(
+            file_program,
             program,
             session.programs,
             arguments,
             seconds=timeout if survives is None else survives,
             survives=survives is not None,
         )
+        prepared(page_size=PAGE)  # one that does not compile is refused before a kernel is built
         template = session.prepare(target)
+        ready = prepared(page_size=template.kernel.page_size)
 
     def attempt(program: Program) -> Evidence:
         with session.guest(template) as guest:
             return gather(guest, program, stream=OutputStream())
 
-    result = judge(gather_until_tested(attempt, prepared, template, session.preconditions))
+    result = judge(gather_until_tested(attempt, ready, template, session.preconditions))
     if result.status is not Status.PASS:
         say(f"mte-harness: {template.kernel.name}: {result.text()}")
         if result.status is not Status.LOST:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.cross import compile_program, probe_flags
 from harness.core.errors import HarnessError
 from harness.core.paths import resources
 from harness.core.pattern import page_pattern_tags
@@ -83,7 +83,8 @@ def hold_pressure(guest: Guest, programs: Store, *, seed: int, seconds: int) -> 
 
     Raises HarnessError, with the program's output, if it ends or hangs instead.
     """
-    guest.push(compile_program(programs, [SOURCE], PROBE_FLAGS), SOURCE.stem)
+    flags = probe_flags(guest.template.kernel.page_size)
+    guest.push(compile_program(programs, [SOURCE], flags), SOURCE.stem)
     regions = " ".join(
         f"--tags {r.base:#x}:{r.size:#x}:{r.storage:#x}" for r in guest.template.spec.tags
     )

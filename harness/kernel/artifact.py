@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import ArtifactError
 from harness.core.keys import file_digest
+from harness.kernel.linux_image import page_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,11 @@ class Kernel:
     description: str
     initramfs: Path | None = None
     unmodified: bool = False
+
+    @functools.cached_property
+    def page_size(self) -> int:
+        """The size of a page in bytes. Raise ImageError if the Image does not say it."""
+        return page_size(self.image)
 
     def built_with(self, symbol: str) -> bool | None:
         """Return whether the guest has ``symbol`` (``CONFIG_…``); None if there is no .config.

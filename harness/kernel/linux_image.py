@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.core.cross import PAGE_SIZES
 from harness.core.errors import ImageError
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ _BANNER = re.compile(rb"Linux version (\S+) \([^\n\0]+")
 _IKCONFIG = b"IKCFG_ST"  # kernel/configs.c
 
 
-# Bits 1 and 2 of the header's flags: booting.rst.
-PAGE_SIZES = {1: 4096, 2: 16384, 3: 65536}
-
-
 @dataclass(frozen=True)
 class ImageFacts:
     """The facts in an Image. ``config`` is the .config that CONFIG_IKCONFIG adds, or None.
@@ -51,14 +48,19 @@ class ImageFacts:
     config: str | None
 
 
-def page_size(path: Path) -> int | None:
-    """Return the size of the kernel's pages in bytes, None if the Image's header does not say."""
+def page_size(path: Path) -> int:
+    """Return the size of the kernel's pages in bytes.
+
+    Raise ImageError if the Image's header does not say it.
+    """
     with path.open("rb") as stream:
         head = stream.read(HEADER.size)
-    if len(head) < HEADER.size:
-        return None
-    header: tuple[int, ...] = HEADER.unpack(head)
-    return PAGE_SIZES.get(header[4] >> 1 & 3) if header[8] == MAGIC else None
+    if len(head) == HEADER.size:
+        header: tuple[int, ...] = HEADER.unpack(head)
+        size = header[4] >> 1 & 3  # 0: not said; booting.rst
+        if header[8] == MAGIC and size:
+            return PAGE_SIZES[size - 1]
+    raise ImageError(f"{path} does not say the size of its pages", CURE)
 
 
 def inspect_image(data: bytes, path: Path) -> ImageFacts:

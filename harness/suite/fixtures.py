@@ -143,12 +143,12 @@ class Runner:
         A probe that is not for the kernel (``needs``, ``since``, ``until``) is skipped.
         ``known_bug``: a page of docs/findings; where a case fails, it is reported as that bug.
         """
+        kernel = self._guest.template.kernel
         if isinstance(program, Probe):
-            kernel = self._guest.template.kernel
             if why := why_not(program, kernel):
                 pytest.skip(why)
             program = dataclasses.replace(
-                probe_program(program, self._session.programs),
+                probe_program(program, self._session.programs, kernel.page_size),
                 fixed_later=fixed_later(program, kernel),
             )
         elif not isinstance(program, Program):
@@ -156,6 +156,7 @@ class Runner:
                 Path(self._request.path).parent / program,
                 self._session.programs,
                 arguments,
+                page_size=kernel.page_size,
                 seconds=seconds,
                 speaks_ktap=ktap,
                 allowed_skips=allowed_skips,

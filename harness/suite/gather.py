@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core import ktap
+from harness.core.cross import PAGE_SIZES
 from harness.core.errors import AuditError, GuestLostError
 from harness.kernel.releases import parse_release
 from harness.verdict import counters
@@ -86,7 +87,12 @@ def _snapshot(guest: Guest, clock: _Clock, before: str = counters.REFRESH) -> Sn
     parts = dict(part.split("\n", 1) for part in done.stdout.split(_MARK)[1:] if "\n" in part)
     try:
         return Snapshot(
-            counters.parse(parts["meminfo"], parts["vmstat"], parts["zoneinfo"]),
+            counters.parse(
+                parts["meminfo"],
+                parts["vmstat"],
+                parts["zoneinfo"],
+                page_kb=guest.template.kernel.page_size >> 10,
+            ),
             int(parts["tainted"]),
             clock.seconds(),
         )
@@ -281,6 +287,12 @@ def why_not(probe: Probe, kernel: Kernel) -> str:
     missing = [symbol for symbol in probe.needs if kernel.built_with(symbol) is False]
     if missing:
         return f"kernel {kernel.name} has no {' '.join(missing)}"
+    if len(probe.pages) < len(PAGE_SIZES) and kernel.page_size not in probe.pages:
+        fits = " or ".join(f"{size >> 10}" for size in probe.pages)
+        return (
+            f"kernel {kernel.name} has pages of {kernel.page_size >> 10} KiB, and what the probe "
+            f"needs of memory or of folio sizes is there with {fits} KiB"
+        )
     try:
         release = parse_release(kernel.release)
     except ValueError:

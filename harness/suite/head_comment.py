@@ -15,7 +15,8 @@ The head comment follows the SPDX line (and a ``#!`` line, in Python)::
 ``since: 6.13 25c17c4b55de`` and ``until: 6.13 25c17c4b55de`` are for a rule that a commit
 changed: before that release, or from it on, the probe is skipped. ``fixed: 6.6 332c151c710a
 prot_none prot_read`` is for a bug that had lived: before that release these cases may fail, and
-that is told as the known bug which the commit fixed; several are separated by ``;``. All keys but
+that is told as the known bug which the commit fixed; several are separated by ``;``. ``pages: 4K
+16K`` is for a probe of something that other kernels' page sizes leave no room for. All keys but
 ``probe`` and ``timeout`` may be omitted. In Python the same lines are ``#`` comments. The area
 of a probe is the name of its directory: ``guest/probes/swap/swap_roundtrip.c``.
 """
@@ -27,6 +28,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.core.cross import PAGE_SIZES
 from harness.core.errors import UsageError
 from harness.kernel.releases import parse_release
 
@@ -36,11 +38,12 @@ if TYPE_CHECKING:
     from harness.kernel.releases import Release
 
 LANGUAGES = {".c": "c", ".py": "python"}
-_KEYS = ("probe", "needs", "since", "until", "fixed", "timeout", "smoke")
+_KEYS = ("probe", "needs", "pages", "since", "until", "fixed", "timeout", "smoke")
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SECONDS = re.compile(r"[1-9]\d{0,3}")
 _CHANGE = re.compile(r"(?P<release>\d+\.\d+) (?P<commit>[0-9a-f]{12})")
+_PAGES = {f"{size >> 10}K": size for size in PAGE_SIZES}
 _SYMBOL = re.compile(r"CONFIG_[A-Z0-9_]+")
 _CURE = "see any file in guest/probes/ for the form of the head comment"
 
@@ -69,16 +72,18 @@ class Fix:
 class Probe:
     """One probe program: what it is called, needs and proves.
 
-    ``needs`` are kernel config symbols (``CONFIG_SWAP``); ``since`` and ``until`` are the changes
-    that began and ended what it is about, if any; ``fixed`` are fixes of bugs that it shows on
-    older kernels; ``timeout`` is in seconds, for the whole program; ``smoke`` probes make up a
-    short run, in which each way of a tagged page through the kernel is exercised once; ``prose`` is
-    the text of the head comment.
+    ``needs`` are kernel config symbols (``CONFIG_SWAP``); ``pages`` are the page sizes, in bytes,
+    of the kernels that it is for; ``since`` and ``until`` are the changes that began and ended
+    what it is about, if any; ``fixed`` are fixes of bugs that it shows on older kernels;
+    ``timeout`` is in seconds, for the whole program; ``smoke`` probes make up a short run, in which
+    each way of a tagged page through the kernel is exercised once; ``prose`` is the text of the
+    head comment.
     """
 
     name: str
     area: str
     needs: tuple[str, ...]
+    pages: tuple[int, ...]
     since: Change | None
     until: Change | None
     fixed: tuple[Fix, ...]
@@ -126,12 +131,18 @@ def read(path: Path) -> Probe:
     keys = _keys(path, lines[:end])
     prose = "\n".join(lines[end:]).strip()
     needs = tuple(keys.get("needs", "").split())
+    pages = tuple(keys.get("pages", " ".join(_PAGES)).split())
     for wrong, why in (
         (keys["probe"] != path.stem, f"'probe: {keys['probe']}' in a file named {path.name}"),
         (not _NAME.fullmatch(keys["probe"]), f"{keys['probe']!r} is not lower_snake_case"),
         (not _SECONDS.fullmatch(keys["timeout"]), f"timeout {keys['timeout']!r} is no seconds"),
         (keys.get("smoke", "yes") != "yes", f"smoke {keys.get('smoke')!r} is not yes"),
         (not all(map(_SYMBOL.fullmatch, needs)), f"needs {' '.join(needs)}: no config symbols"),
+        (not pages, "pages without a size"),
+        (
+            not all(word in _PAGES for word in pages),
+            f"pages {' '.join(pages)}: none of {' '.join(_PAGES)}",
+        ),
         (not prose, "no prose that says what must hold"),
     ):
         if wrong:
@@ -140,6 +151,7 @@ def read(path: Path) -> Probe:
         name=keys["probe"],
         area=path.parent.name,
         needs=needs,
+        pages=tuple(_PAGES[word] for word in pages),
         since=_change(path, keys.get("since")),
         until=_change(path, keys.get("until")),
         fixed=_fixes(path, keys.get("fixed", "")),

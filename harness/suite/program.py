@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.core.cross import PROBE_FLAGS, USER_FLAGS, compile_program
+from harness.core.cross import PAGE_SIZES, compile_program, probe_flags, user_flags
 from harness.core.paths import resources
 from harness.suite.program_kind import Kind, kind_of
 
@@ -75,6 +75,7 @@ def file_program(
     programs: Store,
     arguments: Sequence[str] = (),
     *,
+    page_size: int,
     seconds: float,
     survives: bool = False,
     speaks_ktap: bool | None = None,
@@ -82,14 +83,15 @@ def file_program(
 ) -> Program:
     """Return the program of a C file (compiled now), a script or an arm64 binary.
 
+    ``page_size``: of the kernel that C is compiled for, in bytes.
     ``survives``: a program that still runs after ``seconds`` is ended, and that is its success.
     Raises ProgramError for a file that the guest cannot run, or that does not compile.
     """
     path = path.absolute()  # a probe of ours is known by its place
     kind = kind_of(path)
     if kind.kind is Kind.C:
-        flags = PROBE_FLAGS if path.is_relative_to(PROBES) else USER_FLAGS
-        binary = compile_program(programs, [path], flags)
+        flags = probe_flags if path.is_relative_to(PROBES) else user_flags
+        binary = compile_program(programs, [path], flags(page_size))
         files = [PushedFile(binary, path.stem)]
     else:
         files = [PushedFile(path, path.name)]
@@ -108,7 +110,28 @@ def file_program(
     )
 
 
-def probe_program(probe: Probe, programs: Store) -> Program:
-    """Return the program of a probe, with the time limit of its head comment."""
-    program = file_program(probe.path, programs, seconds=probe.timeout, speaks_ktap=True)
+def page_size_skips(page_size: int) -> dict[str, str]:
+    """Return what explains that single cases skip themselves, as ``allowed_skips``.
+
+    They do so with PAGES_UP_TO() of guest/include/mte.h. No case may on pages of 4 KiB.
+    """
+    if page_size == PAGE_SIZES[0]:
+        return {}
+    kib = page_size >> 10
+    return {f"the kernel has pages of {kib} KiB": f"^pages of {kib} KiB: "}
+
+
+def probe_program(probe: Probe, programs: Store, page_size: int) -> Program:
+    """Return the program of a probe, with the time limit of its head comment.
+
+    ``page_size``: of the kernel that it is for, in bytes.
+    """
+    program = file_program(
+        probe.path,
+        programs,
+        page_size=page_size,
+        seconds=probe.timeout,
+        speaks_ktap=True,
+        allowed_skips=page_size_skips(page_size),
+    )
     return dataclasses.replace(program, probe=probe.name)

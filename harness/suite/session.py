@@ -7,19 +7,17 @@ import functools
 import shutil
 from typing import TYPE_CHECKING
 
-from harness.core.errors import BaseGoneError, ImageError, UsageError
+from harness.core.errors import BaseGoneError, UsageError
 from harness.core.limits import Limits
 from harness.core.paths import make_cache
 from harness.core.store import Store
 from harness.guest.guest import Guest
-from harness.guest.kernel_needs import require_needs
+from harness.guest.kernel_needs import require_needs, require_page_size
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
 from harness.kernel import Kernel, KernelSource, obtain_kernel
-from harness.kernel.linux_image import page_size
 from harness.suite.precondition_record import PreconditionRecord
 from harness.vm.emulator_check import EmulatorCheck, check_emulator
-from harness.vm.geometry import PAGE
 from harness.vm.loopback import require_loopback
 from harness.vm.packaged_qemu import RELEASES, obtain_qemu
 from harness.vm.qemu import Qemu, find_qemu, require_version
@@ -110,14 +108,12 @@ class Session:
         return obtain_image(store, self.programs, self.cache / "downloads", self.progress)
 
     def template(self, kernel: Kernel, spec: MachineSpec, append: str = "") -> Template:
-        """Return the saved guest of ``kernel``. Raise BootError when the kernel does not boot."""
+        """Return the saved guest of ``kernel``. Raise BootError when the kernel does not boot.
+
+        Raise ImageError or UsageError for a kernel that cannot run a guest of this machine.
+        """
         require_needs(kernel)
-        size = page_size(kernel.image)
-        if size is not None and size != PAGE:
-            raise ImageError(
-                f"kernel {kernel.name} has pages of {size // 1024} KiB; the probes know 4 KiB only",
-                "set CONFIG_ARM64_4K_PAGES=y and build it again",
-            )
+        require_page_size(kernel, spec)
         store = Store(self.cache, "templates", self.progress)
         template = obtain_template(store, self.machine(spec), kernel, self.image, append)
         # One object for each saved guest: it keeps what the auditor learned about the kernel.

@@ -113,7 +113,7 @@ class Mutants:
                 assert done.stdout.strip() == str(number), done
                 return gather(guest, program)
 
-        program = probe_program(probe, self.session.programs)
+        program = probe_program(probe, self.session.programs, template.kernel.page_size)
         record = self.session.preconditions
         return judge(gather_until_tested(attempt, program, template, record))
 

@@ -10,6 +10,7 @@ from harness.suite.gather import run_program
 from harness.suite.head_comment import discover
 from harness.suite.program import probe_program
 from harness.verdict.result import Status
+from harness.vm.geometry import PAGE
 
 if TYPE_CHECKING:
     from harness.suite.fixtures import Launcher
@@ -20,7 +21,7 @@ LEAK = 5  # kernel-configs/reuse-mutants: the blocks of a large folio are not gi
 
 def test_a_leaked_block_fails_any_probe(launch: Launcher, harness_session: Session) -> None:
     probes = {probe.name: probe for probe in discover(resources() / "guest" / "probes")}
-    program = probe_program(probes["thp_fresh"], harness_session.programs)
+    program = probe_program(probes["thp_fresh"], harness_session.programs, PAGE)
     for number, status in ((0, Status.PASS), (LEAK, Status.FAIL)):
         append = f"metadata_mutant={number}"
         with launch("reuse-mutants", append=append, excused=True) as guest:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The whole suite gives the right verdict on kernels that others built, and on other releases."""
+"""The whole suite gives the right verdict on other builds, releases and page sizes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from harness.suite.fixtures import Launcher
 
-# 7.3 is compiled here; the others are Debian's own builds.
-KERNELS = ("7.3", "debian:7.3", "debian:7.2", "debian:6.18")
+# 7.3 and stock-64k are compiled here; the others are Debian's own builds. The last two have pages
+# of 16 and 64 KiB.
+KERNELS = ("7.3", "debian:7.3", "debian:7.2", "debian:6.18", "debian:7.3-16k", "stock-64k")
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

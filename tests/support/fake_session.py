@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from harness.core.cross import PAGE_SIZES
 from harness.core.errors import BaseGoneError, NetworkError
 from harness.core.limits import Limits
 from harness.core.progress import Silent
@@ -27,6 +28,7 @@ from harness.guest.guest import Guest
 from harness.guest.ssh import Completed
 from harness.guest.template import Template
 from harness.kernel import DebianKernel, Kernel, RecipeKernel
+from harness.kernel.linux_image import HEADER, MAGIC
 from harness.suite import plugin
 from harness.suite.session import Session
 from harness.vm.qemu import Qemu
@@ -246,15 +248,23 @@ class FakeGuest(Guest):
         yield Handle(self.fake.pid, guests / str(self.fake.pid), 2222)
 
 
-def fake_kernel(directory: Path, name: str = "stock", config: str = "CONFIG_ARM64_MTE=y") -> Kernel:
-    """Return a kernel with a .config of the lines ``config``, and no other file."""
+def fake_kernel(
+    directory: Path,
+    name: str = "stock",
+    config: str = "CONFIG_ARM64_MTE=y",
+    page_size: int = PAGE_SIZES[0],
+) -> Kernel:
+    """Return a kernel with a .config of the lines ``config``, and an Image that is a header."""
+    image = directory / f"{name.replace('/', '-')}.Image"
+    flags = PAGE_SIZES.index(page_size) + 1 << 1
+    image.write_bytes(HEADER.pack(0, 0, 0, 0, flags, 0, 0, 0, MAGIC, 0))
     path = directory / f"{name.replace('/', '-')}.config"
     path.write_text(config + "\n")
     return Kernel(
         name=name,
         key=f"key-of-{name}",
         directory=directory,
-        image=directory / "Image",
+        image=image,
         vmlinux=None,
         config=path,
         release="6.12.117",

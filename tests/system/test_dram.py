@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.cross import compile_program, probe_flags
 from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import cache_root, resources
 from harness.guest.kpageflags import MTE_TAGGED
@@ -48,7 +48,8 @@ def start(launch: Launcher) -> Callable[[str], Guest]:
 
 def leave(guest: Guest, session: Session, name: str) -> list[int]:
     """Start one of ``programs/``, leave it running, and return the numbers that it printed."""
-    guest.push(compile_program(session.programs, [PROGRAMS / f"{name}.c"], PROBE_FLAGS), name)
+    source = PROGRAMS / f"{name}.c"
+    guest.push(compile_program(session.programs, [source], probe_flags(PAGE)), name)
     done = guest.exec(
         f"./{name} > {name}.out 2>&1 & until [ -s {name}.out ]; do sleep 0.02; done; cat {name}.out"
     )
@@ -87,8 +88,9 @@ def test_each_program_is_followed_by_an_audit(
     """One that passes does not, where pages with tags have lost their storage to others' data."""
     guest = start(name)
     leave(guest, harness_session, "hog")
+    programs = harness_session.programs
     result = run_program(
-        guest, file_program(PROGRAMS / "pass.c", harness_session.programs, seconds=60)
+        guest, file_program(PROGRAMS / "pass.c", programs, page_size=PAGE, seconds=60)
     )
     assert result.status is status, result.text()
     assert ("its storage is in use for data" in result.text()) == (status is Status.FAIL)

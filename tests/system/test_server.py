@@ -21,7 +21,9 @@ MARGIN_KB = 512  # half of what AnonPages may grow by (harness/verdict/counters.
 
 def test_files_that_were_pushed_before_are_no_leak(guest: Guest, harness_session: Session) -> None:
     guest.push(os.urandom(3 << 20), "data")
-    result = run_program(guest, file_program(PROGRAM, harness_session.programs, seconds=60))
+    page_size = guest.template.kernel.page_size
+    program = file_program(PROGRAM, harness_session.programs, page_size=page_size, seconds=60)
+    result = run_program(guest, program)
     assert result.status is Status.PASS, result.text()
     before, after = (sample.values["AnonPages"] for sample in result.samples)
     assert after - before < MARGIN_KB

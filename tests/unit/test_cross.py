@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.core import cross
-from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.cross import PAGE_SIZES, compile_program, probe_flags, user_flags
 from harness.core.errors import ProgramError
 from harness.core.progress import plain_progress
 from harness.core.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+PROBE_FLAGS = probe_flags(4096)
+PT_LOAD = 1
 EM_AARCH64 = 183  # e_machine of the ELF header
 PROGRAM = """
 #define _GNU_SOURCE
@@ -77,3 +81,38 @@ def test_an_error_in_the_library_names_the_file(store: Store, sources: Path) -> 
     source = write(sources / "probes/area/name.c", PROGRAM.replace("PART", ""))
     with pytest.raises(ProgramError, match=r"lib/pattern\.c does not compile"):
         compile_program(store, [source], PROBE_FLAGS)
+
+
+@pytest.mark.parametrize("flags", [probe_flags, user_flags])
+def test_program_and_library_are_for_one_page_size(
+    flags: Callable[[int], tuple[str, ...]], store: Store, sources: Path
+) -> None:
+    text = "#define TEXT(x) #x\n#define PAGE(x) TEXT(x)\n"
+    write(
+        sources / "lib/pattern.c", text + 'const char of_library[] = "library " PAGE(PROBE_PAGE);\n'
+    )
+    source = write(
+        sources / "probes/area/name.c",
+        text + "extern const char of_library[];\n"
+        'const char *const both[] = { of_library, "program " PAGE(PROBE_PAGE) };\n'
+        "int main(int count, char **words) { (void)words; return both[count & 1][0]; }\n",
+    )
+    for size in PAGE_SIZES:
+        program = compile_program(store, [source], flags(size)).read_bytes()
+        assert f"library {size}UL\0".encode() in program
+        assert f"program {size}UL\0".encode() in program
+
+
+@pytest.mark.parametrize("size", PAGE_SIZES)
+def test_a_program_can_be_loaded_with_pages_of_any_size(
+    size: int, store: Store, sources: Path
+) -> None:
+    """Its segments are aligned to 64 KiB: two of them share no page."""
+    source = write(sources / "probes/area/name.c", PROGRAM.replace("PART", ""))
+    program = compile_program(store, [source], probe_flags(size)).read_bytes()
+    (offset,) = struct.unpack_from("<Q", program, 32)  # Elf64_Ehdr and Elf64_Phdr, elf(5)
+    entry_size, count = struct.unpack_from("<HH", program, 54)
+    headers = [struct.unpack_from("<2I6Q", program, offset + i * entry_size) for i in range(count)]
+    aligned = [header[7] for header in headers if header[0] == PT_LOAD]
+    assert aligned
+    assert {PAGE_SIZES[-1]} == set(aligned)

@@ -23,8 +23,13 @@ MTE = "CONFIG_ARM64_MTE=y\n"
 NO_MTE = "# CONFIG_ARM64_MTE is not set\n"
 
 
+def image_header(flags: int, magic: bytes = b"ARM\x64") -> bytes:
+    """Return the first 64 bytes of an Image."""
+    return struct.pack("<4s I 6Q 4s I", b"MZ\0\0", 0, 0, 0, flags, 0, 0, 0, magic, 0)
+
+
 def image(config: str | None = MTE, banner: bytes = BANNER) -> bytes:
-    header = struct.pack("<4s I 6Q 4s I", b"MZ\0\0", 0, 0, 0, 2, 0, 0, 0, b"ARM\x64", 0)
+    header = image_header(2)
     embedded = b"" if config is None else b"IKCFG_ST" + gzip.compress(config.encode()) + b"IKCFG_ED"
     return header + b"\0" * 1024 + banner + b"\0" + embedded + b"\0" * 64
 
@@ -169,14 +174,16 @@ def test_companions_as_distributions_name_them(tmp_path: Path, store: Store) -> 
     assert kernel.description == f"{path} (beside it: config)"
 
 
-@pytest.mark.parametrize(
-    ("flags", "size"), [(2, 4096), (0b1010, 4096), (4, 16384), (6, 65536), (0, None)]
-)
-def test_page_size(tmp_path: Path, flags: int, size: int | None) -> None:
+@pytest.mark.parametrize(("flags", "size"), [(2, 4096), (0b1010, 4096), (4, 16384), (6, 65536)])
+def test_page_size(tmp_path: Path, flags: int, size: int) -> None:
     path = tmp_path / "Image"
-    path.write_bytes(
-        struct.pack("<4s I 6Q 4s I", b"MZ\0\0", 0, 0, 0, flags, 0, 0, 0, b"ARM\x64", 0)
-    )
+    path.write_bytes(image_header(flags))
     assert page_size(path) == size
-    path.write_bytes(b"MZ")
-    assert page_size(path) is None
+
+
+@pytest.mark.parametrize("head", [image_header(0), image_header(2, b"ARM\x65"), b"MZ"])
+def test_no_page_size(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "Image"
+    path.write_bytes(head)
+    with pytest.raises(ImageError, match="does not say the size of its pages"):
+        page_size(path)

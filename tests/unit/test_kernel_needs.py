@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.errors import ImageError
-from harness.guest.kernel_needs import MOUNTED, NEEDS, require_needs
+from harness.core.cross import PAGE_SIZES
+from harness.core.errors import ImageError, UsageError
+from harness.guest.kernel_needs import MOUNTED, NEEDS, require_needs, require_page_size
+from harness.vm.spec import MACHINES
 from tests.support.fake_session import fake_kernel
 
 if TYPE_CHECKING:
@@ -56,3 +58,15 @@ def test_a_probe_has_a_module_only_with_an_initramfs(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert replace(found, initramfs=tmp_path / "initramfs").built_with("CONFIG_ZRAM") is True
     assert replace(found, config=None).built_with("CONFIG_ZRAM") is None
+
+
+@pytest.mark.parametrize("size", PAGE_SIZES)
+def test_tags_in_dram_are_read_by_pages_of_4_kib(tmp_path: Path, size: int) -> None:
+    subject = fake_kernel(tmp_path, page_size=size)
+    require_page_size(subject, MACHINES["emulator"])
+    for name, spec in MACHINES.items():
+        if name == "emulator" or size == PAGE_SIZES[0]:
+            require_page_size(subject, spec)
+        else:
+            with pytest.raises(UsageError, match=f"pages of {size >> 10} KiB; with machine {name}"):
+                require_page_size(subject, spec)

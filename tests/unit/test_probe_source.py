@@ -52,6 +52,7 @@ def test_c(tmp_path: Path) -> None:
         name="swap_disk",
         area="swap",
         needs=("CONFIG_SWAP", "CONFIG_PROC_PAGE_MONITOR"),
+        pages=(4096, 16384, 65536),
         since=None,
         until=None,
         fixed=(),
@@ -93,6 +94,11 @@ def test_a_change_of_the_rule(tmp_path: Path) -> None:
     assert str(found.until) == "6.13 (25c17c4b55de)"
 
 
+def test_page_sizes(tmp_path: Path) -> None:
+    head = C_HEAD.replace(" * timeout", " * pages: 4K 16K\n * timeout")
+    assert read(write(tmp_path, "swap_disk.c", head)).pages == (4096, 16384)
+
+
 def test_python(tmp_path: Path) -> None:
     probe = read(write(tmp_path, "smaps.py", PY_HEAD))
     assert (probe.name, probe.needs, probe.timeout) == ("smaps", (), 5)
@@ -109,6 +115,9 @@ def test_python(tmp_path: Path) -> None:
         ("timeout: 60", "timeout: 1m", "is no seconds"),
         ("timeout: 60", "timeout: 0", "is no seconds"),
         ("CONFIG_SWAP ", "SWAP ", "no config symbols"),
+        (" * timeout", " * pages: 4096\n * timeout", "none of 4K 16K 64K"),
+        (" * timeout", " * pages: 4K,16K\n * timeout", "none of 4K 16K 64K"),
+        (" * timeout", " * pages:\n * timeout", "pages without a size"),
         ("needs:", "wants:", "is none of the keys"),
         (" * timeout", " * since: 6.13\n * timeout", "is no release and commit"),
         (" * timeout", " * until: v6.13 25c17c4b55de\n * timeout", "is no release and commit"),

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.core.cross import PAGE_SIZES
 from harness.core.errors import AuditError, GuestLostError, HarnessError, QemuDiedError
 from harness.guest.ssh import Completed
 from harness.suite import gather as gather_module
 from harness.suite.gather import fixed_later, gather, run_program, why_not
 from harness.suite.head_comment import Change, Fix, Probe
-from harness.suite.program import Program, PushedFile, file_program
+from harness.suite.program import Program, PushedFile, file_program, page_size_skips
 from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.result import Status
 from harness.vm.spec import find_machine
@@ -142,15 +143,23 @@ def test_output_is_streamed(guest: FakeGuest) -> None:
     assert seen == [("stdout", PASSES.encode())]
 
 
-def test_lockdep_kernel_gets_six_times_the_time(tmp_path: Path) -> None:
-    kernel = fake_kernel(tmp_path, config="CONFIG_PROVE_LOCKING=y")
+@pytest.mark.parametrize(
+    ("config", "page_size", "slow"),
+    [
+        ("CONFIG_PROVE_LOCKING=y", 4096, 6),
+        ("CONFIG_PROVE_LOCKING=n", 16384, 4),
+        ("CONFIG_PROVE_LOCKING=y", 65536, 24),
+    ],
+)
+def test_slow_kernel_gets_more_time(tmp_path: Path, config: str, page_size: int, slow: int) -> None:
+    kernel = fake_kernel(tmp_path, config=config, page_size=page_size)
     guest = FakeGuest(fake_template(kernel, find_machine("emulator")))
     program = plays(guest, status=None)
     result = run_program(guest, program)
     (call,) = [call for call in guest.calls if "./passes" in call.line]
-    assert call.line == "export KTAP_SLOW=6; ./passes"
-    assert call.timeout == 6 * PROBE.seconds
-    assert "did not end within 180 s" in result.title
+    assert call.line == f"export KTAP_SLOW={slow}; ./passes"
+    assert call.timeout == slow * PROBE.seconds
+    assert f"did not end within {slow * 30} s" in result.title
 
 
 def test_other_kernels_do_not_see_ktap_slow(guest: FakeGuest) -> None:
@@ -191,7 +200,7 @@ def arm64_program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_line_of_a_binary(tmp_path: Path, arm64_program: bytes, name: str, line: str) -> None:
     path = tmp_path / name
     path.write_bytes(arm64_program)
-    program = file_program(path, _no_store(), ["x y", "-l"], seconds=5)
+    program = file_program(path, _no_store(), ["x y", "-l"], page_size=4096, seconds=5)
     assert shlex.split(program.line) == shlex.split(line)
     assert program.files == (PushedFile(path, name, 0o755),)
     assert (program.seconds, program.speaks_ktap) == (5, None)
@@ -200,7 +209,7 @@ def test_line_of_a_binary(tmp_path: Path, arm64_program: bytes, name: str, line:
 def test_python_program_brings_its_library_along(tmp_path: Path) -> None:
     path = tmp_path / "a probe.py"
     path.write_text("print('hello')\n")
-    program = file_program(path, _no_store(), seconds=5, speaks_ktap=True)
+    program = file_program(path, _no_store(), page_size=4096, seconds=5, speaks_ktap=True)
     assert shlex.split(program.line) == ["python3", "./a probe.py"]
     first, *library = program.files
     assert first == PushedFile(path, "a probe.py", 0o755)
@@ -464,7 +473,39 @@ def test_machine_with_tags_outside_dram_is_not_audited(guest: FakeGuest) -> None
 
 
 def probe(path: Path, *needs: str, **change: Any) -> Probe:
-    return replace(Probe("x", "swap", needs, None, None, (), 30, False, "prose", path), **change)
+    return replace(
+        Probe("x", "swap", needs, PAGE_SIZES, None, None, (), 30, False, "prose", path), **change
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "skip", "status"),
+    [
+        (65536, "pages of 64 KiB: too large", Status.SKIP),
+        (65536, "no zram", Status.ERROR),
+        (16384, "pages of 16 KiB: too large", Status.SKIP),
+        (16384, "pages of 64 KiB: too large", Status.ERROR),
+        (4096, "pages of 4 KiB: too large", Status.ERROR),
+    ],
+)
+def test_a_case_that_the_page_size_rules_out(
+    guest: FakeGuest, size: int, skip: str, status: Status
+) -> None:
+    played = plays(guest, stdout=f"KTAP version 1\n1..2\nok 1 first\nok 2 second # SKIP {skip}\n")
+    result = run_program(guest, replace(played, allowed_skips=page_size_skips(size)))
+    assert result.status is status, result.text()
+
+
+@pytest.mark.parametrize("size", PAGE_SIZES)
+def test_a_page_size_that_the_probe_is_not_for(tmp_path: Path, size: int) -> None:
+    kernel = fake_kernel(tmp_path, page_size=size)
+    assert why_not(probe(tmp_path, pages=PAGE_SIZES), kernel) == ""
+    why = why_not(probe(tmp_path, pages=PAGE_SIZES[:2]), kernel)
+    if size == PAGE_SIZES[2]:
+        assert "pages of 64 KiB" in why
+        assert "with 4 or 16 KiB" in why
+    else:
+        assert why == ""
 
 
 def test_missing_needs(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.verdict.counters import (
+    FREE,
     RESERVED,
     RULES,
     SETTLE,
@@ -114,3 +115,22 @@ def test_pages_on_cpu_lists_are_free() -> None:
     )
     snapshot = parse("MemFree: 1000 kB\nCached: 50 kB\n", "nr_dirty 0\n", zoneinfo)
     assert snapshot.meminfo["FreeOrCache"] == 1000 + 50 + 4 * 125
+
+
+def test_free_pages_on_the_lists_of_a_cpu_have_the_size_of_a_page() -> None:
+    zoneinfo = "Node 0, zone DMA\n  pagesets\n    cpu: 0\n              count: 3\n"
+    texts = ((GOLDEN / "meminfo").read_text(), (GOLDEN / "vmstat").read_text(), zoneinfo)
+    small, large = parse(*texts), parse(*texts, page_kb=16)
+    assert large.meminfo[FREE] - small.meminfo[FREE] == 3 * (16 - 4)
+
+
+@pytest.mark.parametrize(("page_kb", "times"), [(4, 1), (16, 1), (64, 4)])
+def test_slack_grows_with_pages_beyond_16_kib(page_kb: int, times: int) -> None:
+    before = replace(snapshot(), page_kb=page_kb)
+
+    def after(by: int) -> Counters:
+        return replace(changed("PageTables", by), page_kb=page_kb)
+
+    assert returned(before, after(512 * times)) == ()
+    (problem,) = returned(before, after(512 * times + 1))
+    assert f"allowed {512 * times}:" in str(problem)

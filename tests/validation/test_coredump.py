@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from harness.core.cross import PROBE_FLAGS, compile_program
+from harness.core.cross import compile_program, probe_flags
 from harness.core.paths import resources
 from tests.support.coredump import mapping_tags, parse_mappings, tags_at
 
@@ -18,7 +18,8 @@ SOURCE = resources() / "guest" / "programs" / "tagged_abort.c"
 
 
 def test_core_has_the_tags(guest: Guest, harness_session: Session) -> None:
-    guest.push(compile_program(harness_session.programs, [SOURCE], PROBE_FLAGS), "tagged_abort")
+    flags = probe_flags(guest.template.kernel.page_size)
+    guest.push(compile_program(harness_session.programs, [SOURCE], flags), "tagged_abort")
     done = guest.exec(
         "echo core > /proc/sys/kernel/core_pattern; ulimit -c unlimited; ./tagged_abort"
     )

@@ -29,7 +29,7 @@ static char *tagged_file(void)
 	fd = memory_file(LEN);
 	shared = map_file(fd, LEN, PROT_RW_MTE, MAP_SHARED);
 	pattern_set(shared, LEN, 1);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	return shared;
 }
 

@@ -121,7 +121,7 @@ static void break_sharing(char *p, const char *who)
 	snprintf(when, sizeof(when), "%s, shared by fork", who);
 	pattern_check(p, LEN, 1, when);
 	frames(p, before);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	ways[way].run(p);
 	must_be_copied(p, before);
 	need_stale(p, LEN, ways[way].name);
@@ -245,7 +245,7 @@ static void become_tagged(char *p)
 
 static void copy_and_become_tagged(char *p)
 {
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	touch_write(p, LEN);
 	need_stale(p, LEN, "untagged pages copied");
 	become_tagged(p);
@@ -257,7 +257,7 @@ static void untagged_pages(void)
 
 	mte_need();
 	pin_cpu(0);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	p = untagged_map(LEN);
 	memset(p, 0x3c, LEN);
 	need_stale(p, LEN, "untagged pages");

@@ -60,7 +60,7 @@ static void small_pages(void)
 	pin_cpu(0);
 	p = tagged_map(LEN, 1);
 	pin_buffer(p, LEN);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	fork_pinned(p, LEN);
 }
 
@@ -81,7 +81,7 @@ static void untagged_pages(void)
 	p = untagged_map(LEN);
 	memset(p, 0x3c, LEN);
 	pin_buffer(p, LEN);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	run_child(check_copies, p);
 }
 
@@ -94,7 +94,7 @@ static void huge_page(void)
 	p = thp_alloc(1, PROT_RW_MTE);
 	pattern_set(p, HUGE, 1);
 	pin_buffer(p, 64 * PAGE);
-	stale_fill(2 * HUGE, false);
+	stale_fill(2 * STALE_SMALL, false);
 	fork_pinned(p, HUGE);
 }
 

@@ -182,7 +182,7 @@ static void merged_then_mprotect(void)
 
 	start();
 	pin_cpu(0);
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	a = page_of(PROT_RW, 7);
 	b = page_of(PROT_RW, 7);
 	c = page_of(PROT_RW, 7);
@@ -190,7 +190,7 @@ static void merged_then_mprotect(void)
 	need_stale(b, PAGE, "second page to be merged");
 	scan();
 	NEED(merged(a, b) && merged(a, c), "not merged");
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	MUST(mprotect(a, PAGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	tags_zero_check(a, PAGE, "merged page, PROT_MTE");
 	pattern_set_tags(a, PAGE, 9); /* copies the page */

@@ -161,7 +161,7 @@ static void untagged_on_swap(void)
 	memset(p, 0x21, LEN);
 	page_out(p, LEN);
 	protect(p, LEN, PROT_RW_MTE);
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	CHECK_EQ(other_bytes(p, 0x21, LEN), 0, "bytes that changed");
 	need_stale(p, LEN, "pages swapped in");
 	tags_zero_check(p, LEN, "swapped in");

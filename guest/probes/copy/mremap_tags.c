@@ -14,7 +14,6 @@
 
 #define PAGES 16
 #define LEN   (PAGES * PAGE)
-#define GIB   (1UL << 30)
 
 static char *start(uint64_t seed)
 {
@@ -22,7 +21,7 @@ static char *start(uint64_t seed)
 
 	pin_cpu(0);
 	p = tagged_map(LEN, seed);
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	return p;
 }
 
@@ -71,7 +70,7 @@ static void grow_and_shrink(void)
 	pattern_set(to + LEN, 2 * LEN, 5);
 	pattern_check(to + LEN, 2 * LEN, 5, "new part, tagged");
 	MUST(mremap(to, 3 * LEN, LEN, 0) == to, "mremap, shrinking");
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	MUST(munmap(to + LEN, PAGE) == 0 && mremap(to, LEN, LEN + PAGE, 0) == to,
 	     "mremap in place");
 	memset(to + LEN, 1, PAGE);
@@ -107,7 +106,7 @@ static void part(void)
 	pattern_check_from(p + 9 * PAGE, 7 * PAGE, 8, 9 * GRANULES_PER_PAGE, "part after");
 }
 
-/* An aligned move moves whole page tables, of 2 MiB or 1 GiB. */
+/* An aligned move moves whole page tables: what an entry of a PMD or of a PUD maps. */
 static void whole_page_table(size_t align)
 {
 	char *p, *to;
@@ -135,7 +134,7 @@ static void pmd_level(void)
 
 static void pud_level(void)
 {
-	whole_page_table(GIB);
+	whole_page_table(HUGE_PAGES * HUGE);
 }
 
 static void swapped_out(void)

@@ -26,7 +26,7 @@ static void start(void)
 {
 	pin_cpu(0);
 	source = tagged_map(LEN, 1);
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 }
 
 static size_t wrong_data(const char *p)

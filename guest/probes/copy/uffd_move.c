@@ -42,7 +42,7 @@ static void private_memory(void)
 	CHECK_EQ(pagemap(to) & PM_PFN_MASK, frame, "frame");
 	CHECK(!page_present(from), "the source is still mapped");
 	pattern_check(to, LEN, 1, "moved");
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	memset(from, 1, LEN);
 	need_stale(from, LEN, "new pages at the old address");
 	tags_zero_check(from, LEN, "old address");
@@ -88,7 +88,7 @@ static void untagged_page(void)
 {
 	char *to = target(LEN, PROT_RW), *from;
 
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	from = untagged_map(LEN);
 	memset(from, 0x66, LEN);
 	need_stale(from, LEN, "source of the move");
@@ -139,7 +139,7 @@ static void zero_page(void)
 	touch_read(from, LEN);
 	NEED(page_flag(from, KPF_ZERO_PAGE), "no zero page");
 	uffd_move(fd, to, from, LEN);
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	for (i = 0; i < PAGES; i++)
 		page_zero_check(to + i * PAGE, "zero page");
 	for (i = 0; i < PAGES; i++)

@@ -11,6 +11,7 @@
  * vm_get_page_prot().
  */
 #include "fault.h"
+#include "thp.h"
 
 static int pipe_fds[2];
 
@@ -104,7 +105,7 @@ static void kinds(void)
 /* A huge page is mapped by one entry: accesses to each part of it are checked. */
 static void transparent_huge_page(void)
 {
-	size_t huge = 2 << 20;
+	size_t huge = HUGE;
 	unsigned char *p;
 
 	begin();

@@ -295,7 +295,7 @@ POINTER_CALL(shm_stat)
 
 POINTER_CALL(mincore)
 {
-	static unsigned char memory[40 * PAGE] __attribute__((aligned(4096)));
+	static unsigned char memory[40 * PAGE] __attribute__((aligned(PAGE)));
 
 	return SYS(mincore, memory, sizeof(memory), p);
 }

@@ -10,8 +10,8 @@
  */
 #include "procfs.h"
 
-#define PAGES  65536UL /* a quarter of the guest's memory */
-#define LEN    (PAGES * PAGE)
+#define LEN    (256UL << 20) /* a quarter of the guest's memory */
+#define PAGES  (LEN / PAGE)
 #define LOW    512UL /* pages with the lowest frames: kept, and tagged */
 #define ANCHOR 128 /* above them one page of so many frames is kept */
 

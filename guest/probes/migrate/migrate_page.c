@@ -56,7 +56,7 @@ static void untouched_tags(void)
 	start();
 	p = mte_map(LEN);
 	memset(p, 0x42, LEN);
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	move_pages_of(p);
 	need_stale(p, LEN, "migrated");
 	tags_zero_check(p, LEN, "migrated");
@@ -68,12 +68,12 @@ static void untagged_then_mprotect(void)
 	char *p;
 
 	start();
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	p = untagged_map(LEN);
 	memset(p, 0x42, LEN);
 	/* The stale tags of the old frame must not be copied either. */
 	need_stale(p, LEN, "before migration");
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	move_pages_of(p);
 	need_stale(p, LEN, "migrated");
 	check_made_tagged(p, LEN, 0x42, "after mprotect(PROT_MTE)");

@@ -2,12 +2,14 @@
 /*
  * probe: migrate_range
  * needs: CONFIG_MIGRATION CONFIG_TRANSPARENT_HUGEPAGE CONFIG_HUGETLBFS CONFIG_CONTIG_ALLOC CONFIG_PROC_PAGE_MONITOR
+ * pages: 4K
  * timeout: 60
  *
  * Huge pages and folios of 16 pages migrate as a whole, with the tags of each of their
  * pages, and are not split. The allocation of 32 MiB hugetlb pages migrates them:
  * alloc_contig_range() empties a range of that size. Exercises remove_migration_pmd(),
  * set_pmd_at(), folio_mc_copy() and remove_migration_pte() for several pages of one folio.
+ * With larger pages the smallest such range is 1 GiB (arch/arm64/mm/hugetlbpage.c, CONT_PMD_SIZE).
  */
 #include "stale.h"
 

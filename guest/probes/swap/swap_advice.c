@@ -25,7 +25,7 @@ static char *swapped(void (*device)(void))
 	swap_begin(device);
 	p = tagged_map(LEN, 1);
 	page_out(p, LEN);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	return p;
 }
 
@@ -150,7 +150,7 @@ static void given_up_while_out(void)
 	size_t i;
 
 	MUST(madvise(p, LEN / 2, MADV_DONTNEED) == 0, "MADV_DONTNEED");
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	touch_write(p, LEN / 2);
 	for (i = 0; i < LEN / 2; i += PAGE)
 		page_zero_check(p + i, "MADV_DONTNEED while out");
@@ -183,7 +183,7 @@ static void becomes_tagged(void (*device)(void))
 	p = untagged_map(LEN);
 	memset(p, 0x5a, LEN);
 	page_out(p, LEN);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	MUST(mprotect(p, LEN / 2, PROT_RW_MTE) == 0, "mprotect(PROT_MTE)");
 	touch_read(p, LEN / 4);
 	touch_write(p + LEN / 4, LEN * 3 / 4);

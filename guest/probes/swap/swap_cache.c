@@ -49,7 +49,7 @@ static void dropped_clean(void)
 
 	for (i = 0; i < 3; i++) {
 		page_out(p, LEN);
-		stale_fill(HUGE, false);
+		stale_fill(STALE_SMALL, false);
 		pattern_check(p, LEN, 1, "dropped clean and read in");
 	}
 	NEED(vmstat("pswpout") - before < (long)(LEN / PAGE), "the pages were written again");
@@ -63,7 +63,7 @@ static void retagged(void)
 	for (seed = 2; seed < 6; seed++) {
 		pattern_set_tags(p, LEN, seed);
 		page_out(p, LEN);
-		stale_fill(HUGE, false);
+		stale_fill(STALE_SMALL, false);
 		touch_read(p, LEN);
 		retag_check(p, seed, "retagged in the swap cache, swapped again");
 	}

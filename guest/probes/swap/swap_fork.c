@@ -37,7 +37,7 @@ static void both(void (*run)(char *p, const char *who), char *p, bool later)
 
 static void reads(char *p, const char *who)
 {
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	pattern_check(p, LEN, 1, who);
 }
 
@@ -110,7 +110,7 @@ static void one_faults_half(void)
 	swap_begin(swap_disk);
 	p = swapped();
 	run_child(fault_half, p);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	pattern_check(p, LEN, 1, "parent, after the child's fault");
 }
 
@@ -136,7 +136,7 @@ static void out_while_shared(void)
 	child = hold_child(check_and_swap_copy, p);
 	page_out(p, LEN);
 	release_child(&child);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	pattern_check(p, LEN, 1, "parent");
 }
 

@@ -13,29 +13,27 @@
 #include "stale.h"
 #include "swap.h"
 
-#define KB64 (64UL * 1024)
-
 static void folios(const char *mode)
 {
-	write_file(THP_SYSFS "hugepages-64kB/enabled", mode);
+	folio_write(FOLIO, "enabled", mode);
 }
 
-/* `count` tagged folios of 64 kB, swapped out as a whole. */
+/* `count` tagged folios of 16 pages, swapped out as a whole. */
 static char *large_out(size_t count)
 {
 	char *p;
-	size_t i, len = count * KB64;
+	size_t i, len = count * FOLIO;
 
 	folios("always");
 	p = aligned_map(len, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	pattern_set(p, len, 1);
 	folios("never");
-	for (i = 0; i < len; i += KB64)
-		NEED(in_large_folio(p + i), "folio %zu is not large", i / KB64);
+	for (i = 0; i < len; i += FOLIO)
+		NEED(in_large_folio(p + i), "folio %zu is not large", i / FOLIO);
 	page_out(p, len);
 	for (i = 0; i < len; i += PAGE)
 		NEED(swap_offset_of(p + i) ==
-			     swap_offset_of(p + i / KB64 * KB64) + (i & (KB64 - 1)) / PAGE,
+			     swap_offset_of(p + i / FOLIO * FOLIO) + (i & (FOLIO - 1)) / PAGE,
 		     "swap offset of page %zu does not follow from its folio's", i / PAGE);
 	return p;
 }
@@ -43,14 +41,14 @@ static char *large_out(size_t count)
 /* Swap-in page by page, the last page of each folio first. */
 static void in_singly(void (*device)(void))
 {
-	size_t i, len = 4 * KB64, at;
+	size_t i, len = 4 * FOLIO, at;
 	char *p;
 
 	swap_begin(device);
 	p = large_out(4);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	for (i = 0; i < len; i += PAGE) {
-		at = i / KB64 * KB64 + (15 - (i & (KB64 - 1)) / PAGE) * PAGE;
+		at = i / FOLIO * FOLIO + (15 - (i & (FOLIO - 1)) / PAGE) * PAGE;
 		pattern_check_from(p + at, PAGE, 1, at / GRANULE, "one page of a large folio");
 		NEED(!in_large_folio(p + at), "page %zu came in with its folio", at / PAGE);
 	}
@@ -71,13 +69,13 @@ static void singly_zram(void)
 static void in_as_one(size_t touch, bool write)
 {
 	char *p;
-	size_t i, len = 4 * KB64;
+	size_t i, len = 4 * FOLIO;
 
 	swap_begin(swap_zram);
 	p = large_out(4);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	folios("always");
-	for (i = 0; i < len; i += KB64) {
+	for (i = 0; i < len; i += FOLIO) {
 		if (write)
 			touch_write(p + i + touch * PAGE, PAGE);
 		else
@@ -139,22 +137,22 @@ static void half_tagged(void)
 	char *p;
 
 	swap_begin(swap_zram);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	folios("always");
-	p = aligned_map(KB64, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	touch_write(p, KB64);
+	p = aligned_map(FOLIO, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	touch_write(p, FOLIO);
 	folios("never");
 	NEED(in_large_folio(p), "not a large folio");
 	MUST(mprotect(p + 8 * PAGE, 4 * PAGE, PROT_RW_MTE) == 0, "mprotect");
 	pattern_set(p + 8 * PAGE, 4 * PAGE, 1);
 	/* Not MADV_PAGEOUT, which works VMA by VMA and would split the folio. */
-	for (tries = 0; tries < 50 && pages_in_memory(p, KB64); tries++)
+	for (tries = 0; tries < 50 && pages_in_memory(p, FOLIO); tries++)
 		memcg_reclaim(1UL << 20);
-	NEED(pagemap_count(p, KB64, PM_SWAP) == 16 &&
+	NEED(pagemap_count(p, FOLIO, PM_SWAP) == 16 &&
 		     swap_offset_of(p + 15 * PAGE) == swap_offset_of(p) + 15,
 	     "not swapped as one folio");
 	pattern_check(p + 8 * PAGE, 4 * PAGE, 1, "the tagged part");
-	MUST(mprotect(p, KB64, PROT_RW_MTE) == 0, "mprotect");
+	MUST(mprotect(p, FOLIO, PROT_RW_MTE) == 0, "mprotect");
 	tags_zero_check(p, 8 * PAGE, "the part before");
 	tags_zero_check(p + 12 * PAGE, 4 * PAGE, "the part after");
 }
@@ -165,9 +163,9 @@ static void swapoff_large(void)
 
 	swap_begin(swap_ssd);
 	p = large_out(4);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	swap_none();
-	pattern_check(p, 4 * KB64, 1, "swapoff of large folios");
+	pattern_check(p, 4 * FOLIO, 1, "swapoff of large folios");
 }
 
 /* Faults while the whole folio is still in the swap cache. */
@@ -177,17 +175,17 @@ static void from_swap_cache(void)
 
 	swap_begin(swap_ssd);
 	folios("always");
-	p = aligned_map(2 * KB64, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	pattern_set(p, 2 * KB64, 1);
+	p = aligned_map(2 * FOLIO, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	pattern_set(p, 2 * FOLIO, 1);
 	folios("never");
-	MUST(madvise(p, 2 * KB64, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
-	NEED(pagemap_count(p, 2 * KB64, PM_SWAP) == 32, "not unmapped");
+	MUST(madvise(p, 2 * FOLIO, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
+	NEED(pagemap_count(p, 2 * FOLIO, PM_SWAP) == 32, "not unmapped");
 	wait_writeback();
 	MUST(madvise(p + PAGE, PAGE, MADV_DONTNEED) == 0, "MADV_DONTNEED");
-	touch_write(p + KB64 + 9 * PAGE, PAGE);
+	touch_write(p + FOLIO + 9 * PAGE, PAGE);
 	pattern_check(p, PAGE, 1, "page 0 from the swap cache");
 	tags_zero_check(p + PAGE, PAGE, "a page dropped while swapped out");
-	pattern_check_from(p + 2 * PAGE, 2 * KB64 - 2 * PAGE, 1, 2 * GRANULES_PER_PAGE,
+	pattern_check_from(p + 2 * PAGE, 2 * FOLIO - 2 * PAGE, 1, 2 * GRANULES_PER_PAGE,
 			   "the rest from the swap cache");
 }
 
@@ -211,17 +209,17 @@ static void shmem_folio(void)
 	int fd = memfd_create("probe", MFD_CLOEXEC);
 
 	swap_begin(swap_ssd);
-	write_file(THP_SYSFS "hugepages-64kB/shmem_enabled", "always");
-	MUST(fd >= 0 && ftruncate(fd, 4 * KB64) == 0, "memfd_create");
-	p = aligned_map(4 * KB64, PROT_RW_MTE, MAP_SHARED, fd);
-	pattern_set(p, 4 * KB64, 1);
-	write_file(THP_SYSFS "hugepages-64kB/shmem_enabled", "never");
+	folio_write(FOLIO, "shmem_enabled", "always");
+	MUST(fd >= 0 && ftruncate(fd, 4 * FOLIO) == 0, "memfd_create");
+	p = aligned_map(4 * FOLIO, PROT_RW_MTE, MAP_SHARED, fd);
+	pattern_set(p, 4 * FOLIO, 1);
+	folio_write(FOLIO, "shmem_enabled", "never");
 	NEED(in_large_folio(p), "not a large folio");
-	page_out(p, 4 * KB64);
-	stale_fill(HUGE, false);
-	pattern_check_from(p + 3 * KB64 + 7 * PAGE, PAGE, 1, (3 * KB64 + 7 * PAGE) / GRANULE,
+	page_out(p, 4 * FOLIO);
+	stale_fill(STALE_SMALL, false);
+	pattern_check_from(p + 3 * FOLIO + 7 * PAGE, PAGE, 1, (3 * FOLIO + 7 * PAGE) / GRANULE,
 			   "one page of a large shared folio");
-	pattern_check(p, 4 * KB64, 1, "a large shared folio");
+	pattern_check(p, 4 * FOLIO, 1, "a large shared folio");
 }
 
 PROBE(CASE(singly_disk), CASE(singly_zram), CASE(as_one_first_page), CASE(as_one_last_page),

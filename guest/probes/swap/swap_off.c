@@ -25,7 +25,7 @@ static char *swapped(uint64_t seed)
 /* Switches swap off, and ends the case as failed unless all of p is then in memory. */
 static void bring_in(char *p)
 {
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	swap_none();
 	MUST(pages_in_memory(p, LEN) == LEN / PAGE, "swapoff left %zu of %zu pages swapped out",
 	     LEN / PAGE - pages_in_memory(p, LEN), LEN / PAGE);

@@ -12,7 +12,16 @@
 #include "stale.h"
 #include "swap.h"
 
-#define LEN (4UL << 20)
+#define LEN (1024 * PAGE)
+
+/* Allows the case's cgroup three quarters of LEN: "memory.max" or "memory.high". */
+static void allow(const char *file)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lu", LEN / 4 * 3);
+	memcg_write(file, text);
+}
 
 /* Checks all pages in each round, and retags a third of them. */
 static void walk(char *p, int rounds)
@@ -40,14 +49,14 @@ static void walk(char *p, int rounds)
 static void memory_max(void)
 {
 	swap_begin(swap_disk);
-	memcg_write("memory.max", "3145728");
+	allow("memory.max");
 	walk(mte_map(LEN), 3);
 }
 
 static void memory_high(void)
 {
 	swap_begin(swap_zram);
-	memcg_write("memory.high", "3145728");
+	allow("memory.high");
 	walk(mte_map(LEN), 2);
 }
 
@@ -59,7 +68,7 @@ static void forked_under_pressure(void)
 	char *p;
 
 	swap_begin(swap_disk);
-	memcg_write("memory.max", "3145728");
+	allow("memory.max");
 	p = tagged_map(len, 1);
 	child = child_fork();
 	if (child == 0) {
@@ -76,7 +85,7 @@ static void forked_under_pressure(void)
 
 static void swap_full(void)
 {
-	size_t len = 1UL << 20, out;
+	size_t len = 256 * PAGE, out;
 	char *p;
 
 	swap_begin(swap_none);
@@ -87,7 +96,7 @@ static void swap_full(void)
 	out = pagemap_count(p, len, PM_SWAP);
 	NEED(out > 64 && out < len / PAGE, "%zu of %zu pages were swapped to a device of 128", out,
 	     len / PAGE);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	pattern_check(p, len, 1, "swap was full");
 	pattern_set(p, len, 2);
 	MUST(madvise(p, len, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");

@@ -92,7 +92,7 @@ static void round_trip(void)
 	for (seed = 1; seed <= 3; seed++) {
 		fill(p, seed);
 		page_out(p, LEN);
-		stale_fill(HUGE, false);
+		stale_fill(STALE_SMALL, false);
 		/* Swap-in by a read, a write, and a tag store that changes no tag. */
 		for (i = 0; i < PAGES; i++) {
 			if (i % 3 == 0)

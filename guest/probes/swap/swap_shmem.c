@@ -43,7 +43,7 @@ static char *swapped_file(void (*device)(void))
 	char *p = tagged_file(device);
 
 	page_out(p, LEN);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	return p;
 }
 
@@ -120,7 +120,7 @@ static void mapped_by_nobody(void)
 	p = shared_mapping(PROT_RW_MTE); /* for page_out(); populates nothing */
 	page_out(p, LEN);
 	MUST(munmap(p, LEN) == 0, "munmap");
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	p = shared_mapping(PROT_RW_MTE);
 	pattern_check(p, LEN, 1, "not mapped while it was swapped out");
 }
@@ -222,7 +222,7 @@ static void truncated_while_out(void)
 	size_t i;
 
 	MUST(ftruncate(fd, 0) == 0 && ftruncate(fd, LEN) == 0, "ftruncate");
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	touch_write(p, LEN);
 	for (i = 0; i < LEN; i += PAGE)
 		page_zero_check(p + i, "truncated while swapped");
@@ -234,7 +234,7 @@ static void punched_while_out(void)
 
 	MUST(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, LEN / 2) == 0,
 	     "fallocate(PUNCH_HOLE)");
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	tags_zero_check(p, LEN / 2, "punched while swapped");
 	pattern_check_from(p + LEN / 2, LEN / 2, 1, LEN / 2 / GRANULE, "the rest of the file");
 }

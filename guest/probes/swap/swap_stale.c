@@ -133,7 +133,7 @@ static void by_remove(void)
 }
 
 /*
- * Tagged 64 kB folios. The device has two clusters of 512 entries, of which the first has
+ * Tagged folios of 16 pages. The device has two clusters of 512 entries, of which the first has
  * the header; the folios use the second, and so do the pages that follow them.
  */
 static char *large_folios(void)
@@ -141,14 +141,16 @@ static char *large_folios(void)
 	char *p;
 	size_t i;
 
+	/* arch/arm64/Kconfig selects ARCH_WANTS_THP_SWAP for pages of 4 KiB. */
+	PAGES_UP_TO(4, "no folio is swapped out as a whole");
 	begin();
 	swap_disk_of(1024, false);
-	write_file(THP_SYSFS "hugepages-64kB/enabled", "always");
+	folio_write(FOLIO, "enabled", "always");
 	p = aligned_map(LEN, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	for (i = 0; i < LEN; i += 2 * GRANULE)
 		st2g(p + i, 1 + i / PAGE % 15);
-	write_file(THP_SYSFS "hugepages-64kB/enabled", "never");
-	NEED(in_large_folio(p), "no 64 kB folio");
+	folio_write(FOLIO, "enabled", "never");
+	NEED(in_large_folio(p), "no folio of 16 pages");
 	return p;
 }
 

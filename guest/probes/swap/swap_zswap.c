@@ -76,7 +76,7 @@ static void round_trip(void)
 		     "%ld of %zu pages were stored by zswap (%ld written to the disk)",
 		     vmstat("zswpout") - stored, LEN / PAGE, vmstat("pswpout") - written);
 		NEED(read_long(DEBUG "stored_pages") > 0, "zswap stores no page");
-		stale_fill(HUGE, false);
+		stale_fill(STALE_SMALL, false);
 		if (seed & 1)
 			touch_write(p, LEN);
 		check(p, seed, "swapped in from zswap");
@@ -97,7 +97,7 @@ static char *written_back(void)
 	page_out(q, LEN); /* evicts p to the disk; the shrinker spares an entry once */
 	NEED(vmstat("zswpwb") > before, "zswap wrote nothing back");
 	MUST(munmap(q, LEN) == 0, "munmap");
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	return p;
 }
 
@@ -121,7 +121,7 @@ static void swapoff_from_zswap(void)
 	begin();
 	p = tagged(1);
 	page_out(p, LEN);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	swap_none();
 	check(p, 1, "swapoff, pages in zswap");
 }

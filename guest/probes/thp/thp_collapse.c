@@ -2,6 +2,7 @@
 /*
  * probe: thp_collapse
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG
+ * pages: 4K 16K
  * timeout: 90
  * smoke: yes
  *
@@ -134,7 +135,7 @@ static void untagged_then_mprotect(void)
 /* khugepaged collapses pages with the same holes, and with swapped pages. */
 static void khugepaged(void)
 {
-	char *p;
+	char text[16], *p;
 	int i;
 
 	memcg_enter();
@@ -142,8 +143,10 @@ static void khugepaged(void)
 	p = small_pages(PROT_RW_MTE);
 	write_file(KHUGEPAGED "scan_sleep_millisecs", "10");
 	write_file(KHUGEPAGED "alloc_sleep_millisecs", "10");
-	write_file(KHUGEPAGED "pages_to_scan", "4096");
-	write_file(KHUGEPAGED "max_ptes_none", "511");
+	snprintf(text, sizeof(text), "%lu", 8 * HUGE_PAGES);
+	write_file(KHUGEPAGED "pages_to_scan", text);
+	snprintf(text, sizeof(text), "%lu", HUGE_PAGES - 1);
+	write_file(KHUGEPAGED "max_ptes_none", text);
 	populate_some(p, 2000);
 	page_out(p + 46 * PAGE, 3 * PAGE);
 	for (i = 49; i < (int)HUGE_PAGES; i++) /* khugepaged wants half of the pages to be young */

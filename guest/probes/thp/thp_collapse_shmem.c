@@ -2,6 +2,7 @@
 /*
  * probe: thp_collapse_shmem
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SHMEM CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG
+ * pages: 4K 16K
  * timeout: 60
  *
  * Collapsing the pages of a memfd into a huge page keeps the tags that any process set,

@@ -2,6 +2,7 @@
 /*
  * probe: thp_fork
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR
+ * pages: 4K 16K
  * timeout: 60
  *
  * A tagged huge page shared by fork: parent and child see its tags, a write copies the
@@ -20,7 +21,7 @@ static char *tagged_thp(void)
 
 	mte_need();
 	pin_cpu(0);
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	p = thp_alloc(1, PROT_RW_MTE);
 	pattern_set(p, HUGE, PARENT);
 	return p;
@@ -85,7 +86,7 @@ static void reuse(void)
 	pattern_check_from(p + GRANULE, HUGE - GRANULE, PARENT, 1, "reused");
 }
 
-enum { THIRD = 170 * PAGE };
+enum { THIRD = HUGE_PAGES / 3 * PAGE };
 
 static void tag_last_third(char *p)
 {

@@ -2,10 +2,11 @@
 /*
  * probe: thp_fresh
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SHMEM
+ * pages: 4K 16K
  * timeout: 60
  *
- * A new huge page has tag 0 in all of its 131072 granules, although its frames are stale,
- * and holds any tags. set_pmd_at() must have mte_sync_tags() clear the tags of all 512
+ * A new huge page has tag 0 in all of its granules, although its frames are stale,
+ * and holds any tags. set_pmd_at() must have mte_sync_tags() clear the tags of all
  * subpages, because vma_alloc_folio() allocates the frames without __GFP_ZEROTAGS. The
  * huge zero page reads as tag 0, and the first write to it gives pages of tag 0. Dropped
  * pages come back with tag 0.
@@ -18,7 +19,7 @@ static void start(void)
 	mte_need();
 	thp_sizes("never", "never");
 	pin_cpu(0);
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	stale_fill(4 * HUGE, true); /* the frames freed last are handed out first */
 }
 

@@ -2,10 +2,11 @@
 /*
  * probe: thp_multi_size
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_DEBUG_FS
+ * pages: 4K 16K
  * timeout: 60
  *
- * Folios of 16 pages (64 kB) are mapped by one set_ptes() call with nr 16 and as a
- * contiguous range (contpte): mte_sync_tags() must clear the stale tags of each page.
+ * Folios of 16 pages are mapped by one set_ptes() call with nr 16, and where a page has 4 KiB
+ * as a contiguous range (contpte): mte_sync_tags() must clear the stale tags of each page.
  * fork, copy-on-write, mprotect(), splitting, migration, swap and collapse must keep tags
  * and data as they do for small pages.
  */
@@ -13,10 +14,9 @@
 #include "stale.h"
 #include "swap.h"
 
-#define FOLIO (16 * PAGE)
-#define LEN   (16 * FOLIO)
+#define LEN (16 * FOLIO)
 
-/* Memory of 64 kB folios, each populated by one write. */
+/* Memory of folios of 16 pages, each populated by one write. */
 static char *folios(int prot)
 {
 	size_t i;
@@ -36,7 +36,7 @@ static char *folios(int prot)
 }
 
 /*
- * The same in stale frames. The allocator hands out free blocks of 64 kB first that were
+ * The same in stale frames. The allocator hands out free blocks of that size first that were
  * free before stale_fill(), which may be much memory: these stay allocated.
  */
 static char *stale_folios(int prot)
@@ -159,6 +159,8 @@ static void swap_in_as_folio(void)
 {
 	char *p;
 
+	/* arch/arm64/Kconfig selects ARCH_WANTS_THP_SWAP for pages of 4 KiB. */
+	PAGES_UP_TO(4, "no folio is swapped out as a whole");
 	memcg_enter();
 	swap_zram();
 	p = folios(PROT_RW_MTE);
@@ -170,7 +172,7 @@ static void swap_in_as_folio(void)
 	pattern_check(p, LEN, 11, "from swap");
 }
 
-/* 32 folios and a few small pages become one huge page. */
+/* Folios and a few small pages become one huge page. */
 static void collapse(void)
 {
 	char *p;

@@ -2,10 +2,11 @@
 /*
  * probe: thp_split
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_DEBUG_FS CONFIG_MEMORY_FAILURE CONFIG_MEMCG CONFIG_SWAP
+ * pages: 4K 16K
  * timeout: 60
  * smoke: yes
  *
- * Splitting a huge page keeps tags and data of each of its 512 pages, by whichever way it
+ * Splitting a huge page keeps tags and data of each of its pages, by whichever way it
  * is split, and the small pages are tagged pages like any other: they take new tags, and
  * copies and migration keep the tags. Checks that __split_huge_page_tail() copies the
  * flags PG_arch_2 and PG_arch_3 to each page: remap_page() clears the tags of a page
@@ -40,7 +41,7 @@ static void use_split_pages(char *p, uint64_t seed)
 	}
 	wait_child(child);
 	move_page(p + 3 * PAGE);
-	move_page(p + 511 * PAGE);
+	move_page(p + HUGE - PAGE);
 	pattern_check(p + 3 * PAGE, 2 * PAGE, seed + 1, "new tags after the split");
 	pattern_check(p, 3 * PAGE, seed, "pages before");
 	pattern_check_from(p + 5 * PAGE, HUGE - 5 * PAGE, seed, 5 * GRANULES_PER_PAGE,
@@ -55,7 +56,7 @@ static void by_debugfs(void)
 	use_split_pages(p, 11);
 }
 
-/* Into 128 folios of 4 pages: flags are copied to their heads, those of their tails stay. */
+/* Into folios of 4 pages: flags are copied to their heads, those of their tails stay. */
 static void into_order_2(void)
 {
 	char *p = tagged_thp(12);
@@ -91,13 +92,13 @@ static void deferred(void)
 		memcg_reclaim(HUGE);
 	NEED(!in_large_folio(p), "not split by the shrinker");
 	pattern_check(p, 400 * PAGE, 14, "after the deferred split");
-	pattern_check_from(p + 500 * PAGE, 12 * PAGE, 14, 500 * GRANULES_PER_PAGE,
+	pattern_check_from(p + 500 * PAGE, HUGE - 500 * PAGE, 14, 500 * GRANULES_PER_PAGE,
 			   "after the hole");
 	pattern_set(p, 400 * PAGE, 15);
 	pattern_check(p, 400 * PAGE, 15, "new tags");
 }
 
-/* mprotect() of a part splits only the PMD: 512 PTEs map one folio, which is split later. */
+/* mprotect() of a part splits only the PMD: PTEs map one folio, which is split later. */
 static void by_mprotect_of_part(void)
 {
 	char *p = tagged_thp(16);

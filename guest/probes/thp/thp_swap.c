@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: thp_swap
- * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG
+ * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_THP_SWAP CONFIG_ZRAM CONFIG_MEMCG
+ * pages: 4K 16K
  * timeout: 90
  *
  * A huge page that is swapped out as a whole comes back with the tags of each of its
- * pages: arch_prepare_to_swap() saves 512 pages under consecutive entries, and
+ * pages: arch_prepare_to_swap() saves all pages under consecutive entries, and
  * arch_swap_restore() restores all pages of a large folio. Data, tags and untagged pages
  * beside tagged ones come back as they were.
  */
@@ -31,7 +32,7 @@ static void disk(void)
 {
 	char *p = thp_out(swap_ssd, 1);
 
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	pattern_check(p, HUGE, 1, "from the disk");
 	need_stale(p, HUGE, "pages swapped in");
 	pattern_set(p, HUGE, 2);
@@ -43,7 +44,7 @@ static void zram(void)
 {
 	char *p = thp_out(swap_zram, 3);
 
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	pattern_check(p, HUGE, 3, "from zram");
 }
 
@@ -104,7 +105,7 @@ static void tagged_in_the_middle(void)
 	NEED(pagemap_count(p, HUGE, PM_SWAP) == HUGE_PAGES, "not all pages are swapped");
 	NEED(vmstat("thp_swpout") > before && vmstat("thp_swpout_fallback") == split,
 	     "the huge page was not swapped as a whole");
-	stale_fill(8 * HUGE, false);
+	stale_fill(8 * STALE_SMALL, false);
 	pattern_check(p + first * PAGE, count * PAGE, 8, "tagged pages");
 	MUST(mprotect(p, HUGE, PROT_RW_MTE) == 0, "mprotect(PROT_MTE) of all");
 	pattern_check(p + first * PAGE, count * PAGE, 8, "tagged pages, after mprotect");

@@ -2,6 +2,7 @@
 /*
  * probe: thp_zero_data
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_MEMCG CONFIG_SWAP CONFIG_DEBUG_FS
+ * pages: 4K 16K
  * timeout: 60
  *
  * A page of zero data that has tags is not replaced by the zero page. A split replaces
@@ -65,12 +66,13 @@ static void split(void)
 
 static void shrinker(void)
 {
+	char half[16], *plain, *p;
 	long before;
-	char *plain, *p;
 	int i;
 
 	start();
-	write_file(THP_SYSFS "khugepaged/max_ptes_none", "256");
+	snprintf(half, sizeof(half), "%lu", HUGE_PAGES / 2);
+	write_file(THP_SYSFS "khugepaged/max_ptes_none", half);
 	before = vmstat("thp_underused_split_page");
 	p = thp_alloc(1, PROT_RW_MTE);
 	tag_only(p, 2);

@@ -17,6 +17,7 @@
 #include "swap.h"
 
 enum { PAGES = 64, LEN = PAGES * PAGE, SEED = 91, RWM = PROT_READ | PROT_WRITE | PROT_MTE };
+enum { STEP = LEN / GRANULE / 2 / 4 }; /* a quarter of the tags */
 
 static void one_mapping(void)
 {
@@ -47,9 +48,9 @@ static bool whole(rlim_t limit)
 /* The smallest limit, by 1 KiB, with which a dump is complete. */
 static rlim_t smallest_limit(void)
 {
-	rlim_t enough = 4 << 20, little = 64 << 10, limit;
+	rlim_t enough = LEN + (15 << 18), little = 64 << 10, limit;
 
-	MUST(whole(enough), "a core with a limit of 4 MiB is not complete");
+	MUST(whole(enough), "a core of all pages and 3.75 MiB is not complete");
 	while (enough - little > 1024) {
 		limit = (enough + little) / 2;
 		if (whole(limit))
@@ -60,7 +61,7 @@ static rlim_t smallest_limit(void)
 	return enough;
 }
 
-/* Tries limits below the smallest that is enough: the tags are the last 8 KiB. */
+/* Tries limits below the smallest that is enough: the tags are at the end. */
 static void limit_inside_the_tags(void)
 {
 	rlim_t enough, limit;
@@ -69,9 +70,9 @@ static void limit_inside_the_tags(void)
 	mte_need();
 	enough = smallest_limit();
 	for (limit = 1; limit <= 6; limit++)
-		CHECK(!whole(enough - limit * 2048),
+		CHECK(!whole(enough - limit * STEP),
 		      "complete core with %llu bytes less than it needs",
-		      (unsigned long long)limit * 2048);
+		      (unsigned long long)(limit * STEP));
 	c = core_of(one_mapping);
 	core_check_pattern(&c, core_shared->mem[0], LEN, SEED, "without a limit, afterwards");
 	core_close(&c);
@@ -91,7 +92,7 @@ static void buffers_are_freed_once(void)
 	swap_begin(swap_disk);
 	enough = smallest_limit();
 	for (i = 1; i <= 12; i++)
-		CHECK(!whole(enough - (1 + i % 4) * 2048), "complete core with too low a limit");
+		CHECK(!whole(enough - (1 + i % 4) * STEP), "complete core with too low a limit");
 	p = mte_map(LEN);
 	pattern_set(p, LEN, SEED);
 	page_out(p, LEN);
@@ -99,6 +100,12 @@ static void buffers_are_freed_once(void)
 }
 
 enum { MAPPINGS = 300, EACH = 2, DUMPS = 8 };
+
+/*
+ * Half of what all dumps leak if they leak pages, and if they leak tag buffers: 19200 kB and
+ * 300 kB with pages of 4 KiB.
+ */
+enum { FREE_KB = 10000 * (PAGE / 4096), SLAB_KB = 150 * (PAGE / 4096) };
 
 /* Many small mappings, so that a leak for each mapping or page adds up. */
 static void many_mappings(void)
@@ -138,8 +145,7 @@ static void memory_is_given_back(void)
 
 	mte_need();
 	dump_many(2);
-	/* All dumps leak 19200 kB if they leak pages, 300 kB if they leak tag buffers. */
-	for (round = 0; round < 4 && (free_lost >= 10000 || slab_lost >= 150); round++) {
+	for (round = 0; round < 4 && (free_lost >= FREE_KB || slab_lost >= SLAB_KB); round++) {
 		slab = meminfo_kb("SUnreclaim");
 		free = meminfo_kb("MemFree");
 		dump_many(DUMPS);
@@ -147,8 +153,9 @@ static void memory_is_given_back(void)
 		free_lost = free - meminfo_kb("MemFree");
 		ktap_note("SUnreclaim %+ld kB, MemFree %+ld kB", slab_lost, -free_lost);
 	}
-	CHECK(free_lost < 10000, "memory that %d dumps did not free: %ld kB", DUMPS, free_lost);
-	CHECK(slab_lost < 150, "slab memory that %d dumps did not free: %ld kB", DUMPS, slab_lost);
+	CHECK(free_lost < FREE_KB, "memory that %d dumps did not free: %ld kB", DUMPS, free_lost);
+	CHECK(slab_lost < SLAB_KB, "slab memory that %d dumps did not free: %ld kB", DUMPS,
+	      slab_lost);
 }
 
 PROBE(CASE_SECONDS(limit_inside_the_tags, 30), CASE_SECONDS(buffers_are_freed_once, 30),

@@ -111,6 +111,7 @@ static void huge_page(void)
 {
 	struct core c;
 
+	HUGE_FITS();
 	mte_need();
 	c = core_of(huge_child);
 	core_check_pattern(&c, core_shared->mem[0], HUGE, SEED, "huge page");

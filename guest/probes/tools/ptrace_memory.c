@@ -50,7 +50,8 @@ static uint64_t word_of(size_t g)
 }
 
 static const char *const kind_name[] = { "with its tag", "without a tag", "with another tag" };
-static const size_t granules[] = { 0, 1, 255, 256, 511 };
+static const size_t granules[] = { 0, 1, GRANULES_PER_PAGE - 1, GRANULES_PER_PAGE,
+				   2 * GRANULES_PER_PAGE - 1 };
 
 static void check_tags_kept(void)
 {

@@ -121,6 +121,7 @@ static pid_t start_huge(void)
 {
 	pid_t pid;
 
+	HUGE_FITS();
 	start(HUGE_GRANULES);
 	pid = tracee_start();
 	tracee->len = HUGE;
@@ -147,7 +148,7 @@ static void every_part_of_a_huge_page(void)
 static void poke_one_subpage(void)
 {
 	pid_t pid = start_huge();
-	size_t g = 300 * GRANULES_PER_PAGE + 250, i;
+	size_t g = 301 * GRANULES_PER_PAGE - 6, i;
 
 	must_poke(pid, tracee->mem + g * GRANULE, poked + g, 12);
 	for (i = 0; i < 12; i++)
@@ -167,6 +168,7 @@ static void huge_zero_page(void)
 	pid_t pid;
 	size_t i;
 
+	HUGE_FITS();
 	start(HUGE_GRANULES);
 	pid = tracee_start();
 	tracee_run(pid, map_huge_zero);

@@ -12,7 +12,7 @@
  */
 #include "ptrace_mte.h"
 
-enum { PAGES = 4, SEED = 11, ALL = PAGES * GRANULES_PER_PAGE };
+enum { PAGES = 4, SEED = 11, G = GRANULES_PER_PAGE, ALL = PAGES * G };
 
 static unsigned char want[ALL];
 
@@ -44,7 +44,7 @@ static void every_length(void)
 	pid_t pid = start();
 	size_t n;
 
-	for (n = 1; n <= 300; n++)
+	for (n = 1; n <= G + 44; n++)
 		check_peek(pid, tracee->mem, want, n, "from a page's start");
 	for (n = 301; n <= ALL; n += 37)
 		check_peek(pid, tracee->mem, want, n, "from a page's start");
@@ -63,8 +63,8 @@ static void every_start(void)
 
 static void across_pages(void)
 {
-	static const size_t before[] = { 1, 2, 15, 16, 17, 255 };
-	static const size_t after[] = { 1, 2, 16, 255, 256, 257, 512, 600 };
+	static const size_t before[] = { 1, 2, 15, 16, 17, G - 1 };
+	static const size_t after[] = { 1, 2, 16, G - 1, G, G + 1, 2 * G, 2 * G + 88 };
 	pid_t pid = start();
 	unsigned int i, j;
 
@@ -84,7 +84,7 @@ static void address_inside_a_granule(void)
 
 	for (off = 1; off < GRANULE; off++) {
 		check_peek(pid, tracee->mem + 5 * GRANULE + off, want + 5, 4, "inside a granule");
-		check_peek(pid, tracee->mem + 255 * GRANULE + off, want + 255, 4,
+		check_peek(pid, tracee->mem + (G - 1) * GRANULE + off, want + G - 1, 4,
 			   "inside a page's last granule");
 	}
 }
@@ -92,11 +92,11 @@ static void address_inside_a_granule(void)
 /* A peek over the end of the mapping stops there, and reports the shorter count. */
 static void stops_at_the_end(void)
 {
-	unsigned char buf[ALL + 300];
+	unsigned char buf[ALL + G + 44];
 	pid_t pid = start();
 	size_t g, n;
 
-	for (g = ALL - 300; g < ALL; g += 7) {
+	for (g = ALL - G - 44; g < ALL; g += 7) {
 		memset(buf, 0xee, sizeof(buf));
 		n = sizeof(buf);
 		CHECK_EQ(peek_tags(pid, tracee->mem + g * GRANULE, buf, &n), 0,
@@ -126,23 +126,23 @@ static void stops_at_untagged_memory(void)
 	tracee_run(pid, replace_page_2);
 	memset(buf, 0xee, sizeof(buf));
 	CHECK_EQ(peek_tags(pid, tracee->mem + PAGE / 2, buf, &n), 0, "peek into untagged memory");
-	CHECK_EQ(n, 384, "tags transferred from 1.5 pages");
-	CHECK(!memcmp(buf, want + 128, 384), "tags before the untagged page");
-	CHECK_EQ(buf[384], 0xee, "byte after the tags transferred");
+	CHECK_EQ(n, G + G / 2, "tags transferred from 1.5 pages");
+	CHECK(!memcmp(buf, want + G / 2, G + G / 2), "tags before the untagged page");
+	CHECK_EQ(buf[G + G / 2], 0xee, "byte after the tags transferred");
 }
 
 /* A peek stops at the end of the tracer's buffer, at page boundaries or not. */
 static void stops_at_the_buffers_end(void)
 {
 	char *room = untagged_map(3 * PAGE);
-	static const size_t left[] = { 1, 16, 100, 255, 256, 257, 512, 600 };
+	static const size_t left[] = { 1, 16, 100, G - 1, G, G + 1, 2 * G, 2 * G + 88 };
 	pid_t pid = start();
 	unsigned int i;
 
 	MUST(munmap(room + PAGE, PAGE) == 0, "munmap");
 	for (i = 0; i < ARRAY_SIZE(left); i++) {
 		unsigned char *buf = (unsigned char *)room + PAGE - left[i];
-		size_t n = 700;
+		size_t n = 2 * G + 188;
 
 		memset(room, 0xee, PAGE);
 		CHECK_EQ(peek_tags(pid, tracee->mem, buf, &n), 0, "peek to a short buffer");

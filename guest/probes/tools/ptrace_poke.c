@@ -12,7 +12,7 @@
 #include "fault.h"
 #include "ptrace_mte.h"
 
-enum { PAGES = 4, SEED = 21, ALL = PAGES * GRANULES_PER_PAGE };
+enum { PAGES = 4, SEED = 21, G = GRANULES_PER_PAGE, ALL = PAGES * G };
 
 /* The tags that all granules of the tracee should have; shared with it. */
 static unsigned char *model;
@@ -67,7 +67,7 @@ static void every_length(void)
 	pid_t pid = start();
 	size_t n;
 
-	for (n = 300; n > 0; n--)
+	for (n = G + 44; n > 0; n--)
 		poke(pid, 2, n);
 	tracee_run(pid, check_model);
 	poke(pid, 0, ALL);
@@ -90,8 +90,8 @@ static void every_start(void)
 
 static void across_pages(void)
 {
-	static const size_t before[] = { 1, 2, 16, 255 };
-	static const size_t after[] = { 1, 16, 255, 256, 257, 600 };
+	static const size_t before[] = { 1, 2, 16, G - 1 };
+	static const size_t after[] = { 1, 16, G - 1, G, G + 1, 2 * G + 88 };
 	pid_t pid = start();
 	unsigned int i, j;
 
@@ -109,9 +109,9 @@ static void address_inside_a_granule(void)
 	size_t off;
 
 	for (off = 1; off < GRANULE; off++) {
-		tags[0] = model[255] = off;
-		tags[1] = model[256] = off ^ 15;
-		must_poke(pid, tracee->mem + 255 * GRANULE + off, tags, 2);
+		tags[0] = model[G - 1] = off;
+		tags[1] = model[G] = off ^ 15;
+		must_poke(pid, tracee->mem + (G - 1) * GRANULE + off, tags, 2);
 		tracee_run(pid, check_model);
 	}
 }
@@ -119,26 +119,27 @@ static void address_inside_a_granule(void)
 /* The buffer has one 4-bit tag per byte: the high half of the byte is ignored. */
 static void high_nibble_is_ignored(void)
 {
+	const size_t first = G - 156; /* the values lie on both sides of a page's end */
 	unsigned char tags[256];
 	pid_t pid = start();
 	int i;
 
 	for (i = 0; i < 256; i++) {
 		tags[i] = i;
-		model[100 + i] = i & 15;
+		model[first + i] = i & 15;
 	}
-	must_poke(pid, tracee->mem + 100 * GRANULE, tags, 256);
+	must_poke(pid, tracee->mem + first * GRANULE, tags, 256);
 	tracee_run(pid, check_model);
 	check_peek(pid, tracee->mem, model, ALL, "after pokes with a high nibble");
 }
 
 static void stops_at_the_end(void)
 {
-	unsigned char tags[600];
+	unsigned char tags[2 * G + 88];
 	pid_t pid = start();
 	size_t g, n, i;
 
-	for (g = ALL - 290; g < ALL; g += 17) {
+	for (g = ALL - G - 34; g < ALL; g += 17) {
 		memset(tags, g % 15, sizeof(tags));
 		n = sizeof(tags);
 		CHECK_EQ(poke_tags(pid, tracee->mem + g * GRANULE, tags, &n), 0,
@@ -153,13 +154,13 @@ static void stops_at_the_end(void)
 static void stops_at_the_buffers_end(void)
 {
 	char *room = untagged_map(2 * PAGE);
-	static const size_t left[] = { 1, 100, 255, 256, 257, 600 };
+	static const size_t left[] = { 1, 100, G - 1, G, G + 1, 2 * G + 88 };
 	pid_t pid = start();
 	unsigned int i;
 
 	MUST(munmap(room + PAGE, PAGE) == 0, "munmap");
 	for (i = 0; i < ARRAY_SIZE(left); i++) {
-		size_t n = 700;
+		size_t n = 2 * G + 188;
 
 		memset(room, i + 1, PAGE);
 		memset(model + 3, i + 1, left[i]);

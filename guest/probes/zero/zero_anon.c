@@ -25,7 +25,7 @@ static void begin(void)
 	mte_need();
 	pin_cpu(0);
 	memcg_enter();
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 }
 
 /* Checks that [p, p + len) is in stale frames and has tag 0 and data 0, and can be tagged. */
@@ -191,7 +191,7 @@ static void dontneed(void)
 
 	begin();
 	p = tagged_map(LEN, 1);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	MUST(madvise(p, LEN, MADV_DONTNEED) == 0, "MADV_DONTNEED");
 	MUST(pagemap_count(p, LEN, PM_PRESENT) == 0, "pages are still there");
 	touch_write(p, LEN);
@@ -212,7 +212,7 @@ static void madv_free(void)
 	NEED(pagemap_count(p + LEN / 2, LEN / 2, PM_PRESENT) == 0,
 	     "freed pages were not reclaimed");
 	pattern_check(p, LEN / 2, 1, "MADV_FREE, then written");
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	touch_write(p + LEN / 2, LEN / 2);
 	check_fresh(p + LEN / 2, LEN / 2, "MADV_FREE, reclaimed and written");
 }

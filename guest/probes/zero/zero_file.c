@@ -21,7 +21,7 @@ static void begin(void)
 {
 	mte_need();
 	pin_cpu(0);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 }
 
 static char *shared_mapping(int fd, int prot)
@@ -136,7 +136,7 @@ static void written_then_private_write(void)
 
 	begin();
 	p = private_mapping(written_file());
-	stale_fill(HUGE, false); /* for the copies */
+	stale_fill(STALE_SMALL, false); /* for the copies */
 	touch_write(p, LEN);
 	MUST(!(pagemap(p) & PM_FILE), "a write fault did not copy the page");
 	check_written(p, "write(), then copied on write");
@@ -190,7 +190,7 @@ static void refault(void (*drop)(int fd, char *p), const char *when)
 	p = shared_mapping(fd, PROT_RW_MTE);
 	pattern_set(p, LEN, 3);
 	drop(fd, p);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	check_fresh(p, when);
 }
 
@@ -216,7 +216,7 @@ static void drop_remove(int fd, char *p)
 static void drop_and_fallocate(int fd, char *p)
 {
 	drop_truncate(fd, p);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	MUST(fallocate(fd, 0, 0, LEN) == 0, "fallocate");
 }
 

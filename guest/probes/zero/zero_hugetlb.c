@@ -3,6 +3,7 @@
  * probe: zero_hugetlb
  * needs: CONFIG_HUGETLBFS CONFIG_MEMFD_CREATE CONFIG_PROC_PAGE_MONITOR
  * since: 6.13 25c17c4b55de
+ * pages: 4K 16K
  * timeout: 60
  *
  * Hugetlb memory may have PROT_MTE. Its pages begin with tag 0 whatever their last owner
@@ -15,18 +16,25 @@
 #include "stale.h"
 #include "taggable.h"
 
-#define POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+/* The pool of huge pages of the default size, which is HUGE. */
+#define POOL "/proc/sys/vm/nr_hugepages"
+
+/* At most half of a guest's memory is made stale. */
+enum { COUNT = HUGE == 2 << 20 ? 8 : 4 };
 
 /* Fills the pool with pages whose last owner left tag 15 in each granule. */
 static void begin(void)
 {
+	char text[16];
+
 	mte_need();
 	pin_cpu(0);
 	/* Pages of an earlier case go back, so that the pool is made of stale frames only. */
 	write_file(POOL, "0");
-	stale_fill(16 * HUGE, true);
-	write_file(POOL, "8");
-	NEED(read_long(POOL) == 8, "the kernel gave no huge pages");
+	stale_fill(2 * COUNT * HUGE, true);
+	snprintf(text, sizeof(text), "%d", COUNT);
+	write_file(POOL, text);
+	NEED(read_long(POOL) == COUNT, "the kernel gave no huge pages");
 }
 
 static char *huge_map(int flags, int fd, int prot)

@@ -3,6 +3,7 @@
  * probe: zero_hugetlb_refused
  * needs: CONFIG_HUGETLBFS CONFIG_MEMFD_CREATE
  * until: 6.13 25c17c4b55de
+ * pages: 4K 16K
  * timeout: 30
  *
  * Before hugetlb knew of tags, mmap() and mprotect() refuse PROT_MTE for it with EINVAL,
@@ -12,7 +13,8 @@
 #include "taggable.h"
 #include "thp.h"
 
-#define POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+/* The pool of huge pages of the default size, which is HUGE. */
+#define POOL "/proc/sys/vm/nr_hugepages"
 
 static void hugetlb(void)
 {

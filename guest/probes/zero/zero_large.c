@@ -15,35 +15,27 @@
 #include "stale.h"
 #include "swap.h"
 
-#define FILL (8UL << 20)
-
-/* Sets "always" or "never" for one folio size; false if the kernel does not offer it. */
-static bool mthp(size_t kb, const char *mode)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), THP_SYSFS "hugepages-%zukB/enabled", kb);
-	return try_write_file(path, mode) == 0;
-}
+#define FILL (4 * HUGE)
 
 static void each_size(void)
 {
-	size_t kb, i, sizes = 0;
+	size_t count, i, sizes = 0;
 
 	mte_need();
 	pin_cpu(0);
-	for (kb = 16; kb <= 1024; kb *= 2) {
-		size_t len = kb * 1024;
+	for (count = 4; count <= 256; count *= 2) {
+		size_t len = count * PAGE;
 		char when[40], *p;
 
-		if (!mthp(kb, "always"))
+		if (!folio_offered(len))
 			continue;
+		folio_write(len, "enabled", "always");
 		stale_fill_folios(len);
-		snprintf(when, sizeof(when), "%zu kB folio", kb);
+		snprintf(when, sizeof(when), "%zu kB folio", len / 1024);
 		p = aligned_map(2 * len, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 		*(volatile char *)(p + 3 * PAGE) = 0;
 		stg(p + len + PAGE, 0);
-		mthp(kb, "never");
+		folio_write(len, "enabled", "never");
 		NEED(pagemap_count(p, 2 * len, PM_PRESENT) == 2 * len / PAGE,
 		     "%s: not populated by a fault", when);
 		NEED(in_large_folio(p) && pfn_of(p + len - PAGE) == pfn_of(p) + len / PAGE - 1,
@@ -51,8 +43,8 @@ static void each_size(void)
 		need_stale(p, 2 * len, when);
 		for (i = 0; i < 2 * len; i += PAGE)
 			page_zero_check(p + i, when);
-		pattern_set(p, 2 * len, kb);
-		pattern_check(p, 2 * len, kb, when);
+		pattern_set(p, 2 * len, len / 1024);
+		pattern_check(p, 2 * len, len / 1024, when);
 		sizes++;
 	}
 	MUST(sizes >= 6, "%zu folio sizes", sizes);
@@ -61,35 +53,35 @@ static void each_size(void)
 /* Folios that are populated untagged and become PROT_MTE afterwards. */
 static void mprotect_folio(void)
 {
-	size_t len = 64 * 1024, i;
+	size_t len = FOLIO, i;
 	char *p;
 
 	mte_need();
 	pin_cpu(0);
-	MUST(mthp(64, "always"), "no 64 kB folios");
+	folio_write(len, "enabled", "always");
 	stale_fill_folios(len);
 	p = aligned_map(4 * len, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	for (i = 0; i < 4 * len; i += len)
 		*(volatile char *)(p + i) = 0;
-	mthp(64, "never");
-	NEED(in_large_folio(p), "no 64 kB folio");
-	need_stale(p, 4 * len, "64 kB folios");
+	folio_write(len, "enabled", "never");
+	NEED(in_large_folio(p), "no folio of 16 pages");
+	need_stale(p, 4 * len, "folios of 16 pages");
 	/* The first folio at once, the second page by page, the third from its sixth page on. */
 	MUST(mprotect(p, len, PROT_RW_MTE) == 0, "mprotect");
 	for (i = len; i < 2 * len; i += PAGE)
 		MUST(mprotect(p + i, PAGE, PROT_RW_MTE) == 0, "mprotect");
 	MUST(mprotect(p + 2 * len + 5 * PAGE, 2 * len - 5 * PAGE, PROT_RW_MTE) == 0, "mprotect");
-	tags_zero_check(p, 2 * len, "64 kB folio, mprotect(PROT_MTE)");
+	tags_zero_check(p, 2 * len, "folio, mprotect(PROT_MTE)");
 	tags_zero_check(p + 2 * len + 5 * PAGE, 2 * len - 5 * PAGE,
-			"part of a 64 kB folio, mprotect(PROT_MTE)");
+			"part of a folio, mprotect(PROT_MTE)");
 	pattern_set(p, 2 * len, 3);
-	pattern_check(p, 2 * len, 3, "64 kB folio");
+	pattern_check(p, 2 * len, 3, "folio of 16 pages");
 }
 
-/* A 2 MiB folio of a tmpfs with huge=always, at an address at which no PMD can map it. */
+/* A folio of the size HUGE of a tmpfs with huge=always, at an address at which no PMD can map it. */
 static void tmpfs_fault_around(void)
 {
-	char dir[] = "/tmp/probe-huge-XXXXXX", path[64], byte = 1, *p;
+	char dir[] = "/tmp/probe-huge-XXXXXX", path[64], around[16], byte = 1, *p;
 	size_t len = 64 * PAGE, i;
 	int fd;
 
@@ -102,6 +94,10 @@ static void tmpfs_fault_around(void)
 	umount2(dir, MNT_DETACH);
 	rmdir(dir);
 	MUST(fd >= 0 && ftruncate(fd, HUGE) == 0, "file in %s", dir);
+	if (PAGE > 4096) { /* fault-around maps 64 kB unless told otherwise (mm/memory.c) */
+		snprintf(around, sizeof(around), "%lu", 16 * PAGE);
+		write_file("/sys/kernel/debug/fault_around_bytes", around);
+	}
 	stale_fill(FILL, true);
 	MUST(pwrite(fd, &byte, 1, HUGE / 2) == 1, "pwrite");
 	p = aligned_map(HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);

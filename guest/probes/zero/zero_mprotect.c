@@ -21,7 +21,7 @@ static char *plain_map(int flags)
 
 	mte_need();
 	pin_cpu(0);
-	stale_fill(HUGE, false);
+	stale_fill(STALE_SMALL, false);
 	p = mmap(NULL, LEN, PROT_RW, flags | MAP_ANONYMOUS, -1, 0);
 	MUST(p != MAP_FAILED, "mmap");
 	madvise(p, LEN, MADV_NOHUGEPAGE);

@@ -78,7 +78,8 @@ static void drop(struct slot *s)
 static void add(bool tagged)
 {
 	int prot = tagged ? PROT_RW_MTE : PROT_RW;
-	bool huge = draw(8) == 0, shared = !huge && draw(6) == 0;
+	/* One huge page of 512 MiB would be more than a worker's memory. */
+	bool huge = draw(8) == 0 && HUGE < 512 << 20, shared = !huge && draw(6) == 0;
 	size_t i, pages = huge ? HUGE_PAGES * (1 + draw(2)) : 1 + draw(SLOT_PAGES);
 
 	for (i = 0; i < SLOTS && slots[i].at; i++)
