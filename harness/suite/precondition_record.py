@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.core.ktap import KtapResult
 
+FILE = "preconditions.sqlite"  # in the cache
 _TABLE = """
 CREATE TABLE IF NOT EXISTS cases (
     kernel TEXT, release TEXT, unmodified INTEGER, machine TEXT, probe TEXT, name TEXT,

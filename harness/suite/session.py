@@ -16,7 +16,7 @@ from harness.guest.kernel_needs import require_needs, require_page_size
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
 from harness.kernel import Kernel, KernelSource, obtain_kernel
-from harness.suite.precondition_record import PreconditionRecord
+from harness.suite.precondition_record import FILE, PreconditionRecord
 from harness.vm.emulator_check import EmulatorCheck, check_emulator
 from harness.vm.loopback import require_loopback
 from harness.vm.packaged_qemu import RELEASES, obtain_qemu
@@ -47,7 +47,7 @@ class Session:
         self.progress = progress
         self.limits = limits
         self.programs = Store(cache, "programs", progress)
-        self.preconditions = PreconditionRecord(cache / "preconditions.sqlite")
+        self.preconditions = PreconditionRecord(cache / FILE)
         self._qemu_binary = qemu_binary
         self._machines: dict[MachineSpec, VirtualMachine] = {}
         self._checked: dict[MachineSpec, EmulatorCheck] = {}

@@ -11,7 +11,8 @@ import pytest
 from harness.core import errors, ktap
 from harness.core.errors import HarnessError
 from harness.core.ktap import KtapResult, Outcome
-from harness.suite.precondition_record import Often, PreconditionRecord, Subject
+from harness.jobs.tries_command import tries_command
+from harness.suite.precondition_record import FILE, Often, PreconditionRecord, Subject
 from harness.suite.program import Program
 from harness.suite.tries import TRIES, gather_until_tested
 from harness.verdict.evidence import Evidence, Lost, ProgramEnd
@@ -222,3 +223,18 @@ def test_a_record_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(HarnessError, match=r"p\.sqlite: unable to open"):
         PreconditionRecord(path).often()
+
+
+def test_the_command_shows_what_needed_another_guest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MTE_HARNESS_CACHE", str(tmp_path))
+    assert tries_command.main([], standalone_mode=False) == errors.OK
+    assert not (tmp_path / FILE).exists()
+    record = PreconditionRecord(tmp_path / FILE)
+    record.note("p", STOCK, results(a=Outcome.PASS), {})
+    record.note("p", STOCK, results(a=Outcome.UNTESTED), {"a": 5})
+    assert tries_command.main([], standalone_mode=False) == errors.OK
+    none, one = capsys.readouterr().out.splitlines()
+    assert none == "no case needed another guest on this host"
+    assert one == "1 of 2 runs, in vain in 1: p::a on stock, emulator"
