@@ -5,7 +5,7 @@
 from the cache. Each step is a module of its own:
 
 * ``locate``: an argument as a recipe, a version, a source or an Image; ``output_directory``: of
-  ``make O=``; ``build_options``: --config, --set and --llvm;
+  ``make O=``; ``build_options``: --series, --config, --set and --llvm;
 * ``recipe``: kernel.toml, read and checked;
 * ``obtain``: the key of a kernel, and what is done when the cache lacks it;
 * ``base``: the unpacked source of a recipe's base; ``sources``: the table of places that may have
@@ -13,7 +13,8 @@ from the cache. Each step is a module of its own:
   ``git_source``: a git revision; ``extract``: how an archive is unpacked;
 * ``debian_binary``: a kernel that Debian built; ``initramfs``: with the modules that it needs;
 * ``releases``: what differs between kernel releases; ``mirror``: the copy of a user's directory;
-* ``patches``: a series on top; ``mbox``: a series as a mailing list sends it;
+* ``patches``: a series on top; ``mbox``: a series as a mailing list sends it; ``series``: one
+  that a command adds (--series);
 * ``config``: what was asked for against the final .config; ``start_config``: a user's .config as
   the start; ``compiler_age``: whether the tree takes the compiler;
 * ``workspace``: the directory of the one build that runs at a time; ``build``: kbuild in it;
@@ -29,6 +30,7 @@ from harness.kernel.artifact import Kernel
 from harness.kernel.debian_binary import DebianKernel
 from harness.kernel.locate import ImageKernel, KernelSource, RecipeKernel, TreeKernel, locate_kernel
 from harness.kernel.obtain import obtain_kernel
+from harness.kernel.series import Series, load_series
 
 __all__ = [
     "DebianKernel",
@@ -36,7 +38,9 @@ __all__ = [
     "Kernel",
     "KernelSource",
     "RecipeKernel",
+    "Series",
     "TreeKernel",
+    "load_series",
     "locate_kernel",
     "obtain_kernel",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a kernel's source is built, where the user says so: --config, --set and --llvm."""
+"""How a kernel's source is built, where the user says so: --series, --config, --set, --llvm."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from harness.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.kernel.series import Series
+
 TREE = "tree"
 _ASSIGNMENT = re.compile(r"(?:CONFIG_)?(?P<name>[A-Za-z0-9_]+)=(?P<value>.*)", re.ASCII)
 _PLAIN = re.compile(r'[ymn]|-?\d+|0[xX][0-9a-fA-F]+|".*"')
@@ -26,12 +28,14 @@ class BuildOptions:
 
     ``config``: the .config to start from, ``"tree"`` for that of the source directory, ``""`` for
     the fragments of ``stock``. ``symbols``: config symbols without ``CONFIG_`` and their values, as
-    a .config has them, on top of all else. ``llvm``: built with clang and lld.
+    a .config has them, on top of all else. ``llvm``: built with clang and lld. ``series``: patches
+    for the source, each series on top of the one before.
     """
 
     config: str = ""
     symbols: tuple[tuple[str, str], ...] = ()
     llvm: bool = False
+    series: tuple[Series, ...] = ()
 
     def words(self) -> list[str]:
         """Return the options as words of a command line.
@@ -39,14 +43,15 @@ class BuildOptions:
         Each is one word: pytest takes a path that is a word of its own for a place of tests
         (_pytest/config/findpaths.py, determine_setup()).
         """
+        series = [f"--series={one.path}" for one in self.series]
         config = [f"--config={self.config}"] if self.config else []
         symbols = [f"--set={name}={value}" for name, value in self.symbols]
-        return [*config, *symbols, *(["--llvm"] if self.llvm else [])]
+        return [*series, *config, *symbols, *(["--llvm"] if self.llvm else [])]
 
     @property
     def suffix(self) -> str:
         """Return what a kernel's name has at its end, so that it differs from the plain one's."""
-        parts = []
+        parts = [one.name for one in self.series]
         if self.config:
             name = Path(self.config).name
             parts.append("config" if name in {TREE, ".config"} else name)
@@ -96,7 +101,13 @@ class BuildOptions:
 PLAIN = BuildOptions()
 
 
-def parse_options(config: str | None, assignments: Iterable[str], *, llvm: bool) -> BuildOptions:
+def parse_options(
+    config: str | None,
+    assignments: Iterable[str],
+    *,
+    llvm: bool,
+    series: tuple[Series, ...] = (),
+) -> BuildOptions:
     """Return the options of a command line; of two values for one symbol the later one counts.
 
     ``config`` is None where the option is not there. ``assignments`` are SYMBOL=VALUE, with or
@@ -114,7 +125,7 @@ def parse_options(config: str | None, assignments: Iterable[str], *, llvm: bool)
                 "such as --set KASAN=y, or NR_CPUS=4",
             )
         symbols[found["name"]] = _quoted(found["value"])
-    return BuildOptions(config or "", tuple(symbols.items()), llvm)
+    return BuildOptions(config or "", tuple(symbols.items()), llvm, series)
 
 
 def _quoted(value: str) -> str:

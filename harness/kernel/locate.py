@@ -202,7 +202,8 @@ def _of_version(
     recipe = dataclasses.replace(
         stock,
         name=version,
-        description=f"Linux {version}, unmodified"
+        description=f"Linux {version}"
+        + ("" if options.series else ", unmodified")
         + ("" if options.config else f", configured as {stock.name}"),
         base=DebianBase(f"{SOURCE_PACKAGE}{series}", exact),
     )

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Patches from an mbox as it comes from a mailing list: with replies, old versions, any order."""
+"""Patches as they come from a mailing list: with replies, old versions, in any order."""
 
 from __future__ import annotations
 
+import codecs
 import email.header
 import email.parser
 import gzip
@@ -18,21 +19,26 @@ from harness.core.errors import RecipeError
 from harness.core.toolchain import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _TAG = re.compile(r"\[(?P<words>[^\]]*)\]")
 _PATCH = re.compile(r"\bPATCH\b", re.IGNORECASE)
 _VERSION = re.compile(r"\bv(\d+)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\b(\d+)/(\d+)\b")
 _REPLY = re.compile(r"(?:re|aw|fwd?)(?:\[\d+\])?:", re.IGNORECASE)
+_DIFF = re.compile(rb"^(?:diff --git |@@ -)", re.MULTILINE)
+# The first line of a diff as git-diff(1) and diff(1) write it.
+_HEADER = re.compile(rb"^(?:diff |--- )[^\n]*$", re.MULTILINE)
 _GZIP = b"\x1f\x8b"
+_FROM = b"From "  # the line before each mail of an mbox
 
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail with a diff. ``number`` of ``total``, both 0 where its subject has no n/m.
+    """One mail. ``number`` of ``total``, both 0 where its subject has no n/m.
 
     ``tagged``: its subject has ``[PATCH …]``. ``title`` is the subject without such a tag.
+    ``text`` has the diff, and is empty where there is none. ``bare``: a diff without a mail.
     """
 
     subject: str
@@ -40,9 +46,15 @@ class Mail:
     text: bytes
     tagged: bool
     reply: bool
-    version: int
-    number: int
-    total: int
+    version: int = 1
+    number: int = 0
+    total: int = 0
+    bare: bool = False
+
+    @property
+    def cover(self) -> bool:
+        """Whether it is the cover letter of a series, ``[PATCH 0/m]``."""
+        return self.total > 0 and self.number == 0
 
 
 @dataclass(frozen=True)
@@ -54,32 +66,40 @@ class Mbox:
 
 
 def is_mbox(path: Path) -> bool:
-    """Return whether a file is an mbox, packed by gzip(1) or not. Else it is a series file."""
-    with path.open("rb") as stream:
-        head = stream.read(5)
-    return head == b"From " or (head.startswith(_GZIP) and _unpacked(path).startswith(b"From "))
+    """Return whether a file is an mbox, packed by gzip(1) or not. Raise RecipeError."""
+    return unpacked(path).startswith(_FROM)
 
 
-def read_mbox(path: Path) -> Mbox:
+def has_patches(data: bytes) -> bool:
+    """Return whether the content of a file is an mbox, a single mail, or a diff."""
+    return data.startswith(_FROM) or bool(_subject(data) or _DIFF.search(data))
+
+
+def read_mbox(path: Path, files: Sequence[Path] = ()) -> Mbox:
     """Return the newest version of the series in an mbox. Raise RecipeError.
 
+    ``files`` are read together in place of ``path``, which errors name all the same: mboxes,
+    single mails, and diffs without a mail.
+
     Replies are left out, also those with a diff, and so are older versions: ``[PATCH n/m]`` of
-    one version counts. A file in which no subject has such a tag is taken whole, in its order.
+    one version counts. If no subject has such a tag, all are taken, in their order. A cover
+    letter, ``[PATCH 0/m]``, may have a diff between two versions, which is no patch.
     """
-    mails = _mails(path)
-    patches = [mail for mail in mails if mail.tagged and not mail.reply]
+    mails = [mail for file in files or (path,) for mail in _mails(file)]
+    bodies = [mail for mail in mails if mail.text and not mail.reply and not mail.cover]
+    patches = [mail for mail in bodies if mail.tagged or mail.bare] or bodies
     if not patches:
-        patches = [mail for mail in mails if not mail.reply]
-    if not patches:
-        raise RecipeError(
-            f"{path}: no patch in this mbox", "name a file of `git format-patch` mails"
-        )
+        raise RecipeError(f"{path}: no patch in it", "name a file of `git format-patch` mails")
     newest = max(mail.version for mail in patches)
-    chosen = [mail for mail in patches if mail.version == newest]
+    chosen = [mail for mail in patches if mail.bare or mail.version == newest]
     chosen.sort(key=lambda mail: mail.number)
     _check_whole(path, chosen)
-    left_out = tuple(mail.subject for mail in mails if mail not in chosen)
-    return Mbox(tuple(chosen), left_out)
+    # A patch whose diff cannot be read (an attachment of another type) is told, too.
+    others = [mail for mail in mails if mail not in chosen and not mail.cover]
+    return Mbox(
+        tuple(chosen),
+        tuple(mail.subject for mail in others if mail.text or (mail.tagged and not mail.reply)),
+    )
 
 
 def _check_whole(path: Path, mails: list[Mail]) -> None:
@@ -104,30 +124,43 @@ def _check_whole(path: Path, mails: list[Mail]) -> None:
 
 
 def _mails(path: Path) -> list[Mail]:
-    """Return the mails that have a diff, in the order of the file."""
+    """Return the mails of a file in their order; a diff without a mail is one, too."""
+    data = unpacked(path)
+    if not data.startswith(_FROM) and not _subject(data):
+        return [_bare(path, data)]
     with tempfile.TemporaryDirectory(prefix="mte-harness-mbox-") as name:
         scratch = Path(name)
         box = scratch / "box"
-        box.write_bytes(_unpacked(path))
+        box.write_bytes(data)
         mails = scratch / "mails"
         mails.mkdir()
-        _git(["mailsplit", f"-o{mails}", str(box)], path)
-        found = (_mail(mail, path) for mail in sorted(mails.iterdir()))
-        return [mail for mail in found if b"\n@@ " in mail.text or b"diff --git " in mail.text]
+        _git(["mailsplit", "-b", f"-o{mails}", str(box)], path)
+        return [_mail(mail, path) for mail in sorted(mails.iterdir())]
+
+
+def _bare(path: Path, data: bytes) -> Mail:
+    """Return the diff of a file; where its own lines end in CR LF, the transport made them so."""
+    header = _HEADER.search(data)
+    if header and header[0].endswith(b"\r"):
+        data = data.replace(b"\r\n", b"\n")
+    text = data if _DIFF.search(data) else b""
+    return Mail(path.name, path.name, text, tagged=False, reply=False, bare=True)
 
 
 def _mail(file: Path, path: Path) -> Mail:
     message, diff = file.with_suffix(".message"), file.with_suffix(".diff")
     raw = file.read_bytes()
-    _git(["mailinfo", str(message), str(diff)], path, raw)
+    # A mail in base64 or quoted-printable has kept the CR LF of the mail system.
+    _git(["mailinfo", "--quoted-cr=strip", str(message), str(diff)], path, raw)
     subject = _subject(raw) or file.name
     tags = [match["words"] for match in _TAG.finditer(subject) if _PATCH.search(match["words"])]
     words = tags[0] if tags else ""
     version, number = _VERSION.search(words), _NUMBER.search(words)
+    text = diff.read_bytes()
     return Mail(
         subject=subject,
         title=_TAG.sub("", subject).strip(),
-        text=diff.read_bytes(),
+        text=text if _DIFF.search(text) else b"",
         tagged=bool(tags),
         reply=bool(_REPLY.match(subject)),
         version=int(version[1]) if version else 1,
@@ -145,10 +178,11 @@ def _subject(mail: bytes) -> str:
     return " ".join(text.split())
 
 
-def _unpacked(path: Path) -> bytes:
+def unpacked(path: Path) -> bytes:
+    """Return the content of a file, packed by gzip(1) or not. Raise RecipeError if damaged."""
     data = path.read_bytes()
     if not data.startswith(_GZIP):
-        return data
+        return data.removeprefix(codecs.BOM_UTF8)
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:

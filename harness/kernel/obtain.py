@@ -76,7 +76,7 @@ class _Builder:
         recipe = source.recipe
         asked = merge_fragments(recipe.fragments)
         additions = _Additions(
-            read_patches(recipe.patches, self._progress),
+            [*read_patches(recipe.patches, self._progress), *self._series()],
             self._request(asked, recipe.optional, source.features),
         )
         about = recipe.description
@@ -95,7 +95,9 @@ class _Builder:
     def tree(self, source: TreeKernel) -> Kernel:
         """Return the kernel of a source directory; its Kconfig may lack any symbol asked for."""
         asked = merge_fragments(source.fragments)
-        additions = _Additions([], self._request(asked, frozenset(asked), source.features))
+        additions = _Additions(
+            self._series(), self._request(asked, frozenset(asked), source.features)
+        )
         name, about = source.path.name, f"source directory {source.path}"
         if not source.revision:
             return self._load(self._from_directory(source.path, additions), name, about)
@@ -106,6 +108,10 @@ class _Builder:
         return self._load(
             directory, f"{name}:{source.revision}", f"{origin.title} of {source.path}"
         )
+
+    def _series(self) -> list[Patch]:
+        """Return the patches of the series in the options, in order."""
+        return [patch for series in self._options.series for patch in series.patches]
 
     def _request(
         self, asked: dict[str, str], may_lack: frozenset[str], features: Iterable[Path]
@@ -125,7 +131,7 @@ class _Builder:
     def _load(self, directory: Path, name: str, about: str, *, unmodified: bool = False) -> Kernel:
         """Return the built kernel. One that options changed does not speak for its release."""
         options = self._options
-        notes = [about]
+        notes = [about, *map(str, options.series)]
         if options.config:
             notes.append(f"configured by {options.config}")
         if options.symbols:

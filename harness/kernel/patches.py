@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.core.progress import Progress
+    from harness.kernel.mbox import Mbox
 
 _FAILED_HUNK = re.compile(r"error: patch failed: (.+):(\d+)")
 _OTHER_ERROR = re.compile(r"error: (.+)")
@@ -46,13 +48,32 @@ def read_patches(files: Iterable[Path], progress: Progress) -> list[Patch]:
     patches: list[Patch] = []
     for path in files:
         if is_mbox(path):
-            box = read_mbox(path)
-            patches += [Patch(f"{path.name}: {mail.title}", mail.text) for mail in box.mails]
-            for subject in box.left_out:
-                progress.step(f"{path.name}: left out: {subject}")
+            patches += mailed_patches(path.name, read_mbox(path), progress)
         else:
             patches += read_series(path)
     return patches
+
+
+def mailed_patches(place: str, box: Mbox, progress: Progress) -> list[Patch]:
+    """Return the patches of an mbox called ``place``; tell ``progress`` what is left out."""
+    for subject in box.left_out:
+        progress.step(f"{place}: left out: {subject}")
+    total = len(box.mails)
+    patches = []
+    for number, mail in enumerate(box.mails, 1):
+        name = f"{place} {number}/{total}" if total > 1 else place
+        patches.append(Patch(name if mail.title == place else f"{name}: {mail.title}", mail.text))
+    return patches
+
+
+def is_list(path: Path) -> bool:
+    """Return whether a file is a list of patches: short lines, one of which names a file there."""
+    lines = [line.partition(b"#")[0].split() for line in path.read_bytes().splitlines()]
+    if any(len(words) > 2 for words in lines):  # a name, and quilt's -p1
+        return False
+    names = [os.fsdecode(words[0]) for words in lines if words]
+    # isfile(), since a line of another file may be longer than any name.
+    return any(os.path.isfile(path.parent / name) for name in names)  # noqa: PTH113
 
 
 def listed(path: Path) -> list[Path]:
@@ -114,7 +135,7 @@ def _apply(patch: Patch, tree: Path) -> None:
         )
     raise PatchError(
         f"patch {patch.name} does not apply: {_reason(message, patch)}",
-        "rebase it: mte-harness series tree, then mte-harness series refresh",
+        "rebase it on this source; a recipe's with mte-harness series tree and series refresh",
         message,
     )
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""--config, --set and --llvm as they are typed, and with which kernels they go."""
+"""--series, --config, --set and --llvm as they are typed, and with which kernels they go."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,16 +14,16 @@ from hypothesis import strategies as st
 from harness.core.errors import UsageError
 from harness.core.paths import resources
 from harness.guest.kernel_needs import MOUNTED, NEEDS
-from harness.kernel import ImageKernel, RecipeKernel, TreeKernel, locate_kernel
+from harness.kernel import ImageKernel, RecipeKernel, Series, TreeKernel, locate_kernel
 from harness.kernel.build_options import PLAIN, BuildOptions, parse_options
 from harness.kernel.config import merge_fragments
 from harness.kernel.locate import NEEDS as FRAGMENTS_OF_A_CONFIG
+from harness.kernel.patches import Patch
 from harness.suite.collect import kernel_id
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 ROOT = resources()
+FIX = Series(Path("/home/me/v3-fix.mbox"), (Patch("v3-fix.mbox", b"diff"),))
+MORE = Series(Path("/home/me/more/patches/series"), (Patch("a", b"a"), Patch("b", b"b")))
 
 
 def options(*assignments: str, config: str | None = None, llvm: bool = False) -> BuildOptions:
@@ -90,10 +91,24 @@ def test_words_mean_the_same_again(value: str, llvm: bool) -> None:
         (options(config="my/debian.config", llvm=True), "+debian.config+llvm"),
         (options("KASAN=y", "CONFIG_A=n"), "+KASAN=y+A=n"),
         (options("A=y", "B=y", "C=y"), "+3 symbols"),
+        (BuildOptions(series=(FIX, MORE)), "+v3-fix+more"),
+        (BuildOptions("tree", (("A", "y"),), llvm=True, series=(FIX,)), "+v3-fix+config+A=y+llvm"),
     ],
 )
 def test_the_name_tells_kernels_apart(given_options: BuildOptions, suffix: str) -> None:
     assert given_options.suffix == suffix
+
+
+def test_a_series_counts_by_what_is_in_it() -> None:
+    one, other = (
+        BuildOptions(series=(dataclasses.replace(FIX, patches=(Patch("v3-fix.mbox", text),)),))
+        for text in (b"diff", b"another")
+    )
+    assert one == BuildOptions(series=(FIX,))
+    assert hash(one) == hash(BuildOptions(series=(FIX,)))
+    assert one not in (other, PLAIN, BuildOptions(series=(FIX, FIX)))
+    words = ["--series=/home/me/v3-fix.mbox", "--series=/home/me/more/patches/series", "--llvm"]
+    assert BuildOptions(llvm=True, series=(FIX, MORE)).words() == words
 
 
 # --- with which kernels they go ------------------------------------------------------------------
@@ -141,6 +156,7 @@ def test_a_recipe_with_symbols(here: Path) -> None:
         ("7.3", options(config="tree"), "a release has no .config .name a file"),
         ("debian:7.3", options("A=y", "B=y"), "^--set cannot change debian:7.3, which is built"),
         ("debian:7.3", options(config="tree"), "^--config cannot change debian:7.3"),
+        ("debian:7.3", BuildOptions(series=(FIX, MORE)), "^--series cannot change debian:7.3,"),
         ("Image", options("A=y", llvm=True), "^--set, --llvm cannot change Image, which is built"),
         ("linux", options(config="tree"), "there is no .*/linux/.config .configure the tree"),
         ("linux", options(config="nowhere"), "--config nowhere: there is no such file"),
@@ -268,6 +284,8 @@ def test_the_source_of_an_output_directory(output: Path, here: Path, *, built: b
         UsageError, match=r"of which the Image is taken \(name the source: .*/linux"
     ):
         locate_kernel("out", ROOT, options("A=y"))
+    with pytest.raises(UsageError, match="of which the Image is taken"):
+        locate_kernel("out", ROOT, BuildOptions(series=(FIX,)))
 
 
 def test_an_output_directory_within_the_source(output: Path) -> None:

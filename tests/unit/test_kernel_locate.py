@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import RecipeError, UsageError
-from harness.kernel import ImageKernel, RecipeKernel, TreeKernel, locate_kernel
+from harness.kernel import ImageKernel, RecipeKernel, Series, TreeKernel, locate_kernel
+from harness.kernel.build_options import BuildOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +89,22 @@ def test_a_word_that_means_two_kernels(
         locate_kernel(word, root)
     if word != "6.1":
         assert isinstance(locate_kernel(f"./{word}", root), TreeKernel)
+
+
+@pytest.mark.parametrize("argument", ["Image", "debian:7.3"])
+def test_a_kernel_that_is_built_takes_no_series(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str
+) -> None:
+    (tmp_path / "Image").touch()
+    monkeypatch.chdir(tmp_path)
+    options = BuildOptions(series=(Series(tmp_path / "fix.mbox", ()),))
+    message = f"^--series cannot change {argument}, which is built already"
+    with pytest.raises(UsageError, match=message):
+        locate_kernel(argument, root, options)
+    for source in (locate_kernel("stock", root, options), locate_kernel("7.3", root, options)):
+        assert isinstance(source, RecipeKernel)
+        assert source.options == options
+        assert "unmodified" not in source.recipe.description
 
 
 def test_a_recipe_named_from_its_own_directory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

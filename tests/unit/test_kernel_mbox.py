@@ -94,7 +94,7 @@ def test_a_packed_mbox(tmp_path: Path) -> None:
         (["[PATCH 1/1] a", "[PATCH 1/1] b"], "two patches 1/1"),
         (["[PATCH 1/1] a", "[PATCH 1/2] b", "[PATCH 2/2] c"], "more than one series"),
         (["[PATCH 1/1] a", "[PATCH] b"], "more than one series"),
-        (["Re: [PATCH 1/1] a"], "no patch in this mbox"),
+        (["Re: [PATCH 1/1] a"], "no patch in it"),
     ],
 )
 def test_refused(tmp_path: Path, subjects: list[str], said: str) -> None:

@@ -24,8 +24,15 @@ from harness.core.errors import (
 )
 from harness.core.progress import Silent
 from harness.core.toolchain import build_environment
-from harness.kernel import build
+from harness.kernel import build, load_series
+from harness.kernel.build_options import BuildOptions
 from tests.unit.kernel_world import PATCH, World, make_world
+
+FROM = "From mboxrd@z Mon Sep 17 00:00:00 2001\n"
+
+
+def series(*files: Path) -> BuildOptions:
+    return BuildOptions(series=load_series(files, Silent()))
 
 
 class Steps(Silent):
@@ -139,6 +146,47 @@ def test_recipe_of_a_directory_with_and_without_patches(world: World) -> None:
     assert plain.key == world.obtain(world.linux).key
     assert plain.key != patched.key
     assert "entry + 1" not in (world.linux / "mm/memory.c").read_text()
+
+
+@pytest.mark.parametrize("argument", ["stock", "linux"])
+def test_a_series_on_top(world: World, tmp_path: Path, argument: str) -> None:
+    """The kernel has it, its name and description tell it, and the user's tree does not have it."""
+    kernel = argument if argument == "stock" else str(world.linux)
+    (tmp_path / "fix.mbox").write_text(f"{FROM}Subject: [PATCH] mm: fix\n\n---\n{PATCH}\n")
+    more = PATCH.replace("return page;", "return page + 2;").replace(
+        "-\tint page = entry;\n+\tint page = entry + 1;\n", " \tint page = entry + 1;\n"
+    )
+    more = more.replace(" \treturn page + 2;", "-\treturn page;\n+\treturn page + 2;")
+    (tmp_path / "more.diff").write_text(more)
+    plain = world.obtain(kernel)
+    one = world.obtain(kernel, options=series(tmp_path / "fix.mbox"))
+    two = world.obtain(kernel, options=series(tmp_path / "fix.mbox", tmp_path / "more.diff"))
+    assert (one.name, two.name) == (f"{argument}+fix", f"{argument}+fix+more")
+    assert one.description == f"{plain.description}; with 1 patch of fix.mbox"
+    assert two.description == f"{one.description}; with 1 patch of more.diff"
+    assert len({plain.key, one.key, two.key}) == 3
+    assert plain.unmodified is (argument == "stock")
+    assert not one.unmodified
+    assert plain.vmlinux is not None
+    assert one.vmlinux is not None
+    assert plain.vmlinux.read_bytes() != one.vmlinux.read_bytes()
+    assert "entry + 1" not in (world.linux / "mm/memory.c").read_text()
+    (tmp_path / "other.mbox").write_bytes((tmp_path / "fix.mbox").read_bytes())
+    assert world.obtain(kernel, options=series(tmp_path / "other.mbox")).key == one.key
+
+
+def test_a_series_that_does_not_apply(world: World, tmp_path: Path) -> None:
+    bad = PATCH.replace("do_swap_page", "do_swop_page")
+    box = "".join(
+        f"{FROM}Subject: [PATCH v2 {number}/2] mm: part {number}\n\n---\n{text}\n"
+        for number, text in ((2, bad), (1, PATCH))
+    )
+    (tmp_path / "fix.mbox").write_text(box)
+    said = r"patch fix\.mbox 2/2: mm: part 2 does not apply: mm/memory\.c, hunk @@ -2,7 \+2,7 @@"
+    with pytest.raises(PatchError, match=said) as caught:
+        world.obtain("stock", options=series(tmp_path / "fix.mbox"))
+    assert "\n" not in str(caught.value)
+    assert world.leftovers() == []
 
 
 @pytest.fixture

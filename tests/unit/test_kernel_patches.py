@@ -138,5 +138,5 @@ def test_mbox_is_decoded_and_its_cover_letter_skipped(tmp_path: Path, tree: Path
 def test_mbox_without_a_patch(tmp_path: Path) -> None:
     box = tmp_path / "x.mbox"
     box.write_text(mail("cover", "Nothing."))
-    with pytest.raises(RecipeError, match="no patch in this mbox"):
+    with pytest.raises(RecipeError, match="no patch in it"):
         read_patches([box], Silent())

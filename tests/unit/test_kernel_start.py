@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import CompilerMissingError, ConfigError, SourceError
+from harness.core.progress import Silent
 from harness.core.toolchain import LLVM_PROGRAMS, PROGRAMS, find_toolchain
+from harness.kernel import load_series
 from harness.kernel.build import OBJECTS
 from harness.kernel.build_options import PLAIN, BuildOptions, parse_options
 from harness.kernel.history import KEEP_OBJECTS
-from tests.unit.kernel_world import World, make_world
+from tests.unit.kernel_world import PATCH, World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -246,6 +248,24 @@ def test_a_revision_with_the_tree_s_configuration(world: World) -> None:
     kernel = world.obtain(f"{world.linux}:v1", options=OWN)
     assert kernel.name == "linux:v1+config"
     assert "CONFIG_NR_CPUS=256" in lines(kernel)
+
+
+def test_a_revision_with_a_series_and_a_symbol(world: World, tmp_path: Path) -> None:
+    world.commit("v1")
+    world.edit("mm/memory.c", "entry", "input")
+    (tmp_path / "fix.diff").write_text(PATCH)
+    series = load_series([tmp_path / "fix.diff"], Silent())
+    given = parse_options(None, ["NR_CPUS=4"], llvm=False, series=series)
+    kernel = world.obtain(f"{world.linux}:v1", options=given)
+    assert kernel.name == "linux:v1+fix+NR_CPUS=4"
+    assert kernel.description.endswith(
+        f" of {world.linux}; with 1 patch of fix.diff; with NR_CPUS=4"
+    )
+    assert not kernel.unmodified
+    plain = world.obtain(f"{world.linux}:v1", options=options("NR_CPUS=4"))
+    assert kernel.vmlinux is not None
+    assert plain.vmlinux is not None
+    assert kernel.vmlinux.read_bytes() != plain.vmlinux.read_bytes()
 
 
 @pytest.mark.parametrize("revision", ["v9", "v1..v2", "--all", "HEAD:mm", "v1^{tree}"])
