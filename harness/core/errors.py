@@ -96,7 +96,7 @@ class CompilerMissingError(HarnessError):
 
 
 class PatchError(HarnessError):
-    """A patch does not apply."""
+    """A patch does not apply, or is damaged."""
 
     status = 167
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.core.progress import Progress, plain_progress
 from harness.core.terminal_progress import TerminalProgress
+from harness.kernel import load_series
 from harness.kernel.build_options import parse_options
 from harness.vm.packaged_qemu import RELEASES
 from harness.vm.spec import machine_names
@@ -43,6 +45,14 @@ workers_option = click.option(
 )
 _SOURCE_OPTIONS = (
     click.option(
+        "--series",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Patches on top of a KERNEL that is built from source: an mbox as a mailing list has "
+        "it, a patch, or a directory of patches. Given twice, one after the other.",
+    ),
+    click.option(
         "--config",
         metavar="FILE|tree",
         help="A .config to start from in place of stock's, or `tree` for the source's own.",
@@ -59,17 +69,22 @@ _SOURCE_OPTIONS = (
 
 
 def source_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command --config, --set and --llvm; it takes them as one argument, ``options``."""
+    """Give a command --series, --config, --set and --llvm, which it takes as ``options``.
+
+    The files of --series are read before the command begins; what is left out of them is printed.
+    """
 
     @functools.wraps(command)
     def with_options(
         *words: Any,
+        series: tuple[Path, ...],
         config: str | None,
         assignments: tuple[str, ...],
         llvm: bool,
         **others: Any,
     ) -> int:
-        options = parse_options(config, assignments, llvm=llvm)
+        loaded = load_series(series, plain_progress())
+        options = parse_options(config, assignments, llvm=llvm, series=loaded)
         return command(*words, options=options, **others)
 
     for option in reversed(_SOURCE_OPTIONS):

@@ -38,9 +38,12 @@ def prepare(
     append: str = "",
     options: BuildOptions = PLAIN,
 ) -> None:
-    """Build and boot the ``kernels`` whose templates the cache does not have."""
-    for kernel in kernels:
-        session.prepare(parse_target(kernel, machine_name, append, options))
+    """Build and boot the ``kernels`` whose templates the cache does not have.
+
+    All of them are located before the first is built: an error of usage comes at once.
+    """
+    for target in [parse_target(kernel, machine_name, append, options) for kernel in kernels]:
+        session.prepare(target)
 
 
 def run_suite(

@@ -24,7 +24,7 @@ from harness.core.ktap import Outcome
 from harness.core.paths import resources
 from harness.guest.guest import Guest
 from harness.guest.template import Template
-from harness.kernel import Kernel
+from harness.kernel import Kernel, load_series
 from harness.kernel.build_options import PLAIN, BuildOptions, parse_options
 from harness.kernel.locate import split_revision
 from harness.report.model import (
@@ -37,6 +37,7 @@ from harness.report.model import (
     to_json,
 )
 from harness.suite.head_comment import Probe
+from harness.suite.target import split_target
 from harness.verdict.auditable import unauditable
 from harness.verdict.evidence import Evidence, TestEnd
 from harness.verdict.judge import judge
@@ -44,6 +45,8 @@ from harness.verdict.result import ProbeResult, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from harness.core.progress import Progress
 
 ENTRY = "mte_harness_entry"
 LEFT_OUT = "mte_harness_left_out"
@@ -79,6 +82,7 @@ class VerdictError(AssertionError):
 
 
 _STATE = pytest.StashKey[TestState]()
+OPTIONS = pytest.StashKey[BuildOptions]()  # in the Config: how each --kernel is built
 
 
 def state(item: pytest.Item) -> TestState:
@@ -86,22 +90,37 @@ def state(item: pytest.Item) -> TestState:
     return item.stash.setdefault(_STATE, TestState())
 
 
-def build_options(config: pytest.Config) -> BuildOptions:
-    """Return how the source of each ``--kernel`` is built. Raise UsageError."""
+def read_options(config: pytest.Config, progress: Progress) -> BuildOptions:
+    """Return how the source of each ``--kernel`` is built, with the files of ``--series`` read.
+
+    ``progress`` is told what is left out of them. Raise UsageError or PatchError.
+    """
     given = config.getoption
-    return parse_options(given("--config"), given("--set") or (), llvm=given("--llvm"))
+    series = load_series(map(Path, given("--series")), progress)
+    return parse_options(
+        given("--config"), given("--set") or (), llvm=given("--llvm"), series=series
+    )
 
 
-def kernel_id(kernel: str, options: BuildOptions = PLAIN) -> str:
-    """Return a kernel argument as it stands in test ids: the last part of a path that tells."""
+def target_id(argument: str, options: BuildOptions = PLAIN) -> str:
+    """Return a KERNEL[@MACHINE] as it stands in test ids, with the name that ``options`` give it.
+
+    Of a path it is the last part that tells.
+    """
+    kernel, machine = split_target(argument)
+    name = _kernel_id(kernel) + options.suffix
+    return f"{name}@{machine}" if machine else name
+
+
+def _kernel_id(kernel: str) -> str:
     path = Path(kernel)
     if path.name == "Image" and "boot" in path.parts:
         path = path.parents[3]
-    name = path.name if path.is_absolute() else kernel
+    if not path.is_absolute():
+        return kernel
     # A revision may have slashes.
-    if path.is_absolute() and (found := split_revision(kernel)):
-        name = f"{found[0].name}:{found[1]}"
-    return name + options.suffix
+    found = split_revision(kernel)
+    return f"{found[0].name}:{found[1]}" if found else path.name
 
 
 def repeat_command(item: pytest.Item) -> str:
@@ -115,7 +134,7 @@ def repeat_command(item: pytest.Item) -> str:
     for option in ("--machine", "--qemu-binary", "--append"):
         if value := item.config.getoption(option):
             words += [option, value]
-    words += build_options(item.config).words()
+    words += item.config.stash[OPTIONS].words()
     return shlex.join([*words, _node_id(item, here)])
 
 
@@ -171,7 +190,7 @@ def _entry(item: pytest.Item, own: TestState) -> Entry:
         kernels = [kernel]
     # A kernel that does not build or boot is in no fixture.
     argument = _kernel_argument(item)
-    target = kernel_id(argument, build_options(item.config)) if argument else ""
+    target = target_id(argument, item.config.stash[OPTIONS]) if argument else ""
     gone = next((gone for _, error in own.phases if (gone := base_gone(item, error))), None)
     evidence = own.evidence or Evidence(console="".join(guest.console.text() for guest in guests))
     evidence = dataclasses.replace(evidence, test=_end(own))

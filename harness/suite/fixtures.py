@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.suite.collect import TestState, VerdictError, build_options, state
+from harness.suite.collect import OPTIONS, TestState, VerdictError, state
 from harness.suite.gather import decoded_splats, fixed_later, gather, why_not
 from harness.suite.head_comment import Probe
 from harness.suite.plugin import STATE
@@ -54,7 +54,7 @@ def mte_target(
 ) -> Target:
     """Return one of ``--kernel``, with its machine."""
     given = request.config.getoption
-    options = build_options(request.config)
+    options = request.config.stash[OPTIONS]
     return parse_target(request.param, given("--machine"), given("--append"), options)
 
 

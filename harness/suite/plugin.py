@@ -90,6 +90,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="more words for the command line of each --kernel",
     )
     group.addoption(
+        "--series",
+        action="append",
+        metavar="FILE",
+        default=[],
+        help="patches (an mbox, a patch, a directory of patches) on top of each --kernel; given "
+        "twice, one after the other",
+    )
+    group.addoption(
         "--config",
         dest="mte_config",
         metavar="FILE|tree",
@@ -132,16 +140,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open the session on the cache; without a named test, run the validation suite."""
     if config.getoption("--keep-guest") and config.getoption("numprocesses", None):
         raise pytest.UsageError("--keep-guest waits for a person: run it without -n")
+    worker = hasattr(config, "workerinput")
+    progress = Silent() if worker else plain_progress()
     try:
-        collect.build_options(config)
-    except UsageError as error:
+        config.stash[collect.OPTIONS] = collect.read_options(config, progress)
+    except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     if not config.getoption("--qemu"):
         return
     if _names_no_test(config) and VALIDATION.is_dir():
         config.args[:] = [str(VALIDATION)]
-    worker = hasattr(config, "workerinput")
-    progress = Silent() if worker else plain_progress()
     state = RunState(Session(cache_root(), progress, config.getoption("--qemu-binary")))
     config.stash[STATE] = state
     if worker:
@@ -188,8 +196,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test of the kernel under test once for each ``--kernel``."""
     if "mte_target" in metafunc.fixturenames:
         kernels = metafunc.config.getoption("--kernel") or ["stock"]
-        options = collect.build_options(metafunc.config)
-        ids = [collect.kernel_id(kernel, options) for kernel in kernels]
+        options = metafunc.config.stash[collect.OPTIONS]
+        ids = [collect.target_id(kernel, options) for kernel in kernels]
         metafunc.parametrize("mte_target", kernels, ids=ids, indirect=True, scope="session")
 
 

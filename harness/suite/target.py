@@ -32,6 +32,13 @@ class Target:
     append: str = ""
 
 
+def split_target(argument: str) -> tuple[str, str]:
+    """Return kernel and machine of ``KERNEL@MACHINE``; the machine is "" where none is named."""
+    kernel, at, name = argument.rpartition("@")
+    # The name of a directory may have an @ in it.
+    return (kernel, name) if at and name in machine_names() else (argument, "")
+
+
 def parse_target(
     argument: str, chosen: str | None, append: str = "", options: BuildOptions = PLAIN
 ) -> Target:
@@ -39,14 +46,12 @@ def parse_target(
 
     Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. The name of a family
     (``dram``) means the recipe's machine, if it is of that family. Raise UsageError
-    for a kernel or machine that does not exist, RecipeError for a recipe that is wrong.
+    for a kernel or machine that does not exist or a kernel that does not go with the options,
+    RecipeError for a recipe that is wrong.
     """
-    root = resources()
-    kernel, at, name = argument.rpartition("@")
-    # The name of a directory may have an @ in it.
-    if at and name in machine_names():
-        argument, chosen = kernel, name
-    source = locate_kernel(argument, root, options)
+    kernel, named = split_target(argument)
+    chosen = named or chosen
+    source = locate_kernel(kernel, resources(), options)
     own = recipe_machine(source.recipe) if isinstance(source, RecipeKernel) else None
     if own is not None and (chosen is None or is_family_of(chosen, own)):
         chosen = own

@@ -19,7 +19,7 @@ from harness.kernel.build_options import PLAIN, BuildOptions, parse_options
 from harness.kernel.config import merge_fragments
 from harness.kernel.locate import NEEDS as FRAGMENTS_OF_A_CONFIG
 from harness.kernel.patches import Patch
-from harness.suite.collect import kernel_id
+from harness.suite.collect import target_id
 
 ROOT = resources()
 FIX = Series(Path("/home/me/v3-fix.mbox"), (Patch("v3-fix.mbox", b"diff"),))
@@ -227,10 +227,13 @@ def test_what_is_no_revision(here: Path, argument: str, message: str) -> None:
 
 
 def test_names_in_test_ids(here: Path) -> None:
-    assert kernel_id(f"{here}/linux", options("A=y")) == "linux+A=y"
-    assert kernel_id(f"{here}/linux:mine/topic@dram") == "linux:mine/topic@dram"
-    assert kernel_id("linux:mine/topic") == "linux:mine/topic"
-    assert kernel_id(f"{here}/linux:") == "linux:"
+    assert target_id(f"{here}/linux", options("A=y")) == "linux+A=y"
+    assert target_id(f"{here}/linux:mine/topic@dram") == "linux:mine/topic@dram"
+    assert target_id(f"{here}/linux:v7@dram", options("A=y")) == "linux:v7+A=y@dram"
+    assert target_id("stock@home", BuildOptions(series=(FIX,))) == "stock@home+v3-fix"
+    assert target_id(f"{here}/linux/arch/arm64/boot/Image@dram") == "linux@dram"
+    assert target_id("linux:mine/topic") == "linux:mine/topic"
+    assert target_id(f"{here}/linux:") == "linux:"
 
 
 # --- an output directory -------------------------------------------------------------------------

@@ -68,7 +68,10 @@ def test_help_lists_the_statuses() -> None:
 @pytest.mark.parametrize(
     "words",
     [("frobnicate",), ("run",), ("run", "stock"), ("validate", "--machine", "toaster"),
-     ("build", "no-such-recipe"), ("series",), ("series", "tree"), ("series", "tree", "no-such"),
+     ("build", "no-such-recipe"), ("build", "stock", "--series", "no.mbox"),
+     ("validate", "--series", __file__), ("run", "debian:7.3", "x", "--series", "no.mbox"),
+     ("shell", "stock", "--series", "/dev/null"),
+     ("series",), ("series", "tree"), ("series", "tree", "no-such"),
      ("series", "check", "stock"), ("series", "check", "--patch", "99"), ("lock", "now")],
 )  # fmt: skip
 def test_usage_errors(mte_harness: Command, words: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from harness.core import errors
 from harness.core.errors import ArtifactError, UsageError
 from harness.jobs.run_suite import run_suite, worst_status
+from harness.kernel import Series
 from harness.kernel.build_options import PLAIN, BuildOptions
 from harness.report import json_file
 from harness.suite.plugin import VALIDATION
@@ -138,6 +139,14 @@ def test_how_the_sources_are_built(tmp_path: Path, shim: Shim, calls: Calls) -> 
     given = BuildOptions("tree", (("KASAN", "y"), ("NAME", '"a b"')), llvm=True)
     run(tmp_path, ("./linux",), options=given)
     assert ' --kernel ./linux --config=tree --set=KASAN=y --set=NAME="a b" --llvm ' in calls()[0]
+
+
+def test_series(tmp_path: Path, shim: Shim, calls: Calls) -> None:
+    shim("setpriv", "exit 3")
+    series = tuple(Series(tmp_path / name, ()) for name in ("a.mbox", "b.diff"))
+    run(tmp_path, ("stock",), options=BuildOptions(series=series))
+    (call,) = calls()
+    assert f" --series={tmp_path}/a.mbox --series={tmp_path}/b.diff " in call
 
 
 def test_a_report_that_cannot_be_written_is_an_error_of_usage(tmp_path: Path, shim: Shim) -> None:

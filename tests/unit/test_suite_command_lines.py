@@ -33,6 +33,8 @@ def linux(pytester: pytest.Pytester) -> Path:
     path = Path.home() / "linux"  # pytester has its own HOME
     assert path == pytester.path / "linux"
     path.mkdir()
+    diff = "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-old\n+new\n"
+    (Path.home() / "fix.diff").write_text(diff)
     return path
 
 
@@ -84,6 +86,8 @@ def test_each_command_line_of_the_readme_collects_the_suite_only(
         "--report=~/linux",
         "--qemu-binary ~/linux",
         "--kernel ~/linux@dram",
+        "--series ~/fix.diff",
+        "--series=~/fix.diff --kernel ~/linux",
         "-n 2 --kernel ~/linux",
     ],
 )

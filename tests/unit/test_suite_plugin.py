@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -744,6 +745,37 @@ def test_words_for_the_kernel_s_command_line(runs: Runs) -> None:
     runs("--append", "quiet mte=1", "test_suite.py")
     assert runs.tests["one"].good
     assert " --kernel stock --append 'quiet mte=1' " in runs.tests["one"].repeat
+
+
+DIFF = "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-old\n+new\n"
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_series_on_top_of_each_kernel(runs: Runs, workers: tuple[str, ...]) -> None:
+    """Its name is in the kernel's, in the test's id and in the command that repeats the test."""
+    runs.suite("def test_one(guest): assert 0\n")
+    (runs.path / "v3-fix.mbox").write_text(f"From x\nSubject: [PATCH] fix\n\n---\n{DIFF}")
+    (runs.path / "more.diff").write_text(DIFF)
+    series = ("--series", "v3-fix.mbox", "--series=more.diff")
+    runs("--kernel", "stock", "--kernel", "debug@dram", *series, *workers, "test_suite.py")
+    tests = {test.kernel: test for test in runs.report.tests}
+    assert set(tests) == {"stock+v3-fix+more", "debug+v3-fix+more"}
+    dram = tests["debug+v3-fix+more"]
+    assert dram.id.endswith("::test_one[debug+v3-fix+more@dram]")
+    assert dram.column == "debug+v3-fix+more@dram"
+    again = f" --series={runs.path}/v3-fix.mbox --series={runs.path}/more.diff 'test_suite.py::"
+    assert again in dram.repeat
+    runs(*shlex.split(dram.repeat)[2:])
+    assert [test.id for test in runs.report.tests] == [dram.id]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_file_that_is_no_series_ends_the_run(runs: Runs, workers: tuple[str, ...]) -> None:
+    runs.suite("def test_one(guest): pass\n")
+    result = runs("--series", "no.mbox", *workers, "test_suite.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --series: there is no no.mbox (*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
