@@ -11,6 +11,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+# Seconds in place of no limit: poll(2) takes 2^31 ms, 24 days, at most.
+UNLIMITED = 20 * 86400.0
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -41,6 +44,13 @@ class Limits:
     emulator_check: float = 60.0
     host_tool: float = 60.0
     cost: float = 300.0
+
+    def for_debugger(self) -> Limits:
+        """Return the limits of a guest that a person may stop at a breakpoint for days.
+
+        What only the running guest can end has no limit; QEMU answers all the same.
+        """
+        return dataclasses.replace(self, exec=UNLIMITED, ssh_connect=UNLIMITED, counters=UNLIMITED)
 
     def scaled(self, factor: float) -> Limits:
         """Return the same limits, each ``factor`` times as long."""

@@ -7,6 +7,7 @@
 * ``kernel_needs``: what a kernel must have for any guest;
 * ``template``: a guest booted and saved; ``facts``: what one clone learned for the others;
 * ``guest``: a clone: commands, files, console, DRAM, and the error when it is lost;
+* ``debugger``: gdb on a clone (--gdb);
 * ``ssh``: one connection; ``shell``: a person's terminal on it;
 * ``attach``: a running guest for another process (`mte-harness tags`);
 * ``frames``: the page frames of a process; ``kpageflags``: the bits of their flags;

@@ -31,22 +31,29 @@ if TYPE_CHECKING:
     from harness.vm.run_disk import RunKeys
 
 WORKDIR = "/tmp"
+# QEMU's run states in which a command may still end, and those of a guest that gdb stopped:
+# "paused" by attaching, "debug" at a breakpoint (QEMU, gdbstub/system.c).
+ALIVE = frozenset({"running"})
+STOPPED = frozenset({"paused", "debug"})
 
 
 class Guest(contextlib.AbstractContextManager["Guest"]):
     """A clone of a template, which ends with the ``with`` block.
 
     ``clone_seconds``: QEMU's start to the vCPUs running. ``limits`` are those of the
-    template, scaled for its kernel. ``used``: something has run in it already.
+    template, scaled for its kernel. ``used``: something has run in it already. ``gdb``: the
+    Unix socket where a debugger may attach (`VirtualMachine.launch`); then no command has a time
+    limit of its own.
     """
 
-    def __init__(self, template: Template, keys: RunKeys) -> None:
+    def __init__(self, template: Template, keys: RunKeys, gdb: Path | None = None) -> None:
         started = time.monotonic()
         self.template = template
-        self.limits = template.limits
-        self.process = template.clone(keys)
+        self.limits = template.limits.for_debugger() if gdb else template.limits
+        self.process = template.clone(keys, gdb)
         self.clone_seconds = time.monotonic() - started
         self.used = False
+        self._alive = ALIVE | STOPPED if gdb else ALIVE
         self._keys = keys
         self._connection: SshConnection | None = None
 
@@ -112,7 +119,7 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
                 deadline,
                 stdin,
                 stream,
-                lambda: self.process.status() == "running",
+                lambda: self.process.status() in self._alive,
             )
         except SshError as error:
             raise self.lost(str(error), phase) from error

@@ -96,12 +96,14 @@ class Template:
         """The console text of the template's boot."""
         return (self.directory / "console.log").read_text(errors="replace")
 
-    def clone(self, keys: RunKeys) -> QemuProcess:
-        """Return a running clone that accepts ``keys``. Raise as `VirtualMachine.launch`."""
+    def clone(self, keys: RunKeys, gdb: Path | None = None) -> QemuProcess:
+        """Return a running clone that accepts ``keys``; ``gdb`` as for `VirtualMachine.launch`.
+
+        Raise as that does.
+        """
         saved = SavedMachine(self.directory)
-        return self.machine.launch(
-            Restore(saved), guest_files(self.kernel, self.image, keys, self.append)
-        )
+        files = guest_files(self.kernel, self.image, keys, self.append)
+        return self.machine.launch(Restore(saved), files, gdb)
 
 
 def slowness(kernel: Kernel) -> int:

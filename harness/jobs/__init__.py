@@ -6,7 +6,8 @@ A verdict on kernels:
 * ``validate``: the command; ``run_suite``: guests prepared, then pytest in a child process;
 * ``known_bad``: kernels that must fail the probes that their recipes name;
 * ``guest_commands``: run, shell and tags, on one guest;
-* ``tries_command``: which cases needed more than one guest.
+* ``tries_command``: which cases needed more than one guest;
+* ``by_hand``: the QEMU commands that --dry-run prints.
 
 Host and checkout:
 

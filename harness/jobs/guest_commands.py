@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +12,19 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.core import errors
+from harness.core.errors import UsageError
+from harness.core.limits import UNLIMITED
 from harness.core.paths import cache_root
 from harness.guest import shell as interactive
 from harness.guest.attach import Attached
+from harness.guest.debugger import describe, gdb_socket, wait_attached
 from harness.guest.frames import settled
 from harness.guest.page_view import describe_page
+from harness.jobs.by_hand import print_commands
 from harness.jobs.options import (
     append_option,
+    dry_run_option,
+    gdb_option,
     kernel_argument,
     machine_option,
     qemu_option,
@@ -34,11 +42,17 @@ from harness.verdict.result import Status
 from harness.vm.geometry import PAGE
 
 if TYPE_CHECKING:
+    from harness.guest.template import Template
     from harness.kernel.build_options import BuildOptions
     from harness.verdict.evidence import Evidence
 
 SECONDS = click.FloatRange(min=0, min_open=True, max=7 * 86400)
 ADDRESS_BITS = (1 << 56) - 1  # a pointer without its tag
+
+
+def _refuse_both(*, dry_run: bool, gdb: bool) -> None:
+    if dry_run and gdb:
+        raise UsageError("--dry-run starts no guest for --gdb", "add -s to the command it prints")
 
 
 @click.command("run", context_settings={"ignore_unknown_options": True})
@@ -49,6 +63,8 @@ ADDRESS_BITS = (1 << 56) - 1  # a pointer without its tag
 @append_option
 @source_options
 @qemu_option
+@dry_run_option
+@gdb_option
 @click.option(
     "--timeout", type=SECONDS, default=600.0, show_default=True, help="Seconds for PROGRAM."
 )
@@ -66,6 +82,9 @@ def run_command(
     append: str,
     options: BuildOptions,
     qemu_binary: str | None,
+    *,
+    dry_run: bool,
+    gdb: bool,
     timeout: float,
     survives: float | None,
 ) -> int:
@@ -77,6 +96,7 @@ def run_command(
     Output with a line "KTAP version 1" or "TAP version 13" is judged by its results: a failed or
     skipped one is a failure, whatever the exit status.
     """
+    _refuse_both(dry_run=dry_run, gdb=gdb)
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
         target = parse_target(kernel, machine, append, options)
@@ -89,14 +109,33 @@ def run_command(
             survives=survives is not None,
         )
         prepared(page_size=PAGE)  # one that does not compile is refused before a kernel is built
+        if dry_run:
+            return print_commands(session, [target])
         template = session.prepare(target)
         ready = prepared(page_size=template.kernel.page_size)
+    if gdb:
+        return _exit_status(_debugged(session, template, ready), template)
 
     def attempt(program: Program) -> Evidence:
         with session.guest(template) as guest:
             return gather(guest, program, stream=OutputStream())
 
-    result = judge(gather_until_tested(attempt, ready, template, session.preconditions))
+    evidence = gather_until_tested(attempt, ready, template, session.preconditions)
+    return _exit_status(evidence, template)
+
+
+def _debugged(session: Session, template: Template, program: Program) -> Evidence:
+    """Run a program in one guest once a debugger is attached there; nothing has a time limit."""
+    program = dataclasses.replace(program, seconds=UNLIMITED)
+    with gdb_socket() as socket, session.guest(template, socket) as guest:
+        say(f"{describe(template, socket)}\nthe program starts when gdb has attached and continues")
+        wait_attached(guest)
+        return gather(guest, program, stream=OutputStream())
+
+
+def _exit_status(evidence: Evidence, template: Template) -> int:
+    """Judge the evidence, say what is wrong, and return the exit status."""
+    result = judge(evidence)
     if result.status is not Status.PASS:
         say(f"mte-harness: {template.kernel.name}: {result.text()}")
         if result.status is not Status.LOST:
@@ -110,18 +149,32 @@ def run_command(
 @append_option
 @source_options
 @qemu_option
+@dry_run_option
+@gdb_option
 def shell_command(
     kernel: str,
     machine: str | None,
     append: str,
     options: BuildOptions,
     qemu_binary: str | None,
+    *,
+    dry_run: bool,
+    gdb: bool,
 ) -> int:
     """Open an interactive root shell in a fresh guest of KERNEL."""
+    _refuse_both(dry_run=dry_run, gdb=gdb)
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        template = session.prepare(parse_target(kernel, machine, append, options))
-    with session.guest(template) as guest, guest.reachable(cache_root() / "guests") as handle:
+        target = parse_target(kernel, machine, append, options)
+        if dry_run:
+            return print_commands(session, [target])
+        template = session.prepare(target)
+    with contextlib.ExitStack() as stack:
+        socket = stack.enter_context(gdb_socket()) if gdb else None
+        guest = stack.enter_context(session.guest(template, socket))
+        handle = stack.enter_context(guest.reachable(cache_root() / "guests"))
+        if socket:
+            say(describe(template, socket))
         return interactive.shell(guest, handle)
 
 

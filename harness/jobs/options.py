@@ -35,6 +35,15 @@ qemu_option = click.option(
 append_option = click.option(
     "--append", metavar="WORDS", default="", help="More words for the kernel's command line."
 )
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Start no guest: print the QEMU command that boots it by hand, with the console on the "
+    "terminal. The kernel is built if need be.",
+)
+gdb_option = click.option(
+    "--gdb", is_flag=True, help="Let gdb attach to the guest, and print how. No time limits."
+)
 workers_option = click.option(
     "-n",
     "workers",

@@ -13,9 +13,11 @@ import click
 
 from harness.core.errors import OK, HarnessError, UsageError
 from harness.core.paths import cache_root, is_checkout, resources
+from harness.jobs.by_hand import print_commands
 from harness.jobs.costs import measure_costs
 from harness.jobs.options import (
     append_option,
+    dry_run_option,
     machine_option,
     qemu_option,
     shown_progress,
@@ -27,6 +29,7 @@ from harness.kernel.build_options import PLAIN
 from harness.report import json_file, terminal
 from harness.suite.report_files import PAGE, REPORT, make_directory, write_all
 from harness.suite.session import Session
+from harness.suite.target import parse_target
 
 if TYPE_CHECKING:
     from harness.kernel.build_options import BuildOptions
@@ -41,6 +44,7 @@ COMPARED = ("tag-storage", "stock-6.12@dram")
 @append_option
 @source_options
 @qemu_option
+@dry_run_option
 @click.option("--report", type=click.Path(path_type=Path), help="Directory of the report.")
 @click.option("-k", "expression", help="Only tests that match this pytest expression.")
 @workers_option
@@ -50,6 +54,8 @@ def validate_command(
     append: str,
     options: BuildOptions,
     qemu_binary: str | None,
+    *,
+    dry_run: bool,
     report: Path | None,
     expression: str | None,
     workers: int,
@@ -65,12 +71,16 @@ def validate_command(
             "as they are",
             "name a KERNEL",
         )
-    directory = make_directory(report or _new_report())
+    wanted = kernels or COMPARED
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        prepare(session, kernels or COMPARED, machine, append, options)
+        if dry_run:
+            targets = [parse_target(kernel, machine, append, options) for kernel in wanted]
+            return print_commands(session, targets)
+        directory = make_directory(report or _new_report())
+        prepare(session, wanted, machine, append, options)
     status = run_suite(
-        kernels or COMPARED,
+        wanted,
         machine,
         report=directory,
         expression=expression,

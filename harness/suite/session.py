@@ -21,6 +21,7 @@ from harness.vm.emulator_check import EmulatorCheck, check_emulator
 from harness.vm.loopback import require_loopback
 from harness.vm.packaged_qemu import RELEASES, obtain_qemu
 from harness.vm.qemu import Qemu, find_qemu, require_version
+from harness.vm.qemu_args import GuestFiles
 from harness.vm.run_disk import RunKeys
 from harness.vm.virtual_machine import VirtualMachine, prepare_machine
 
@@ -112,16 +113,25 @@ class Session:
 
         Raise ImageError or UsageError for a kernel that cannot run a guest of this machine.
         """
-        require_needs(kernel)
-        require_page_size(kernel, spec)
+        _require_testable(kernel, spec)
         store = Store(self.cache, "templates", self.progress)
         template = obtain_template(store, self.machine(spec), kernel, self.image, append)
         # One object for each saved guest: it keeps what the auditor learned about the kernel.
         return self._templates.setdefault(template.key, template)
 
-    def guest(self, template: Template) -> Guest:
-        """Return a fresh clone."""
-        return Guest(template, self._keys)
+    def guest(self, template: Template, gdb: Path | None = None) -> Guest:
+        """Return a fresh clone; ``gdb`` is the socket where a debugger may attach."""
+        return Guest(template, self._keys, gdb)
+
+    def by_hand(self, target: Target) -> list[str]:
+        """Return the command with which a person boots a target on a terminal.
+
+        Kernel, image and device tree are made if need be; no guest is started.
+        """
+        kernel = self.kernel(target.kernel)
+        _require_testable(kernel, target.spec)
+        files = GuestFiles(kernel.image, self.image.disk, b"", target.append, kernel.initramfs)
+        return self.machine(target.spec).by_hand(files)
 
     def prepare(self, target: Target, append: str = "") -> Template:
         """Return the template of a target after all steps, each done once in this run.
@@ -135,6 +145,12 @@ class Session:
             kernel = self.kernel(target.kernel)
             self._prepared[key] = self.template(kernel, target.spec, append)
         return self._prepared[key]
+
+
+def _require_testable(kernel: Kernel, spec: MachineSpec) -> None:
+    """Raise ImageError or UsageError for a kernel that cannot run a guest of a machine."""
+    require_needs(kernel)
+    require_page_size(kernel, spec)
 
 
 def clean(cache: Path, what: str | None) -> tuple[Path, ...]:

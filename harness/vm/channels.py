@@ -19,10 +19,13 @@ class Channels(contextlib.AbstractContextManager["Channels"]):
 
     Once QEMU runs, its ends have to be closed here (`close_remote`): only then is its end
     seen as the end of the sockets. The swap disk is an unnamed file in ``scratch`` of
-    ``swap_mib`` MiB, which takes no room until the guest writes to it.
+    ``swap_mib`` MiB, which takes no room until the guest writes to it. ``gdb`` is the path of
+    the Unix socket that QEMU's gdb stub is to listen on; its directory is the caller's.
     """
 
-    def __init__(self, swap_mib: int, run_disk: bytes, scratch: Path) -> None:
+    def __init__(
+        self, swap_mib: int, run_disk: bytes, scratch: Path, gdb: Path | None = None
+    ) -> None:
         with contextlib.ExitStack() as undo:
             self._remote = undo.enter_context(contextlib.ExitStack())
             self.qmp, qmp = socket.socketpair()
@@ -35,15 +38,25 @@ class Channels(contextlib.AbstractContextManager["Channels"]):
             os.truncate(swap, swap_mib * 1024 * 1024)
             run = self._inherited(os.memfd_create("mte-run"))
             os.write(run, run_disk)
-            read_only = [
+            swap_again, run_again = (
                 self._inherited(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)) for fd in (swap, run)
-            ]
-            self.descriptors = Descriptors(qmp.fileno(), console.fileno(), swap, *read_only)
+            )
+            stub = self._listening(gdb) if gdb else None
+            self.descriptors = Descriptors(
+                qmp.fileno(), console.fileno(), swap, swap_again, run_again, stub
+            )
             undo.pop_all()
 
     def _inherited(self, fd: int) -> int:
         self._remote.callback(os.close, fd)
         return fd
+
+    def _listening(self, path: Path) -> int:
+        listener = socket.socket(socket.AF_UNIX)
+        self._remote.callback(listener.close)
+        listener.bind(str(path))
+        listener.listen()
+        return listener.fileno()
 
     def close_remote(self) -> None:
         """Close QEMU's ends in this process; a second call does nothing."""

@@ -77,7 +77,7 @@ def check_emulator(machine: VirtualMachine, programs: Store) -> EmulatorCheck:
             dram = stack.enter_context(
                 Dram.create(spec.memory, spec.tags, machine.scratch, machine.progress)
             )
-            environment = tags_in_dram.environment(machine.library, spec, dram)
+            environment = tags_in_dram.environment(machine.library, spec, dram.fd)
             _write_tags(dram)
         command = bare_command(qemu, spec, build_check(programs), dram.path if dram else None)
         output, errors = _run(

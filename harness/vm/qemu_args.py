@@ -74,7 +74,7 @@ class Descriptors:
 
     QEMU takes from a set the descriptor whose access mode fits, and asks for a
     read-only one first (util/osdep.c, monitor_fdset_dup_fd_add): the swap disk
-    needs one of each.
+    needs one of each. ``gdb`` is a socket that listens for a debugger, None without one.
     """
 
     qmp: int
@@ -82,10 +82,11 @@ class Descriptors:
     swap: int
     swap_read_only: int
     run_read_only: int
+    gdb: int | None = None
 
     def all(self) -> tuple[int, ...]:
         """Return all of them, as ``Popen(pass_fds=)`` takes them."""
-        return dataclasses.astuple(self)
+        return tuple(fd for fd in dataclasses.astuple(self) if fd is not None)
 
 
 def kernel_arguments(spec: MachineSpec, append: str = "") -> str:
@@ -124,30 +125,53 @@ def guest_command(
         # (QEMU, docs/system/vm-templating.rst).
         backend = _backend(spec, str(start.saved.dram), "share=off,readonly=on,rom=off")
     return [
-        *_machine(qemu, spec, ",memory-backend=dram"),
-        *["-smp", str(spec.cpus)],
-        *(["-icount", "shift=0,sleep=off"] if spec.icount else []),
-        *backend,
-        *["-kernel", str(files.image), "-append", kernel_arguments(spec, files.append)],
-        *(["-initrd", str(files.initramfs)] if files.initramfs else []),
+        *_machine_with_software(qemu, spec, files, backend),
         # A reset (panic=-1, reboot loop) or power-off pauses the machine, so that
         # its registers can still be read over QMP.
         *["-action", "reboot=shutdown,shutdown=pause"],
         *["-chardev", f"socket,id=qmp,fd={descriptors.qmp}", "-mon", "chardev=qmp,mode=control"],
         *["-chardev", f"socket,id=console,fd={descriptors.console}", "-serial", "chardev:console"],
-        *_disk("root", str(files.root_disk), read_only=True),
+        *_disk("root", _file(files.root_disk), read_only=True),
         *["-add-fd", f"fd={descriptors.swap},set=1"],
         *["-add-fd", f"fd={descriptors.swap_read_only},set=1"],
-        *_disk("swap", "/dev/fdset/1", read_only=False),
+        *_disk("swap", _file("/dev/fdset/1"), read_only=False),
         *["-add-fd", f"fd={descriptors.run_read_only},set=2"],
-        *_disk("run", "/dev/fdset/2", read_only=True),
+        *_disk("run", _file("/dev/fdset/2"), read_only=True),
         # Port 0: the host's kernel picks a free one, which `info usernet` then shows.
-        *["-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-10.0.2.15:22"],
-        *["-device", "virtio-net-pci,netdev=net,romfile="],
-        *["-device", "virtio-rng-pci"],
-        *(["-dtb", str(device_tree)] if device_tree else []),
+        *_network(",hostfwd=tcp:127.0.0.1:0-10.0.2.15:22"),
+        *_device_tree(device_tree),
+        *([] if descriptors.gdb is None else _gdb(descriptors.gdb)),
         *(["-S"] if dram_path and isinstance(start, ColdBoot) else []),
         *(["-incoming", "defer"] if isinstance(start, Restore) else []),
+    ]
+
+
+def by_hand_command(
+    qemu: Qemu,
+    spec: MachineSpec,
+    files: GuestFiles,
+    *,
+    device_tree: Path | None = None,
+    dram_path: str | None = None,
+) -> list[str]:
+    """Return the command line with which a person cold-boots the guest on a terminal.
+
+    Machine, software and devices are those of guest_command(). The console and QEMU's monitor are
+    on stdio (Ctrl-A X ends it), and the swap disk is a temporary file that QEMU unlinks. The run
+    disk is blank: nobody has the keys to log in.
+    """
+    if dram_path:
+        backend = _backend(spec, dram_path, "share=on")
+    else:
+        backend = ["-object", f"memory-backend-ram,id=dram,size={spec.memory_mib}M"]
+    return [
+        *_machine_with_software(qemu, spec, files, backend),
+        *["-action", "reboot=shutdown", "-serial", "mon:stdio"],
+        *_disk("root", _file(files.root_disk), read_only=True),
+        *_disk("swap", f"{_blank(f'{spec.swap_mib}M')},snapshot=on", read_only=False),
+        *_disk("run", _blank("64K"), read_only=True),
+        *_network(),
+        *_device_tree(device_tree),
     ]
 
 
@@ -176,15 +200,54 @@ def _machine(qemu: Qemu, spec: MachineSpec, options: str = "") -> list[str]:
     ]
 
 
+def _machine_with_software(
+    qemu: Qemu, spec: MachineSpec, files: GuestFiles, backend: list[str]
+) -> list[str]:
+    return [
+        *_machine(qemu, spec, ",memory-backend=dram"),
+        *["-smp", str(spec.cpus)],
+        *(["-icount", "shift=0,sleep=off"] if spec.icount else []),
+        *backend,
+        *["-kernel", str(files.image), "-append", kernel_arguments(spec, files.append)],
+        *(["-initrd", str(files.initramfs)] if files.initramfs else []),
+    ]
+
+
+def _network(forwarding: str = "") -> list[str]:
+    return [
+        *["-netdev", f"user,id=net,restrict=on{forwarding}"],
+        *["-device", "virtio-net-pci,netdev=net,romfile="],
+        *["-device", "virtio-rng-pci"],
+    ]
+
+
+def _gdb(listener: int) -> list[str]:
+    # The stub is no part of the saved state: a clone may have it, and its template not.
+    chardev = f"socket,id=gdb,fd={listener},server=on,wait=off"
+    return ["-chardev", chardev, "-gdb", "chardev:gdb"]
+
+
+def _device_tree(path: Path | None) -> list[str]:
+    return ["-dtb", str(path)] if path else []
+
+
 def _backend(spec: MachineSpec, path: str, options: str) -> list[str]:
     backend = f"memory-backend-file,id=dram,size={spec.memory_mib}M,mem-path={path},{options}"
     return ["-object", backend]
 
 
-def _disk(name: str, source: str, *, read_only: bool) -> list[str]:
+def _file(path: Path | str) -> str:
     # file.locking=off: the descriptors of a set share one open file description, with
     # which QEMU's own lock (OFD, fcntl(2)) would conflict.
-    drive = f"if=none,id={name},format=raw,file={source},cache=unsafe,file.locking=off"
+    return f"file={path},file.locking=off"
+
+
+def _blank(size: str) -> str:
+    return f"file.driver=null-co,file.size={size},file.read-zeroes=on"
+
+
+def _disk(name: str, source: str, *, read_only: bool) -> list[str]:
+    drive = f"if=none,id={name},format=raw,{source},cache=unsafe"
     if read_only:
         drive += ",readonly=on"
     # romfile=: Debian without recommended packages lacks the PXE ROM.

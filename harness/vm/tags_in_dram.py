@@ -37,8 +37,8 @@ def build_library(programs: Store) -> Path:
     return compile_program(programs, [SOURCE], FLAGS, compiler=HOST_COMPILER)
 
 
-def environment(library: Path, spec: MachineSpec, dram: Dram) -> dict[str, str]:
-    """Return the variables that make QEMU keep its tags in ``dram``.
+def environment(library: Path, spec: MachineSpec, dram: int) -> dict[str, str]:
+    """Return the variables that make QEMU keep its tags in the file whose descriptor is ``dram``.
 
     Raise MachineError for a path that LD_PRELOAD cannot hold: spaces and colons separate
     the libraries of its list (ld.so(8)).
@@ -48,7 +48,7 @@ def environment(library: Path, spec: MachineSpec, dram: Dram) -> dict[str, str]:
             f"the cache's path has a space or a colon: {library}", "set MTE_HARNESS_CACHE"
         )
     parts = [f"{region.storage - DRAM_BASE}+{region.storage_size}" for region in spec.tags]
-    return {"LD_PRELOAD": str(library), "MTE_TAGS_IN_DRAM": f"{dram.fd}:{','.join(parts)}"}
+    return {"LD_PRELOAD": str(library), "MTE_TAGS_IN_DRAM": f"{dram}:{','.join(parts)}"}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,14 @@ from harness.vm.device_tree import obtain_device_tree
 from harness.vm.dram import Dram
 from harness.vm.geometry import check_geometry
 from harness.vm.process import QemuProcess
-from harness.vm.qemu_args import ColdBoot, GuestFiles, Restore, SavedMachine, guest_command
+from harness.vm.qemu_args import (
+    ColdBoot,
+    GuestFiles,
+    Restore,
+    SavedMachine,
+    by_hand_command,
+    guest_command,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +44,8 @@ if TYPE_CHECKING:
 
 # Bytes free on a disk of which QEMU's error message may not say that it is full.
 NO_ROOM = 1 << 20
+# The descriptor of DRAM in a command for a person: of one digit, as sh(1) wants it.
+BY_HAND_FD = 9
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,13 @@ class VirtualMachine:
     progress: Progress
     limits: Limits
 
-    def launch(self, start: ColdBoot | Restore, files: GuestFiles) -> QemuProcess:
+    def launch(
+        self, start: ColdBoot | Restore, files: GuestFiles, gdb: Path | None = None
+    ) -> QemuProcess:
         """Start QEMU and return it with the guest's vCPUs running.
+
+        ``gdb``: the Unix socket to make for a debugger, in a directory that only this user enters:
+        who attaches has QEMU's monitor, and so all rights of this user.
 
         Where the tags lie in DRAM, DRAM is a file without a name that begins as a copy of
         the saved one: a private mapping would part the tags from it. Raise QemuDiedError
@@ -68,7 +82,7 @@ class VirtualMachine:
             if dram and isinstance(start, Restore):
                 dram.load(start.saved.dram)
             channels = undo.enter_context(
-                Channels(self.spec.swap_mib, files.run_disk, self.scratch)
+                Channels(self.spec.swap_mib, files.run_disk, self.scratch, gdb)
             )
             command = guest_command(
                 self.qemu,
@@ -92,6 +106,29 @@ class VirtualMachine:
                 process.qmp("cont")
             undo.pop_all()
         return process
+
+    def by_hand(self, files: GuestFiles) -> list[str]:
+        """Return the command with which a person cold-boots the guest on a terminal.
+
+        Where the tags lie in DRAM, that is a file without a name which the command makes itself.
+        Whether QEMU put its tags there is not checked.
+        """
+        if self.library is None:
+            return by_hand_command(self.qemu, self.spec, files)
+        variables = tags_in_dram.environment(self.library, self.spec, BY_HAND_FD)
+        command = by_hand_command(
+            self.qemu,
+            self.spec,
+            files,
+            device_tree=self.device_tree,
+            dram_path=f"/proc/self/fd/{BY_HAND_FD}",
+        )
+        script = (
+            f'f=$(mktemp) && exec {BY_HAND_FD}<>"$f" && rm "$f" && '
+            f'truncate -s {self.spec.memory_mib}M /proc/self/fd/{BY_HAND_FD} && exec env "$@"'
+        )
+        words = [f"{name}={value}" for name, value in variables.items()]
+        return ["sh", "-c", script, "sh", *words, *command]
 
     def save(self, process: QemuProcess, saved: SavedMachine) -> None:
         """Stop a cold-booted guest and write it to ``saved``.
@@ -118,7 +155,7 @@ class VirtualMachine:
     def _environment(self, dram: Dram | None) -> dict[str, str]:
         if dram is None or self.library is None:
             return {}
-        return tags_in_dram.environment(self.library, self.spec, dram)
+        return tags_in_dram.environment(self.library, self.spec, dram.fd)
 
     def _read_state(self, process: QemuProcess, saved: SavedMachine) -> None:
         _leave_out_dram(process)

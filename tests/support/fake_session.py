@@ -327,7 +327,7 @@ class FakeSession(Session):
     def template(self, kernel: Kernel, spec: MachineSpec, append: str = "") -> Template:
         return fake_template(kernel, spec, append)
 
-    def guest(self, template: Template) -> FakeGuest:
+    def guest(self, template: Template, gdb: Path | None = None) -> FakeGuest:  # noqa: ARG002
         guest = FakeGuest(template, FIRST_PID + len(self.guests))
         self.guests.append(guest)
         return guest

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -14,7 +17,7 @@ import pexpect
 import pytest
 
 from harness.core import errors
-from harness.core.paths import checkout
+from harness.core.paths import cache_root, checkout
 from tests.support.command import COMMAND
 from tests.support.emulators import emulators
 
@@ -238,6 +241,70 @@ def test_shell_ends_with_its_input() -> None:
     )
     assert "42 aarch64" in done.stdout
     assert done.returncode == 0
+
+
+def test_dry_run_prints_a_command_and_starts_no_guest(cli: Cli) -> None:
+    """The files that it names are there, and the console of its guest is on the terminal."""
+    done = cli("validate", "stock", "stock@dram", "--dry-run")
+    assert done.returncode == errors.OK
+    lines = [shlex.split(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 2
+    for words in lines:
+        assert Path(words[words.index("-kernel") + 1]).name == "Image"
+        named = [re.sub(r".*file=([^,]*).*", r"\1", word) for word in words]
+        assert all(Path(word).exists() for word in named if word.startswith(str(cache_root())))
+        assert "mon:stdio" in words
+    for command in (("run", "stock", str(PROGRAMS / "pass.c")), ("shell", "stock")):
+        again = cli(*command, "--dry-run")
+        assert again.stdout == done.stdout.splitlines(keepends=True)[0], again.stderr
+
+
+def test_the_command_of_dry_run_boots(cli: Cli) -> None:
+    (line,) = cli("shell", "stock@dram", "--dry-run").stdout.splitlines()
+    child = pexpect.spawn("sh", ["-c", line], encoding="utf-8", timeout=120)
+    try:
+        child.expect_exact("mte-harness: ready")
+        child.send("\x01x")  # Ctrl-A X
+        child.expect(pexpect.EOF)
+    finally:
+        child.close(force=True)
+    assert child.exitstatus == 0
+
+
+def packet(stub: socket.socket, data: str) -> str:
+    """Send one packet of gdb's remote protocol (GDB manual, E.1), and return the answer."""
+    stub.sendall(f"${data}#{sum(data.encode()) & 255:02x}".encode())
+    answer = ""
+    while not re.search(r"#[0-9a-f]{2}$", answer):
+        answer += stub.recv(65536).decode()
+    stub.sendall(b"+")
+    return answer
+
+
+def test_gdb_stops_a_clone_for_longer_than_its_time_limit(tmp_path: Path) -> None:
+    (tmp_path / "soon.sh").write_text("echo begun\n")
+    child = subprocess.Popen(
+        [COMMAND, "run", "--gdb", "--timeout", "1", "stock", str(tmp_path / "soon.sh")],
+        cwd=checkout("the tests"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stderr is not None
+    path = next(
+        found[1] for line in child.stderr if (found := re.search(r"remote (\S+/gdb)'", line))
+    )
+    with socket.socket(socket.AF_UNIX) as stub:
+        stub.settimeout(60)
+        stub.connect(path)
+        assert "PacketSize=" in packet(stub, "qSupported")
+        assert re.search(r"\$T05", packet(stub, "?"))
+        time.sleep(3)
+        assert child.poll() is None
+        assert packet(stub, "D").endswith("$OK#9a")
+    said, told = child.communicate(timeout=120)
+    assert (child.returncode, said) == (errors.OK, "begun\n"), told
+    assert not Path(path).parent.exists()
 
 
 @pytest.mark.parametrize(("which", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from harness.core.ktap import Document
     from harness.suite.session import Session
-    from harness.vm.dram import Dram
     from harness.vm.spec import MachineSpec
     from harness.vm.virtual_machine import VirtualMachine
 
@@ -86,7 +85,7 @@ def test_tags_elsewhere_are_seen(
     template = harness_session.prepare(parse_target("stock", "dram"))
     right = tags_in_dram.environment
 
-    def wrong(library: Path, spec: MachineSpec, dram: Dram) -> dict[str, str]:
+    def wrong(library: Path, spec: MachineSpec, dram: int) -> dict[str, str]:
         (region,) = spec.tags
         moved = dataclasses.replace(region, storage=region.storage + shift)
         return right(library, dataclasses.replace(spec, tags=(moved,)), dram) if shift else {}

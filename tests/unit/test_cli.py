@@ -70,7 +70,8 @@ def test_help_lists_the_statuses() -> None:
     [("frobnicate",), ("run",), ("run", "stock"), ("validate", "--machine", "toaster"),
      ("build", "no-such-recipe"), ("build", "stock", "--series", "no.mbox"),
      ("validate", "--series", __file__), ("run", "debian:7.3", "x", "--series", "no.mbox"),
-     ("shell", "stock", "--series", "/dev/null"),
+     ("shell", "stock", "--series", "/dev/null"), ("shell", "stock", "--gdb", "--dry-run"),
+     ("run", "stock", __file__, "--dry-run", "--gdb"),
      ("series",), ("series", "tree"), ("series", "tree", "no-such"),
      ("series", "check", "stock"), ("series", "check", "--patch", "99"), ("lock", "now")],
 )  # fmt: skip

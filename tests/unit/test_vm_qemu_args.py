@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from harness.vm.qemu import Qemu
 from harness.vm.qemu_args import (
     ColdBoot,
@@ -14,6 +16,7 @@ from harness.vm.qemu_args import (
     Restore,
     SavedMachine,
     bare_command,
+    by_hand_command,
     dump_command,
     guest_command,
 )
@@ -109,6 +112,45 @@ def test_device_tree_and_icount_only_where_asked_for() -> None:
     )
     assert found["-dtb"] == ["/m.dtb"]
     assert found["-icount"] == ["shift=0,sleep=off"]
+
+
+def test_gdb_listens_on_a_socket_that_was_handed_over() -> None:
+    """Nothing else differs: a clone with a stub restores a template without one."""
+    plain = guest_command(QEMU, EMULATOR, RESTORE, FILES, Descriptors(3, 4, 5, 6, 7))
+    stub = guest_command(QEMU, EMULATOR, RESTORE, FILES, Descriptors(3, 4, 5, 6, 7, 8))
+    added = ["-chardev", "socket,id=gdb,fd=8,server=on,wait=off", "-gdb", "chardev:gdb"]
+    at = stub.index("-gdb") - 2
+    assert stub[at : at + 4] == added
+    assert stub[:at] + stub[at + 4 :] == plain
+
+
+@pytest.mark.parametrize("dram_path", [None, "/proc/self/fd/9"])
+def test_a_boot_by_hand_is_of_the_same_guest(dram_path: str | None) -> None:
+    """It needs no descriptor of ours but DRAM's, and writes to no file of the cache."""
+    tree = Path("/m.dtb")
+    descriptors = Descriptors(3, 4, 5, 6, 7)
+    files = dataclasses.replace(FILES, initramfs=Path("/k/initramfs"))
+    ours = options(
+        guest_command(
+            QEMU, EMULATOR, BOOT, files, descriptors, device_tree=tree, dram_path=dram_path
+        )
+    )
+    command = by_hand_command(QEMU, EMULATOR, files, device_tree=tree, dram_path=dram_path)
+    theirs = options(command)
+    for name in ("-machine", "-cpu", "-m", "-smp", "-kernel", "-append", "-initrd", "-device",
+                 "-dtb"):  # fmt: skip
+        assert theirs[name] == ours[name], name
+    assert theirs["-serial"] == ["mon:stdio"]
+    assert not {"-chardev", "-mon", "-add-fd", "-S", "-incoming"} & theirs.keys()
+    assert not any("fd=" in word or "fdset" in word for word in command)
+    assert [drive.split("id=")[1].split(",")[0] for drive in theirs["-drive"]] == [
+        "root", "swap", "run",
+    ]  # fmt: skip
+    root, swap, run = theirs["-drive"]
+    assert "readonly=on" in root
+    assert "readonly=on" in run
+    assert "file.driver=null-co,file.size=512M" in swap
+    assert "snapshot=on" in swap
 
 
 def test_check_and_dump_are_of_the_same_machine() -> None:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +61,31 @@ def test_a_qemu_that_refuses_its_options(tmp_path: Path) -> None:
     with pytest.raises(QemuDiedError, match="exit status 1: qemu: unknown machine"):
         machine(tmp_path, script).launch(ColdBoot(SavedMachine(tmp_path)), FILES)
     assert descriptors() == before
+
+
+def test_a_command_for_a_person_gives_dram_a_file_without_a_name(tmp_path: Path) -> None:
+    """The script is run with a program in QEMU's place that says what it was given."""
+    made = machine(tmp_path, Script())
+    words = made.by_hand(FILES)
+    shown = tmp_path / "qemu.sh"
+    shown.write_text(
+        '#!/bin/sh\nstat -L -c "%s %h" /proc/self/fd/9\necho "$MTE_TAGS_IN_DRAM $LD_PRELOAD"\n'
+        'echo "$@"\n'
+    )
+    shown.chmod(0o755)
+    words = [str(shown) if word == str(made.qemu.path) else word for word in words]
+    done = subprocess.run(
+        ["sh", "-c", shlex.join(words)],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    size, variables, command = done.stdout.splitlines()
+    assert size == f"{made.spec.memory} 0"
+    assert variables == f"9:939524096+33554432 {made.library}"
+    assert "mem-path=/proc/self/fd/9,share=on" in command
+    assert not list(tmp_path.glob("tmp.*"))
 
 
 def test_a_qemu_that_is_not_there(tmp_path: Path) -> None:
