@@ -18,9 +18,16 @@ if TYPE_CHECKING:
 
     from harness.suite.fixtures import Launcher
 
-# 7.3 and stock-64k are compiled here; the others are Debian's own builds. The last two have pages
-# of 16 and 64 KiB.
-KERNELS = ("7.3", "debian:7.3", "debian:7.2", "debian:6.18", "debian:7.3-16k", "stock-64k")
+# Each with a number of tests with results that it must exceed. 7.3 and stock-64k are compiled here;
+# the others are Debian's own builds. The last two have pages of 16 and 64 KiB, which skip probes.
+KERNELS = {
+    "7.3": 80,
+    "debian:7.3": 80,
+    "debian:7.2": 80,
+    "debian:6.18": 80,
+    "debian:7.3-16k": 75,
+    "stock-64k": 65,
+}
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -35,4 +42,4 @@ def test_the_suite_passes(kernel: str, tmp_path: Path, launch: Launcher) -> None
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     report = json_file.read(tmp_path / REPORT)
-    assert len([test for test in report.tests if test.result.cases]) > 80
+    assert len([test for test in report.tests if test.result.cases]) > KERNELS[kernel]
