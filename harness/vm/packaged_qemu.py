@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # Release -> the suite that has it. 7.2 is what the emulator check must refuse.
 RELEASES = {"7.2": "bookworm", "10.0": "bookworm-backports", "11.1": "trixie-backports"}
 PROGRAM = "qemu-system-aarch64"
+# The file itself, beside its C library, which works with no other loader: bookworm's
+# lib64/ld-linux-x86-64.so.2 is a link to /lib, and so leads to the host's.
+LOADERS = ("lib/*-linux-gnu/ld-linux*.so.*", "usr/lib/*-linux-gnu/ld-linux*.so.*")
 
 
 def obtain_qemu(release: str, cache: Path, progress: Progress) -> Path:
@@ -38,13 +41,13 @@ def obtain_qemu(release: str, cache: Path, progress: Progress) -> Path:
         unpack(debs, directory / "root")
         _write_wrapper(directory)
 
-    key = key_of({"packages": sorted(deb.sha256 for deb in debs)})
+    key = key_of({"packages": sorted(deb.sha256 for deb in debs), "loaders": LOADERS})
     return Store(cache, "qemu", progress).obtain(key, make) / PROGRAM
 
 
 def _write_wrapper(directory: Path) -> None:
     root = directory / "root"
-    loaders = sorted({*root.glob("lib*/ld-linux*.so.*"), *root.glob("usr/lib*/ld-linux*.so.*")})
+    loaders = sorted(found for pattern in LOADERS for found in root.glob(pattern))
     if not loaders:
         raise ArtifactError(f"the packages in {root} have no dynamic loader", "mte-harness clean")
     libraries = [

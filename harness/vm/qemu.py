@@ -19,7 +19,7 @@ BINARY = "qemu-system-aarch64"
 # readonly=on,rom=off (8.2). Whether the tags are right is decided by the emulator check
 # (emulator_check.py), not by a version.
 MINIMUM = (8, 2)
-CURE = "Debian 12: apt-get install -t bookworm-backports qemu-system-arm, or run scripts/validate"
+CURE = "run scripts/validate, which installs it (on Debian 12, from bookworm-backports)"
 
 
 @dataclass(frozen=True)
