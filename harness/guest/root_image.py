@@ -132,4 +132,7 @@ def _make_file_system(tree: Path, disk: Path) -> None:
         return
     if reports_disk_full(result.stderr):
         raise disk_full(disk.parent)
-    raise HarnessError(f"mke2fs: {result.stderr.strip()}", "is e2fsprogs installed?")
+    # It prints several lines, the cause first. That of 1.47.2 (Debian 13) does not name the tree.
+    lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
+    cause = f"mke2fs could not copy {tree} into an image: {lines[0]}"
+    raise HarnessError(cause, details=result.stderr)

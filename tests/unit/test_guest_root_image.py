@@ -54,8 +54,10 @@ def test_image_belongs_to_root(tree: Path, tmp_path: Path) -> None:
 
 
 def test_a_failure_of_mke2fs_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match=r"mke2fs: .*no-such-tree"):
+    with pytest.raises(HarnessError, match=r"mke2fs .*no-such-tree") as caught:
         root_image._make_file_system(tmp_path / "no-such-tree", tmp_path / "root.ext4")
+    assert "\n" not in str(caught.value)
+    assert "No such file or directory" in caught.value.details
 
 
 def test_key_changes_with_each_program(tmp_path: Path) -> None:
