@@ -9,10 +9,9 @@ from the cache. Each step is a module of its own:
 * ``recipe``: kernel.toml, read and checked;
 * ``obtain``: the key of a kernel, and what is done when the cache lacks it;
 * ``base``: the unpacked source of a recipe's base; ``sources``: the table of places that may have
-  it; ``places``: asks them in turn; ``debian_source``: a tarball, of a Debian package or a file;
-  ``git_source``: a git revision; ``extract``: how an archive is unpacked;
+  it;
 * ``debian_binary``: a kernel that Debian built; ``initramfs``: with the modules that it needs;
-* ``releases``: what differs between kernel releases; ``mirror``: the copy of a user's directory;
+* ``releases``: what differs between kernel releases;
 * ``patches``: a series on top; ``mbox``: a series as a mailing list sends it; ``series``: one
   that a command adds (--series);
 * ``config``: what was asked for against the final .config; ``start_config``: a user's .config as
@@ -23,7 +22,9 @@ from the cache. Each step is a module of its own:
 * ``artifact``: the published directory, and ``Kernel``, its frozen description; ``history``: which
   builds of a user's directory are kept.
 
-Imports only core/.
+Where a source lies, and how it is fetched or copied, is host/'s.
+
+Imports only core/ and host/.
 """
 
 from harness.kernel.artifact import Kernel

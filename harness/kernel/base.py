@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 from harness.core.errors import PatchError, SourceError
 from harness.core.keys import content_key, file_digest
 from harness.core.store import Store
-from harness.kernel.debian_source import (
+from harness.host.debian_source import (
     PRISTINE,
     SourceTarball,
     file_at,
     package_in_cache,
     package_in_suite,
 )
-from harness.kernel.extract import PIPE, extract
-from harness.kernel.git_source import Commit, local_commit, remote_commit
-from harness.kernel.mirror import require_kernel
-from harness.kernel.places import first_that_has
+from harness.host.extract import PIPE, extract
+from harness.host.git_source import Commit, local_commit, remote_commit
+from harness.host.mirror import require_kernel
+from harness.host.places import first_that_has
 from harness.kernel.recipe import DebianBase, GitBase
 from harness.kernel.sources import SOURCES, Tarball, source_places
 

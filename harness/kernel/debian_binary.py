@@ -15,13 +15,13 @@ from harness.core.keys import file_digest, key_of
 from harness.core.paths import resources
 from harness.core.store import Store
 from harness.host.debian import Deb, DebSet, fetch_chosen, unpack
+from harness.host.debian_source import ARCHITECTURE
 from harness.host.downloaded import downloaded
+from harness.host.places import first_that_has
 from harness.kernel.artifact import CONFIG, IMAGE, INITRAMFS, load_kernel, write_meta
-from harness.kernel.debian_source import ARCHITECTURE
 from harness.kernel.initramfs import build_initramfs, find_modules, load_order
 from harness.kernel.linux_image import inspect_image
 from harness.kernel.packed_image import unpack_image
-from harness.kernel.places import first_that_has
 from harness.kernel.releases import parse_release
 from harness.kernel.sources import SOURCES, binary_suites
 

@@ -12,6 +12,7 @@ from harness.core.file_lock import locked
 from harness.core.keys import content_key, key_of
 from harness.core.store import Store
 from harness.core.toolchain import find_toolchain
+from harness.host.mirror import Mirror
 from harness.kernel.adopt import adopt_image
 from harness.kernel.artifact import Kernel, load_kernel
 from harness.kernel.base import Origin, find_origin, pristine, unpacked
@@ -21,7 +22,6 @@ from harness.kernel.config import Request, merge_fragments
 from harness.kernel.debian_binary import DebianKernel, obtain_debian
 from harness.kernel.history import prune_objects, remember_build
 from harness.kernel.locate import ImageKernel, RecipeKernel
-from harness.kernel.mirror import Mirror
 from harness.kernel.patches import Patch, apply_patches, read_patches
 from harness.kernel.recipe import DebianBase, DirectoryBase, GitBase
 from harness.kernel.start_config import read_start

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.progress import Silent
+from harness.host.debian_source import SourceTarball
 from harness.kernel import Kernel, base, locate_kernel, obtain_kernel
 from harness.kernel.build_options import PLAIN, BuildOptions
-from harness.kernel.debian_source import SourceTarball
 from harness.kernel.sources import Places
 
 if TYPE_CHECKING:

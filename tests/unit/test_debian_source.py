@@ -24,11 +24,11 @@ from harness.core.errors import (
     SourceError,
 )
 from harness.core.progress import Silent
-from harness.host import debian
-from harness.kernel import git_source, sources
+from harness.host import debian, git_source
+from harness.host.places import first_that_has
+from harness.kernel import sources
 from harness.kernel.base import Origin, find_origin
 from harness.kernel.debian_binary import DebianKernel, obtain_debian
-from harness.kernel.places import first_that_has
 from harness.kernel.recipe import DebianBase, GitBase
 from harness.kernel.sources import SOURCES, binary_suites, source_places
 from tests.support.debian_mirror import (

@@ -12,9 +12,9 @@ import pytest
 
 from harness.core.errors import SourceError
 from harness.core.progress import Silent
-from harness.kernel import mirror as tree
+from harness.host import mirror as tree
+from harness.host.mirror import Mirror
 from harness.kernel.build import OBJECTS
-from harness.kernel.mirror import Mirror
 
 FAKE = Path(__file__).parent / "fakelinux"
 

@@ -11,9 +11,9 @@ import pytest
 
 from harness.core.errors import PatchError, UsageError
 from harness.core.progress import Silent
+from harness.host.debian_source import SourceTarball
 from harness.jobs.series_edit import make_tree, write_back
 from harness.kernel import base
-from harness.kernel.debian_source import SourceTarball
 from harness.kernel.patches import read_patches
 from harness.kernel.recipe import Recipe, load_recipe
 from harness.kernel.sources import Places

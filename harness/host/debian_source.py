@@ -14,7 +14,7 @@ from harness.core.keys import content_key
 from harness.core.store import Store
 from harness.host.debian import Deb, DebSet, fetch, fetch_file
 from harness.host.downloaded import downloaded
-from harness.kernel.extract import PIPE, extract
+from harness.host.extract import PIPE, extract
 
 if TYPE_CHECKING:
     from pathlib import Path
