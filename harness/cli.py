@@ -36,7 +36,8 @@ def cli() -> None:
     """Test whether arm64 memory tagging (MTE) still works on a kernel.
 
     KERNEL is a recipe of kernel-configs/ (stock, debug, known-bad/…), a kernel source directory
-    (taken as it is, never written to; DIR:REVISION for a revision of it), or an arm64 Image.
+    (taken as it is, never written to; DIR:REVISION for a revision of it), a .deb file, an installed
+    kernel, or an arm64 Image.
 
     Shell completion: eval "$(_MTE_HARNESS_COMPLETE=bash_source mte-harness)"
     """

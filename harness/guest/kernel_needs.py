@@ -54,7 +54,8 @@ def require_needs(kernel: Kernel) -> None:
             symbol = symbols[states.index("m")]
             raise ImageError(
                 f"kernel {kernel.name} has {symbol}=m ({purpose}), and its modules are not here",
-                "set it to y; of Debian's kernels, debian:VERSION brings the modules",
+                f"set it to y; or put them at lib/modules/{kernel.release}, with the kernel at "
+                f"boot/vmlinuz-{kernel.release}; debian:VERSION brings those of Debian's kernels",
             )
         raise ImageError(
             f"kernel {kernel.name} has no {' or '.join(symbols)} ({purpose})",

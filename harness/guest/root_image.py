@@ -87,7 +87,7 @@ def obtain_image(store: Store, programs: Store, downloads: Path, progress: Progr
         progress.step("making the guest image")
         tree = directory / "tree"
         packages = debs.fetch(debs.DebSet(SUITE, "arm64", PACKAGES), downloads, progress)
-        debs.unpack(packages, tree)
+        debs.unpack([deb.path for deb in packages], tree)
         _finish_tree(tree, own)
         _make_file_system(tree, directory / "root.ext4")
         shutil.rmtree(tree)

@@ -138,19 +138,19 @@ def fetch_file(url: str, into: Path, progress: Progress) -> None:
         part.rename(into)
 
 
-def unpack(debs: Sequence[Deb], directory: Path) -> None:
-    """Unpack all ``debs`` into ``directory``, without running their scripts.
+def unpack(debs: Sequence[Path], directory: Path) -> None:
+    """Unpack all .deb files ``debs`` into ``directory``, without running their scripts.
 
     Raise ArtifactError (a file is truncated or altered) or DiskFullError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for deb in debs:
-        result = run(["dpkg-deb", "--extract", str(deb.path), str(directory)], {"LC_ALL": "C"})
+        result = run(["dpkg-deb", "--extract", str(deb), str(directory)], {"LC_ALL": "C"})
         if reports_disk_full(result.output):
             raise disk_full(directory)
         if result.status:
             raise ArtifactError(
-                f"{deb.path} does not unpack", "remove it, then run this again", result.tail()
+                f"{deb} does not unpack", "remove it, then run this again", result.tail()
             )
 
 

@@ -254,7 +254,8 @@ def require_kernel(source: Path, title: str) -> None:
     for name in ("Makefile", "Kconfig", "arch/arm64/Kconfig"):
         if not (source / name).is_file():
             raise SourceError(
-                f"{title} is no kernel source: it has no {name}", "give its top directory"
+                f"{title} is no kernel source: it has no {name}",
+                "give its top directory; other directories hold boot/vmlinuz-VERSION or .deb files",
             )
 
 

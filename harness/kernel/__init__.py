@@ -4,13 +4,15 @@
 ``locate_kernel()`` finds out what an argument names; ``obtain_kernel()`` builds it, or takes it
 from the cache. Each step is a module of its own:
 
-* ``locate``: an argument as a recipe, a version, a source or an Image; ``output_directory``: of
-  ``make O=``; ``build_options``: --series, --config, --set and --llvm;
+* ``locate``: an argument as a recipe, a version, a directory, a .deb file or an Image;
+  ``directory``: what a directory is; ``output_directory``: of ``make O=``; ``build_options``:
+  --series, --config, --set and --llvm;
 * ``recipe``: kernel.toml, read and checked;
 * ``obtain``: the key of a kernel, and what is done when the cache lacks it;
 * ``base``: the unpacked source of a recipe's base; ``sources``: the table of places that may have
   it;
-* ``debian_binary``: a kernel that Debian built; ``initramfs``: with the modules that it needs;
+* ``debian_binary``: a kernel that Debian built; ``deb_files``: one in .deb files;
+  ``debug_symbols``: the vmlinux of a -dbg package;
 * ``releases``: what differs between kernel releases;
 * ``patches``: a series on top; ``mbox``: a series as a mailing list sends it; ``series``: one
   that a command adds (--series);
@@ -18,7 +20,8 @@ from the cache. Each step is a module of its own:
   the start; ``compiler_age``: whether the tree takes the compiler;
 * ``workspace``: the directory of the one build that runs at a time; ``build``: kbuild in it;
 * ``linux_image``: the header, version and .config in an Image; ``packed_image``: Image.gz and the
-  like; ``adopt``: a ready Image;
+  like; ``adopt``: a ready Image; ``installed``: where the files of its build lie; ``modules``:
+  those that a guest needs; ``initramfs``: what loads them;
 * ``artifact``: the published directory, and ``Kernel``, its frozen description; ``history``: which
   builds of a user's directory are kept.
 
@@ -28,12 +31,14 @@ Imports only core/ and host/.
 """
 
 from harness.kernel.artifact import Kernel
+from harness.kernel.deb_files import DebKernel
 from harness.kernel.debian_binary import DebianKernel
 from harness.kernel.locate import ImageKernel, KernelSource, RecipeKernel, TreeKernel, locate_kernel
 from harness.kernel.obtain import obtain_kernel
 from harness.kernel.series import Series, load_series
 
 __all__ = [
+    "DebKernel",
     "DebianKernel",
     "ImageKernel",
     "Kernel",

@@ -3,62 +3,57 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import re
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.cross import AGENT_FLAGS, compile_program
-from harness.core.errors import ArtifactError, UsageError
-from harness.core.keys import file_digest, key_of
-from harness.core.paths import resources
-from harness.core.store import Store
-from harness.host.debian import Deb, DebSet, fetch_chosen, unpack
+from harness.core.errors import UsageError
+from harness.host.debian import Deb, DebSet, fetch, fetch_chosen
 from harness.host.debian_source import ARCHITECTURE
 from harness.host.downloaded import downloaded
 from harness.host.places import first_that_has
-from harness.kernel.artifact import CONFIG, IMAGE, INITRAMFS, load_kernel, write_meta
-from harness.kernel.initramfs import build_initramfs, find_modules, load_order
-from harness.kernel.linux_image import inspect_image
-from harness.kernel.packed_image import unpack_image
+from harness.kernel.deb_files import DebFile, DebKernel, obtain_debs
+from harness.kernel.debug_symbols import with_symbols
 from harness.kernel.releases import parse_release
 from harness.kernel.sources import SOURCES, binary_suites
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from harness.core.progress import Progress
     from harness.kernel.artifact import Kernel
 
 PREFIX = "debian:"
-_ARGUMENT = re.compile(r"debian:(?P<version>\d+\.\d+(?:\.\d+)?)(?:-(?P<flavour>rt|cloud|16k))?")
+_ARGUMENT = re.compile(
+    r"debian:(?P<version>\d+\.\d+(?:\.\d+)?)(?:-(?P<flavour>rt|cloud|16k))?(?P<symbols>-dbg)?"
+)
 # Image, modules and .config are three packages since this release, in which linux-image is empty.
 # Before, all are in linux-image.
 FIRST_IN_PARTS = (6, 19)
 PARTS = ("binary", "modules", "base")
 _FLAVOURS = {"": "arm64", "rt": "rt-arm64", "cloud": "cloud-arm64", "16k": "arm64-16k"}
-# What the guest needs before it has a root file system, and what probes need (CONFIG_ZRAM). ext4
-# asks for a crypto algorithm by its name, which no `depends` says (MODULE_SOFTDEP, 6.12).
-MODULES = (
-    "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "crc32c_generic", "ext4",
-    "zram",
-)  # fmt: skip
-INIT = resources() / "guest" / "initramfs.c"
 
 
 @dataclass(frozen=True)
 class DebianKernel:
-    """A release as ``debian:7.3.4`` names it; ``flavour`` is "", "rt", "cloud" or "16k"."""
+    """A release as ``debian:7.3.4`` names it; ``flavour`` is "", "rt", "cloud" or "16k".
+
+    ``symbols``: with the vmlinux of its -dbg package (``debian:7.3.4-dbg``).
+    """
 
     version: str
     flavour: str
+    symbols: bool = False
 
     @property
     def name(self) -> str:
         """Return the argument that names it."""
-        return f"{PREFIX}{self.version}{f'-{self.flavour}' if self.flavour else ''}"
+        words = [self.version, self.flavour, "dbg" if self.symbols else ""]
+        return PREFIX + "-".join(filter(None, words))
 
     @property
     def is_series(self) -> bool:
@@ -67,13 +62,14 @@ class DebianKernel:
 
 
 def parse_debian(argument: str) -> DebianKernel:
-    """Return the kernel that ``debian:VERSION[-FLAVOUR]`` names. Raise UsageError."""
+    """Return the kernel that ``debian:VERSION[-FLAVOUR][-dbg]`` names. Raise UsageError."""
     found = _ARGUMENT.fullmatch(argument)
     if not found:
         raise UsageError(
-            f"{argument!r} names no kernel of Debian", "debian:7.3.4, or with -rt, -cloud, -16k"
+            f"{argument!r} names no kernel of Debian",
+            "debian:7.3.4, or with -rt, -cloud, -16k, and last -dbg for debug symbols",
         )
-    return DebianKernel(found["version"], found["flavour"] or "")
+    return DebianKernel(found["version"], found["flavour"] or "", bool(found["symbols"]))
 
 
 def obtain_debian(source: DebianKernel, cache: Path, progress: Progress) -> Kernel:
@@ -82,38 +78,47 @@ def obtain_debian(source: DebianKernel, cache: Path, progress: Progress) -> Kern
     Raise BaseGoneError if every suite answers that it is gone, NetworkError if that cannot be told,
     DiskFullError, ArtifactError or ImageError.
     """
-    debs = _fetch(source, cache / "downloads", progress)
-    init = compile_program(Store(cache, "programs", progress), [INIT], AGENT_FLAGS)
-    key = key_of(
-        {
-            "packages": sorted(deb.sha256 for deb in debs),
-            "init": file_digest(init),
-            "modules": MODULES,
-        }
-    )
-
-    def make(into: Path) -> None:
-        progress.step(f"unpacking {source.name}")
-        tree = into / "tree"
-        unpack(debs, tree)
-        image, config = _file(tree, "vmlinuz"), _file(tree, "config")
-        data = unpack_image(image)
-        facts = inspect_image(data, image)
-        (into / IMAGE).write_bytes(data)
-        shutil.copyfile(config, into / CONFIG)
-        modules = load_order(MODULES, find_modules(tree))
-        (into / INITRAMFS).write_bytes(build_initramfs(init.read_bytes(), modules))
-        shutil.rmtree(tree)
-        write_meta(into, {"release": facts.release, "lacking": []})
-
-    directory = Store(cache, "builds", progress).obtain(key, make)
+    downloads = cache / "downloads"
+    debs = _fetch(source, downloads, progress)
+    files = tuple(DebFile(deb.path, deb.name, deb.version, ARCHITECTURE) for deb in debs)
     packages = ", ".join(f"{deb.name} {deb.version}" for deb in debs)
-    about = f"Debian's own build: {packages}"
-    return load_kernel(directory, source.name, about, unmodified=True)
+    kernel = dataclasses.replace(
+        obtain_debs(DebKernel(files), cache, progress),
+        name=source.name,
+        description=f"Debian's own build: {packages}",
+        unmodified=True,
+    )
+    if not source.symbols:
+        return kernel
+    end, version = files[0].kernel
+    name = f"linux-image-{end}-dbg={version}"
+    package = functools.partial(_fetch_symbols, name, downloads, progress)
+    return with_symbols(kernel, name, package, cache, progress)
+
+
+@contextlib.contextmanager
+def _fetch_symbols(name: str, downloads: Path, progress: Progress) -> Iterator[Path]:
+    """Download the package ``name`` ("linux-image-…-dbg=VERSION"), and remove it after its use.
+
+    It has up to a gigabyte, of which nothing but the vmlinux is used.
+    """
+
+    def in_suite(suite: str) -> Path:
+        wanted = DebSet(suite, ARCHITECTURE, (name,), dependencies=False)
+        (deb,) = fetch(wanted, downloads, progress)
+        return deb.path
+
+    places = [(suite, functools.partial(in_suite, suite)) for suite in binary_suites()]
+    path = first_that_has(name, places, f"the suites are in {SOURCES}")
+    yield path
+    path.unlink()
 
 
 def _fetch(source: DebianKernel, downloads: Path, progress: Progress) -> tuple[Deb, ...]:
-    """Return the packages of the first suite that has the kernel, or those of an earlier run."""
+    """Return the packages of the first suite that has the kernel, or those of an earlier run.
+
+    The one with the vmlinuz comes first.
+    """
     choose = functools.partial(_packages, source)
 
     def in_suite(suite: str) -> tuple[Deb, ...]:
@@ -131,7 +136,9 @@ def _fetch(source: DebianKernel, downloads: Path, progress: Progress) -> tuple[D
     ]
     # A point release does not change; of a series, a suite may have a newer one than the cache.
     places.insert(len(places) if source.is_series else 0, ("the cache", in_cache))
-    return first_that_has(source.name, places, f"the suites are in {SOURCES}")
+    debs = first_that_has(source.name, places, f"the suites are in {SOURCES}")
+    order = choose(frozenset(deb.name for deb in debs))
+    return tuple(sorted(debs, key=lambda deb: order.index(deb.name)))
 
 
 def _packages(source: DebianKernel, known: frozenset[str]) -> tuple[str, ...]:
@@ -149,11 +156,3 @@ def _packages(source: DebianKernel, known: frozenset[str]) -> tuple[str, ...]:
         if known.issuperset(names):
             return names
     return ()
-
-
-def _file(tree: Path, name: str) -> Path:
-    """Return /boot/NAME-VERSION or, since 7.0, /usr/lib/modules/VERSION/NAME."""
-    found = [*tree.glob(f"boot/{name}-*"), *tree.glob(f"usr/lib/modules/*/{name}")]
-    if len(found) != 1:
-        raise ArtifactError(f"the packages have {len(found)} files {name}", "report this")
-    return found[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which kernel an argument of a command names: a recipe, a source, or an Image."""
+"""Which kernel an argument of a command names: a recipe, a source, .deb files, or an Image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 
 from harness.core.errors import UsageError
 from harness.kernel.build_options import PLAIN, TREE, BuildOptions
+from harness.kernel.deb_files import DebKernel, is_deb, kernel_in, kernel_of
 from harness.kernel.debian_binary import PREFIX, DebianKernel, parse_debian
+from harness.kernel.directory import Content, content_of
+from harness.kernel.installed import installed_images
 from harness.kernel.output_directory import BUILT_IMAGE, source_of_output
 from harness.kernel.recipe import (
     FRAGMENTS,
@@ -68,7 +71,7 @@ class ImageKernel:
     name: str = ""
 
 
-KernelSource = RecipeKernel | TreeKernel | ImageKernel | DebianKernel
+KernelSource = RecipeKernel | TreeKernel | ImageKernel | DebKernel | DebianKernel
 
 
 def locate_kernel(argument: str, root: Path, options: BuildOptions = PLAIN) -> KernelSource:
@@ -77,9 +80,10 @@ def locate_kernel(argument: str, root: Path, options: BuildOptions = PLAIN) -> K
     ``argument`` is a recipe (``stock``, ``known-bad/swapin``, or a directory that holds a
     kernel.toml), a version (``7.3``, ``7.3.4``: Debian's source, configured as ``stock``), a
     kernel that Debian built (``debian:7.3.4``), a kernel source directory, a revision of one
-    (``~/linux:v7.3``), an output directory (``make O=``) or an arm64 Image. ``root`` is the
-    repository. Raise UsageError if the argument is none of these or more than one, or does not go
-    with ``options``; RecipeError if the recipe is wrong.
+    (``~/linux:v7.3``), an output directory (``make O=``), a directory with an installed kernel or
+    with .deb files, a .deb file or an arm64 Image. ``root`` is the repository. Raise UsageError if
+    the argument is none of these or more than one, or does not go with ``options``; RecipeError if
+    the recipe is wrong; ImageError for a .deb file that is no kernel.
     """
     path = Path(argument).expanduser().resolve()
     if argument.startswith(PREFIX):
@@ -96,10 +100,10 @@ def locate_kernel(argument: str, root: Path, options: BuildOptions = PLAIN) -> K
     if version:
         return _of_version(stock, argument, version[1], options, root)
     if path.is_dir():
-        return _of_directory(path, stock, options, root)
+        return _of_directory(argument, path, stock, options, root)
     if path.is_file():
         _refuse_options(argument, options)
-        return ImageKernel(path)
+        return kernel_of(path) if is_deb(path) else ImageKernel(path)
     if found := split_revision(argument):
         if not found[1]:
             raise UsageError(
@@ -107,8 +111,8 @@ def locate_kernel(argument: str, root: Path, options: BuildOptions = PLAIN) -> K
             )
         return _of_tree(found[0], stock, options, root, revision=found[1])
     raise UsageError(
-        f"{argument!r} is neither a recipe, nor a version, nor a kernel source directory (or "
-        "DIR:REVISION of one), nor an Image",
+        f"{argument!r} is neither a recipe, nor a version, nor a directory with a kernel (or "
+        "DIR:REVISION of a source), nor a .deb, nor an Image",
         f"recipes: {', '.join(recipe_names(root))}",
     )
 
@@ -147,14 +151,33 @@ def _of_recipe(argument: str, recipe: Recipe, options: BuildOptions) -> RecipeKe
     return RecipeKernel(recipe, options)
 
 
-def _of_directory(path: Path, stock: Recipe, options: BuildOptions, root: Path) -> KernelSource:
-    """Return the kernel of a source directory, or of an output directory of kbuild.
+def _of_directory(
+    argument: str, path: Path, stock: Recipe, options: BuildOptions, root: Path
+) -> KernelSource:
+    """Return the kernel of a directory, by what is in it."""
+    content = content_of(path)
+    if content is Content.OUTPUT:
+        return _of_output(path, stock, options, root)
+    if content is Content.SOURCE:
+        return _of_tree(path, stock, options, root)
+    _refuse_options(argument, options)
+    if content is Content.PACKAGES:
+        return kernel_in(path)
+    images = installed_images(path)
+    if len(images) > 1:
+        names = ", ".join(map(str, images.values()))
+        raise UsageError(f"{path} has {len(images)} kernels: {names}", "give one of these")
+    (image,) = images.values()
+    return ImageKernel(image)
 
-    With ``--config tree`` an output directory stands for its source, configured as it is.
+
+def _of_output(path: Path, stock: Recipe, options: BuildOptions, root: Path) -> KernelSource:
+    """Return the kernel of an output directory of kbuild.
+
+    With ``--config tree`` it stands for its source, configured as it is.
     """
     source = source_of_output(path)
-    if source is None:
-        return _of_tree(path, stock, options, root)
+    assert source is not None
     if options.config == TREE:
         return _of_tree(source, stock, options.located(path), root)
     again = f"name the source: {source} --config={path}/.config"

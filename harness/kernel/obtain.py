@@ -19,6 +19,7 @@ from harness.kernel.base import Origin, find_origin, pristine, unpacked
 from harness.kernel.build import OBJECTS, Job, build_kernel
 from harness.kernel.build_options import PLAIN
 from harness.kernel.config import Request, merge_fragments
+from harness.kernel.deb_files import DebKernel, obtain_debs
 from harness.kernel.debian_binary import DebianKernel, obtain_debian
 from harness.kernel.history import prune_objects, remember_build
 from harness.kernel.locate import ImageKernel, RecipeKernel
@@ -44,7 +45,10 @@ def obtain_kernel(source: KernelSource, cache: Path, progress: Progress) -> Kern
     CompilerMissingError, DiskFullError or ArtifactError.
     """
     if isinstance(source, ImageKernel):
-        return adopt_image(source.path, Store(cache, "builds", progress), source.name)
+        builds, programs = (Store(cache, kind, progress) for kind in ("builds", "programs"))
+        return adopt_image(source.path, builds, programs, source.name)
+    if isinstance(source, DebKernel):
+        return obtain_debs(source, cache, progress)
     if isinstance(source, DebianKernel):
         return obtain_debian(source, cache, progress)
     builder = _Builder(cache, progress, source.options)

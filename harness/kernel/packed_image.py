@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Image in a packed file: Image.gz, .xz, .lzma, .zst, .lz4, and an EFI zboot image.
+"""What is in a packed file: Image.gz, .xz, .lzma, .zst, .lz4, an EFI zboot image, module.ko.xz.
 
 Formats: arch/arm64/boot/Makefile, and drivers/firmware/efi/libstub/zboot-header.S.
 """
@@ -23,8 +23,8 @@ _MOST = 1 << 30  # bytes of an Image; a kernel has some 50 MB
 _DEEPEST = 3  # a zboot image may be packed once more
 
 
-def unpack_image(path: Path) -> bytes:
-    """Return the bytes of the Image in ``path``, packed or not. Raise ImageError."""
+def unpack_file(path: Path) -> bytes:
+    """Return the bytes of the Image or module in ``path``, packed or not. Raise ImageError."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -116,6 +116,8 @@ def _kernel_id(kernel: str) -> str:
     path = Path(kernel)
     if path.name == "Image" and "boot" in path.parts:
         path = path.parents[3]
+    if path.name == "vmlinuz":  # of lib/modules/VERSION
+        return f"{path.name}-{path.parent.name}"
     if not path.is_absolute():
         return kernel
     # A revision may have slashes.

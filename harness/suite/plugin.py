@@ -72,7 +72,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kernel",
         action="append",
         metavar="KERNEL[@MACHINE]",
-        help="recipe, kernel source directory or Image; more than once runs all tests on each "
+        help="recipe, directory, .deb or Image; more than once runs all tests on each "
         "(default: stock)",
     )
     group.addoption(

@@ -38,7 +38,7 @@ def obtain_qemu(release: str, cache: Path, progress: Progress) -> Path:
 
     def make(directory: Path) -> None:
         progress.step(f"unpacking QEMU {release}")
-        unpack(debs, directory / "root")
+        unpack([deb.path for deb in debs], directory / "root")
         _write_wrapper(directory)
 
     key = key_of({"packages": sorted(deb.sha256 for deb in debs), "loaders": LOADERS})

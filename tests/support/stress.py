@@ -51,7 +51,7 @@ def archive(session: Session) -> Path:
         wanted = debs.DebSet("bookworm", "arm64", (PROGRAM,))
         packages = debs.fetch(wanted, session.cache / "downloads", session.progress)
         with tempfile.TemporaryDirectory(dir=directory) as name:
-            debs.unpack(packages, Path(name))
+            debs.unpack([deb.path for deb in packages], Path(name))
             with tarfile.open(directory / "stress.tar", "w") as tar:
                 for path in _files(Path(name)):
                     tar.add(path.resolve(), path.name)

@@ -57,6 +57,8 @@ FOREIGN = {
     "scripts/kconfig/confdata.c": "Linux",
     "scripts/min-tool-version.sh": "Linux",
     "scripts/mksysmap": "Linux",
+    "scripts/package/builddeb": "Linux",
+    "scripts/package/mkdebian": "Linux",
     "tests/functional": "QEMU",
     "tests/tcg/": "QEMU",
 }

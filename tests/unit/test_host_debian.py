@@ -176,7 +176,7 @@ def a_real_deb(directory: Path, name: str) -> debs.Deb:
 
 def test_unpack(tmp_path: Path) -> None:
     packages = [a_real_deb(tmp_path, name) for name in ("one", "two")]
-    debs.unpack(packages, tmp_path / "tree")
+    debs.unpack([deb.path for deb in packages], tmp_path / "tree")
     assert (tmp_path / "tree/usr/bin/one").read_text() == "one"
     assert (tmp_path / "tree/usr/bin/two").read_text() == "two"
 
@@ -185,4 +185,4 @@ def test_unpack_a_truncated_file(tmp_path: Path) -> None:
     package = a_real_deb(tmp_path, "one")
     package.path.write_bytes(package.path.read_bytes()[:-100])
     with pytest.raises(ArtifactError, match="does not unpack"):
-        debs.unpack([package], tmp_path / "tree")
+        debs.unpack([package.path], tmp_path / "tree")

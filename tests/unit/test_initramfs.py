@@ -1,57 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Modules in their order, and the archive that holds them."""
+"""The archive that loads modules."""
 
 from __future__ import annotations
 
-import lzma
 import subprocess
-from typing import TYPE_CHECKING
 
-import pytest
-
-from harness.core.errors import ArtifactError
-from harness.kernel.initramfs import build_initramfs, find_modules, load_order
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-ARM = "aarch64-linux-gnu-gcc"
-
-
-def module(directory: Path, name: str, depends: str, *, packed: bool = False) -> bytes:
-    """Make a module whose .modinfo has what modpost writes there."""
-    path = directory / f"{name}.ko"
-    text = f"depends={depends}"
-    info = f'static const char a[] __attribute__((used, section(".modinfo"))) = "{text}";'
-    subprocess.run([ARM, "-c", "-x", "c", "-", "-o", path], input=info.encode(), check=True)
-    data = path.read_bytes()
-    if packed:
-        path.unlink()
-        path.with_name(f"{name}.ko.xz").write_bytes(lzma.compress(data))
-    return data
-
-
-def test_a_module_comes_after_those_that_it_needs(tmp_path: Path) -> None:
-    ext4 = module(tmp_path, "ext4", "jbd2,mb-cache", packed=True)
-    jbd2 = module(tmp_path, "jbd2", "crc")
-    cache = module(tmp_path, "mb_cache", "")
-    crc = module(tmp_path, "crc", "", packed=True)
-    module(tmp_path, "unwanted", "")
-    modules = find_modules(tmp_path)
-    assert load_order(("virtio_pci", "ext4", "jbd2"), modules) == [crc, jbd2, cache, ext4]
-
-
-def test_a_dependency_that_is_missing(tmp_path: Path) -> None:
-    module(tmp_path, "ext4", "jbd2")
-    with pytest.raises(ArtifactError, match="ext4 needs jbd2, which is not there"):
-        load_order(("ext4",), find_modules(tmp_path))
-
-
-@pytest.mark.parametrize("name", ["ext4.ko", "ext4.ko.xz"])
-def test_a_damaged_module(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"nothing")
-    with pytest.raises(ArtifactError, match=name):
-        load_order(("ext4",), find_modules(tmp_path))
+from harness.kernel.initramfs import build_initramfs
 
 
 def test_the_archive_is_read_as_the_kernel_reads_it() -> None:

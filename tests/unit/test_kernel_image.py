@@ -16,7 +16,12 @@ from harness.kernel.adopt import adopt_image
 from harness.kernel.linux_image import inspect_image, page_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from harness.kernel import Kernel
+
+    Adopt = Callable[[Path], Kernel]
 
 BANNER = b"Linux version 6.12.117 (a@b) (gcc) #1 SMP\n"
 MTE = "CONFIG_ARM64_MTE=y\n"
@@ -30,7 +35,11 @@ def image_header(flags: int, magic: bytes = b"ARM\x64") -> bytes:
 
 def image(config: str | None = MTE, banner: bytes = BANNER) -> bytes:
     header = image_header(2)
-    embedded = b"" if config is None else b"IKCFG_ST" + gzip.compress(config.encode()) + b"IKCFG_ED"
+    embedded = (
+        b""
+        if config is None
+        else b"IKCFG_ST" + gzip.compress(config.encode(), mtime=0) + b"IKCFG_ED"
+    )
     return header + b"\0" * 1024 + banner + b"\0" + embedded + b"\0" * 64
 
 
@@ -42,8 +51,11 @@ def build(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache", "builds", Silent())
+def adopt(tmp_path: Path) -> Adopt:
+    builds, programs = (
+        Store(tmp_path / "cache", kind, Silent()) for kind in ("builds", "programs")
+    )
+    return lambda path: adopt_image(path, builds, programs)
 
 
 def test_facts(tmp_path: Path) -> None:
@@ -83,10 +95,10 @@ def test_stump(tmp_path: Path, length: int) -> None:
         inspect_image(path.read_bytes(), path)
 
 
-def test_image_alone(tmp_path: Path, store: Store) -> None:
+def test_image_alone(tmp_path: Path, adopt: Adopt) -> None:
     path = tmp_path / "Image"
     path.write_bytes(image())
-    kernel = adopt_image(path, store)
+    kernel = adopt(path)
     assert kernel.image.read_bytes() == image()
     assert kernel.release == "6.12.117"
     assert kernel.vmlinux is kernel.selftests is None
@@ -94,60 +106,60 @@ def test_image_alone(tmp_path: Path, store: Store) -> None:
     assert kernel.config.read_text() == MTE
 
 
-def test_kbuild_layout(build: Path, store: Store) -> None:
+def test_kbuild_layout(build: Path, adopt: Adopt) -> None:
     path = build / "arch/arm64/boot/Image"
     path.write_bytes(image(config=None))
-    (build / "vmlinux").write_bytes(b"ELF" + BANNER)
+    (build / "vmlinux").write_bytes(b"\x7fELF" + BANNER)
     (build / "System.map").write_text(f"0000 T _text\n{len(image(config=None)):x} D _edata\n")
     (build / ".config").write_text(MTE)
-    kernel = adopt_image(path, store)
+    kernel = adopt(path)
     assert kernel.vmlinux is not None
     assert (kernel.directory / "System.map").is_file()
     assert kernel.config is not None
     assert kernel.config.read_text() == MTE
 
 
-def test_vmlinux_of_another_build_is_not_used(build: Path, store: Store) -> None:
+def test_vmlinux_of_another_build_is_not_used(build: Path, adopt: Adopt) -> None:
     path = build / "Image"
     path.write_bytes(image())
-    (build / "vmlinux").write_bytes(BANNER.replace(b"#1", b"#2"))
-    kernel = adopt_image(path, store)
+    (build / "vmlinux").write_bytes(b"\x7fELF" + BANNER.replace(b"#1", b"#2"))
+    kernel = adopt(path)
     assert kernel.vmlinux is None
     assert "nothing" in kernel.description
 
 
-def test_truncated_by_its_system_map(build: Path, store: Store) -> None:
+def test_truncated_by_its_system_map(build: Path, adopt: Adopt) -> None:
     path = build / "Image"
     path.write_bytes(image())
     (build / "System.map").write_text(f"0000 T _text\n{len(image()) + 1:x} D _edata\n")
     with pytest.raises(ImageError, match="is truncated"):
-        adopt_image(path, store)
+        adopt(path)
 
 
 @pytest.mark.parametrize("embedded", [True, False])
-def test_without_mte(build: Path, store: Store, *, embedded: bool) -> None:
+def test_without_mte(build: Path, adopt: Adopt, *, embedded: bool) -> None:
     path = build / "Image"
     path.write_bytes(image(config=NO_MTE if embedded else None))
     (build / ".config").write_text(MTE if embedded else NO_MTE)
     with pytest.raises(ImageError, match="without MTE"):
-        adopt_image(path, store)
+        adopt(path)
 
 
-def test_copied_so_that_a_new_build_does_not_matter(build: Path, store: Store) -> None:
+def test_copied_so_that_a_new_build_does_not_matter(build: Path, adopt: Adopt) -> None:
     path = build / "Image"
     path.write_bytes(image())
-    first = adopt_image(path, store)
+    first = adopt(path)
     path.write_bytes(image(banner=BANNER.replace(b"#1", b"#2")))
-    second = adopt_image(path, store)
+    second = adopt(path)
     assert first.key != second.key
     assert first.image.read_bytes() == image()
 
 
 @pytest.mark.parametrize("damage", [b"", None, b"\xff"])
-def test_damaged_cache(build: Path, store: Store, damage: bytes | None) -> None:
+def test_damaged_cache(build: Path, adopt: Adopt, damage: bytes | None) -> None:
     path = build / "Image"
     path.write_bytes(image())
-    cached = adopt_image(path, store).image
+    cached = adopt(path).image
     match damage:
         case None:
             cached.unlink()
@@ -156,22 +168,22 @@ def test_damaged_cache(build: Path, store: Store, damage: bytes | None) -> None:
         case _:
             cached.write_bytes(image()[:-1] + damage)
     with pytest.raises(ArtifactError, match=r"missing|bytes, not|altered") as caught:
-        adopt_image(path, store)
+        adopt(path)
     assert f"rm -r {cached.parent}" in caught.value.cure
 
 
 STUB = "ffffffffffffffff B The real System.map is in the linux-image-6.12.117-dbg package\n"
 
 
-def test_companions_as_distributions_name_them(tmp_path: Path, store: Store) -> None:
+def test_companions_as_distributions_name_them(tmp_path: Path, adopt: Adopt) -> None:
     path = tmp_path / "vmlinuz-6.12.117"
     path.write_bytes(image(config=None))
     (tmp_path / "config-6.12.117").write_text(f"{MTE}# {'x' * 300}\n")
     (tmp_path / "config-6.12.118").write_text(f"{NO_MTE}# {'x' * 300}\n")
     (tmp_path / "System.map-6.12.117").write_text(STUB)
-    kernel = adopt_image(path, store)
+    kernel = adopt(path)
     assert kernel.built_with("CONFIG_ARM64_MTE") is True
-    assert kernel.description == f"{path} (beside it: config)"
+    assert kernel.description == f"{path} (with it: nothing)"
 
 
 @pytest.mark.parametrize(("flags", "size"), [(2, 4096), (0b1010, 4096), (4, 16384), (6, 65536)])

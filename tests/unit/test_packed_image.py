@@ -15,7 +15,7 @@ from harness.core.errors import ImageError
 from harness.core.progress import Silent
 from harness.core.store import Store
 from harness.kernel.adopt import adopt_image
-from harness.kernel.packed_image import unpack_image
+from harness.kernel.packed_image import unpack_file
 from tests.unit.test_kernel_image import image
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ PACKED: dict[str, Pack] = {
 def test_packed_images(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(PACKED[name](IMAGE))
-    kernel = adopt_image(path, Store(tmp_path / "cache", "builds", Silent()))
+    store = Store(tmp_path / "cache", "builds", Silent())
+    kernel = adopt_image(path, store, store)
     assert kernel.image.read_bytes() == IMAGE
     assert kernel.release == "6.12.117"
 
@@ -71,10 +72,10 @@ def test_damaged_images(tmp_path: Path, name: str) -> None:
     data = PACKED[name](IMAGE)
     path.write_bytes(data[: len(data) * 2 // 3])
     with pytest.raises(ImageError, match="is damaged") as caught:
-        unpack_image(path)
+        unpack_file(path)
     assert "\n" not in str(caught.value)
 
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot be read: Is a directory"):
-        unpack_image(tmp_path)
+        unpack_file(tmp_path)
