@@ -19,6 +19,7 @@ from the cache. Each step is a module of its own:
 * ``config``: what was asked for against the final .config; ``start_config``: a user's .config as
   the start; ``compiler_age``: whether the tree takes the compiler;
 * ``workspace``: the directory of the one build that runs at a time; ``build``: kbuild in it;
+* ``selftests``: the kernel's own, of a kernel that Debian built;
 * ``linux_image``: the header, version and .config in an Image; ``packed_image``: Image.gz and the
   like; ``adopt``: a ready Image; ``installed``: where the files of its build lie; ``modules``:
   those that a guest needs; ``initramfs``: what loads them;
@@ -35,6 +36,7 @@ from harness.kernel.deb_files import DebKernel
 from harness.kernel.debian_binary import DebianKernel
 from harness.kernel.locate import ImageKernel, KernelSource, RecipeKernel, TreeKernel, locate_kernel
 from harness.kernel.obtain import obtain_kernel
+from harness.kernel.selftests import obtain_selftests
 from harness.kernel.series import Series, load_series
 
 __all__ = [
@@ -49,4 +51,5 @@ __all__ = [
     "load_series",
     "locate_kernel",
     "obtain_kernel",
+    "obtain_selftests",
 ]

@@ -15,6 +15,8 @@ from harness.kernel.linux_image import page_size
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.kernel.recipe import DebianBase
+
 META = "meta.json"
 IMAGE = "Image"
 VMLINUX = "vmlinux"
@@ -34,7 +36,7 @@ class Kernel:
     built from tools/testing/selftests/arm64/mte of the same source; ``initramfs`` has the modules
     without which the guest has no root file system. Files that a ready Image came without are None.
     ``unmodified``: its source is a release as Debian or Linux has it, so that it may speak for that
-    release.
+    release. ``source``: where its source can be had, if the selftests are not built (selftests.py).
     """
 
     name: str
@@ -48,6 +50,7 @@ class Kernel:
     description: str
     initramfs: Path | None = None
     unmodified: bool = False
+    source: DebianBase | None = None
 
     @functools.cached_property
     def page_size(self) -> int:

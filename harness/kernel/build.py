@@ -79,8 +79,7 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
             guess = (f"again {job.tree}", LINES_AGAIN) if again else (whole, LINES_WHOLE)
             progress.step("building the kernel")
             make("Image", count=guess)
-            progress.step("building the kernel's own selftests")
-            selftests = _build_selftests(job, make)
+            selftests = _make_selftests(job, make, progress)
         progress.step("publishing the kernel")
         _copy_out(job, into, selftests)
         shutil.move(log_path, into / "build.log")
@@ -143,13 +142,29 @@ def _read_config(job: Job) -> dict[str, str]:
     return config.parse_config((job.objects / ".config").read_text(encoding="utf-8"))
 
 
-def _build_selftests(job: Job, make: _Make) -> Path | None:
+def build_selftests(job: Job, into: Path, progress: Progress) -> None:
+    """Build only the MTE selftests of ``job``, and write them into the directory ``into``.
+
+    They need no configured kernel. Raise BuildError with the log's path, or DiskFullError.
+    """
+    log_path = job.cache / "logs" / f"{job.key}.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_full_as_error(job.cache), _whole_objects(job.objects):
+        with log_path.open("w", encoding="utf-8", buffering=1) as log:
+            built = _make_selftests(job, _Make(job, log, log_path, progress), progress)
+        if built is not None:
+            _copy_selftests(built, into)
+        shutil.move(log_path, into / "build.log")
+
+
+def _make_selftests(job: Job, make: _Make, progress: Progress) -> Path | None:
     """Build the MTE selftests of the tree; return their directory, or None if there are none.
 
     The reason for each argument of make is in docs/facts/bugs.md, section 6.
     """
     if not (job.tree / MTE_SELFTESTS / "Makefile").is_file():
         return None
+    progress.step("building the kernel's own selftests")
     make("headers")
     output = job.objects / "selftests"
     make.at(
@@ -171,9 +186,13 @@ def _copy_out(job: Job, into: Path, selftests: Path | None) -> None:
     if selftests is not None:
         target = into / artifact.SELFTESTS
         target.mkdir()
-        programs = [path for path in selftests.glob("check_*") if path.is_file()]
-        for program in programs:
-            shutil.copy(program, target / program.name)
+        _copy_selftests(selftests, target)
+
+
+def _copy_selftests(built: Path, into: Path) -> None:
+    for program in built.glob("check_*"):
+        if program.is_file():
+            shutil.copy(program, into / program.name)
 
 
 class _Make:

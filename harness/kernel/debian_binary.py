@@ -17,6 +17,7 @@ from harness.host.downloaded import downloaded
 from harness.host.places import first_that_has
 from harness.kernel.deb_files import DebFile, DebKernel, obtain_debs
 from harness.kernel.debug_symbols import with_symbols
+from harness.kernel.recipe import SOURCE_PACKAGE, DebianBase
 from harness.kernel.releases import parse_release
 from harness.kernel.sources import SOURCES, binary_suites
 
@@ -87,6 +88,7 @@ def obtain_debian(source: DebianKernel, cache: Path, progress: Progress) -> Kern
         name=source.name,
         description=f"Debian's own build: {packages}",
         unmodified=True,
+        source=_source(debs[0].version),
     )
     if not source.symbols:
         return kernel
@@ -94,6 +96,12 @@ def obtain_debian(source: DebianKernel, cache: Path, progress: Progress) -> Kern
     name = f"linux-image-{end}-dbg={version}"
     package = functools.partial(_fetch_symbols, name, downloads, progress)
     return with_symbols(kernel, name, package, cache, progress)
+
+
+def _source(version: str) -> DebianBase:
+    """Return the package with the source of Debian's ``version`` "7.3.4-1~bpo13+1"."""
+    release = version.partition("-")[0]
+    return DebianBase(f"{SOURCE_PACKAGE}{'.'.join(release.split('.')[:2])}", release)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from harness.guest.guest import Guest
 from harness.guest.kernel_needs import require_needs, require_page_size
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
-from harness.kernel import Kernel, KernelSource, obtain_kernel
+from harness.kernel import Kernel, KernelSource, obtain_kernel, obtain_selftests
 from harness.suite.precondition_record import FILE, PreconditionRecord
 from harness.vm.emulator_check import EmulatorCheck, check_emulator
 from harness.vm.loopback import require_loopback
@@ -79,6 +79,10 @@ class Session:
             except BaseGoneError as error:
                 self._gone[source] = error
         raise self._gone[source]
+
+    def selftests(self, kernel: Kernel) -> Path:
+        """Return the directory with the kernel's own selftests. Raise SourceError without one."""
+        return obtain_selftests(kernel, self.cache, self.progress)
 
     def check(self, spec: MachineSpec) -> None:
         """Run the emulator check. Raise QemuCheckError, QemuTooOldError or HarnessError."""

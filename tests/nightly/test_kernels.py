@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.paths import checkout
+from harness.host.debian import unpack
+from harness.kernel import locate_kernel
 from harness.report import json_file
 from harness.suite.report_files import REPORT
 from tests.support.command import COMMAND
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.suite.fixtures import Launcher
+    from harness.suite.session import Session
 
 # Each with a number of tests with results that it must exceed. 7.3 and stock-64k are compiled here;
 # the others are Debian's own builds. The last two have pages of 16 and 64 KiB, which skip probes.
@@ -43,3 +46,25 @@ def test_the_suite_passes(kernel: str, tmp_path: Path, launch: Launcher) -> None
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     report = json_file.read(tmp_path / REPORT)
     assert len([test for test in report.tests if test.result.cases]) > KERNELS[kernel]
+
+
+@pytest.mark.parametrize("form", ["files", "tree"])
+def test_packages_on_disk_and_unpacked(form: str, tmp_path: Path, harness_session: Session) -> None:
+    """A program runs on Debian's kernel in .deb files, and in a root file system."""
+    root = checkout("the tests")
+    kernel = harness_session.kernel(locate_kernel("debian:7.3", root))
+    packages = list((harness_session.cache / "downloads").glob(f"linux-*-{kernel.release}_*.deb"))
+    place = tmp_path / form
+    if form == "files":
+        place.mkdir()
+        for package in packages:
+            (place / package.name).symlink_to(package)
+    else:
+        unpack(packages, place)
+    done = subprocess.run(
+        [COMMAND, "run", place, root / "tests/system/programs/pass.c", "x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "hello from x\n"), done.stderr[-4000:]

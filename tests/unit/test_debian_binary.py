@@ -16,6 +16,7 @@ from harness.host.debian import Deb
 from harness.host.downloaded import downloaded
 from harness.kernel import debian_binary
 from harness.kernel.debian_binary import DebianKernel, obtain_debian, parse_debian
+from harness.kernel.recipe import DebianBase
 from tests.unit.kernel_files import BUILT_IN, RELEASE, VERSION, VMLINUX, boot_files, deb, write
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ def test_kernel(tmp_path: Path, mirror: list[str]) -> None:
     kernel = obtain_debian(parse_debian("debian:6.18"), tmp_path / "cache", Silent())
     assert (kernel.name, kernel.release, kernel.unmodified) == ("debian:6.18", RELEASE, True)
     assert kernel.description == f"Debian's own build: linux-image-{RELEASE} {VERSION}"
+    assert kernel.source == DebianBase("linux-source-6.18", "6.18.15")
     assert kernel.vmlinux is None
     assert mirror == [f"linux-image-{RELEASE}"]
 

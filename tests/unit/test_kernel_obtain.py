@@ -24,8 +24,9 @@ from harness.core.errors import (
 )
 from harness.core.progress import Silent
 from harness.core.toolchain import build_environment
-from harness.kernel import build, load_series
+from harness.kernel import build, load_series, obtain_selftests
 from harness.kernel.build_options import BuildOptions
+from harness.kernel.recipe import DebianBase
 from tests.unit.kernel_world import PATCH, World, make_world
 
 FROM = "From mboxrd@z Mon Sep 17 00:00:00 2001\n"
@@ -67,6 +68,39 @@ def test_recipe_is_built_and_published_whole(world: World) -> None:
     assert os.access(kernel.selftests / "check_fake", os.X_OK) is False
     assert (kernel.directory / "build.log").read_text().count("CC ") == 2
     assert not (world.cache / "work").exists()
+
+
+def test_selftests_of_a_kernel_that_was_not_compiled_here(world: World) -> None:
+    compiled = world.obtain("stock")
+    binary = dataclasses.replace(
+        compiled, selftests=None, source=DebianBase("linux-source-1", "6.12.117")
+    )
+    steps = Steps()
+    built = obtain_selftests(binary, world.cache, steps)
+    assert {path.name for path in built.iterdir()} == {"check_fake", "build.log"}
+    assert "building the kernel's own selftests" in steps.seen
+    assert world.leftovers() == [compiled.directory]
+    again = Steps()
+    assert obtain_selftests(binary, world.cache, again) == built
+    assert again.seen == []
+
+
+def test_selftests_without_their_source(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = world.obtain("stock")
+    assert obtain_selftests(compiled, world.cache, Silent()) == compiled.selftests
+    bare = dataclasses.replace(compiled, selftests=None)
+    with pytest.raises(SourceError, match="the source of stock is not there"):
+        obtain_selftests(bare, world.cache, Silent())
+
+
+def test_selftests_that_do_not_compile(world: World) -> None:
+    compiled = world.obtain("stock")
+    binary = dataclasses.replace(compiled, selftests=None, source=DebianBase("linux-source-1", ""))
+    (source,) = [path for path in (world.cache / "sources").iterdir() if path.is_dir()]
+    (source / "tools/testing/selftests/arm64/Makefile").write_text("all:\n\tfalse\n")
+    with pytest.raises(BuildError):
+        obtain_selftests(binary, world.cache, Silent())
+    assert world.leftovers() == [compiled.directory]
 
 
 def test_second_time_nothing_is_done(world: World) -> None:

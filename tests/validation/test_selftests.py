@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.core.errors import SourceError
 from harness.kernel.releases import parse_release
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.kernel import Kernel
     from harness.suite.fixtures import Runner
     from harness.suite.session import Session
@@ -49,20 +52,25 @@ def explained_skips(
     return found
 
 
-NO_SOURCE = "the kernel is an Image: the source of its selftests is not there"
+@pytest.fixture(scope="session")
+def selftests(kernel: Kernel, harness_session: Session) -> Path:
+    """Return the directory of the selftests; a kernel whose source cannot be had has none."""
+    try:
+        return harness_session.selftests(kernel)
+    except SourceError as error:
+        pytest.skip(error.cause)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_selftest(
     program: str,
     kernel: Kernel,
+    selftests: Path,
     run: Runner,
     machine: MachineSpec,
     harness_session: Session,
 ) -> None:
-    if kernel.selftests is None:
-        pytest.skip(NO_SOURCE)
-    path = kernel.selftests / program
+    path = selftests / program
     if not path.exists():
         pytest.skip(f"{kernel.release} has no {program}")
     features = harness_session.cpu_features(machine)
@@ -70,8 +78,6 @@ def test_selftest(
     run(path, seconds=300, allowed_skips=skips)
 
 
-def test_no_selftest_is_left_out(kernel: Kernel) -> None:
-    if kernel.selftests is None:
-        pytest.skip(NO_SOURCE)
-    built = {path.name for path in kernel.selftests.glob("check_*")}
+def test_no_selftest_is_left_out(selftests: Path) -> None:
+    built = {path.name for path in selftests.glob("check_*")}
     assert built <= set(PROGRAMS), f"not run: {sorted(built - set(PROGRAMS))}"
