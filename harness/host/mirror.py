@@ -255,7 +255,7 @@ def require_kernel(source: Path, title: str) -> None:
         if not (source / name).is_file():
             raise SourceError(
                 f"{title} is no kernel source: it has no {name}",
-                "give its top directory; other directories hold boot/vmlinuz-VERSION or .deb files",
+                "give its top directory; others hold boot/vmlinuz-VERSION or linux-*.deb",
             )
 
 
