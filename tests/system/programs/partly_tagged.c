@@ -6,7 +6,6 @@
 #include "fault.h"
 #include "thp.h"
 
-#define HUGE  (2UL << 20)
 #define WHICH 5
 
 int main(void)
