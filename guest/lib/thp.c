@@ -37,7 +37,9 @@ void folio_write(size_t len, const char *file, const char *mode)
 void thp_sizes(const char *small, const char *shmem)
 {
 	write_file(THP_SYSFS "enabled", "madvise");
-	folio_write(FOLIO, "enabled", small);
+	/* Before 6.8 (3485b88390b0) there are no such folios that could be turned off. */
+	if (strcmp(small, "never") || folio_offered(FOLIO))
+		folio_write(FOLIO, "enabled", small);
 	write_file(THP_SYSFS "shmem_enabled", shmem);
 }
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.suite.collect import OPTIONS, TestState, VerdictError, state
-from harness.suite.gather import decoded_splats, fixed_later, gather, why_not
-from harness.suite.head_comment import Probe
+from harness.suite.gather import decoded_splats, gather, later, why_not
+from harness.suite.head_comment import Probe, cases_of
 from harness.suite.plugin import STATE
 from harness.suite.program import Program, file_program, probe_program
 from harness.suite.target import Target, parse_target
@@ -147,10 +147,13 @@ class Runner:
         if isinstance(program, Probe):
             if why := why_not(program, kernel):
                 pytest.skip(why)
+            probe = program
             program = dataclasses.replace(
-                probe_program(program, self._session.programs, kernel.page_size),
-                fixed_later=fixed_later(program, kernel),
+                probe_program(probe, self._session.programs, kernel.page_size),
+                fixed_later=later(probe.fixed, kernel),
             )
+            if left_out := later(probe.newer, kernel):
+                program = program.without(left_out, cases_of(probe))
         elif not isinstance(program, Program):
             program = file_program(
                 Path(self._request.path).parent / program,

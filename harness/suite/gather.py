@@ -22,13 +22,13 @@ from harness.verdict.result import CounterSample, ProbeResult
 from harness.verdict.splat import Splat, find_splats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from harness.guest.guest import Guest
     from harness.guest.ssh import Completed
     from harness.kernel import Kernel
-    from harness.suite.head_comment import Probe
+    from harness.suite.head_comment import CaseChange, Probe
     from harness.suite.program import Program
     from harness.verdict.finding import Finding
 
@@ -161,7 +161,7 @@ class _Gathering:
         clock.phase("push")
         slow = guest.template.slowness * program.patience
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
-        line = f"export KTAP_SLOW={slow}; {program.line}" if slow > 1 else program.line
+        line = f"export KTAP_SLOW={slow}; {program.command}" if slow > 1 else program.command
         waited, started = guest.process.waits(), time.monotonic()
         self._done = guest.exec(line, timeout=program.seconds * slow, stream=stream)
         clock.phase("run")
@@ -210,6 +210,7 @@ class _Gathering:
             allowed_skips=program.allowed_skips,
             known_bug=program.known_bug,
             fixed_later=program.fixed_later,
+            left_out=program.left_out,
             starved=self._starved,
             stdout=stdout,
             stderr=stderr,
@@ -265,8 +266,8 @@ def decoded_splats(console: str, vmlinux: Path | None) -> tuple[Splat, ...]:
     return tuple(_symbolizer(vmlinux).annotate(splat) for splat in splats)
 
 
-def fixed_later(probe: Probe, kernel: Kernel) -> dict[str, str]:
-    """Return the cases of ``probe`` that fail on the release of ``kernel``, each with its fix.
+def later(changes: Iterable[CaseChange], kernel: Kernel) -> dict[str, str]:
+    """Return the cases whose change the release of ``kernel`` lacks, each with that change.
 
     It is empty where the release is not known.
     """
@@ -275,10 +276,10 @@ def fixed_later(probe: Probe, kernel: Kernel) -> dict[str, str]:
     except ValueError:
         return {}
     return {
-        case: str(fix.change)
-        for fix in probe.fixed
-        if release < fix.change.release
-        for case in fix.cases
+        case: str(one.change)
+        for one in changes
+        if release < one.change.release
+        for case in one.cases
     }
 
 

@@ -15,10 +15,12 @@ The head comment follows the SPDX line (and a ``#!`` line, in Python)::
 ``since: 6.13 25c17c4b55de`` and ``until: 6.13 25c17c4b55de`` are for a rule that a commit
 changed: before that release, or from it on, the probe is skipped. ``fixed: 6.6 332c151c710a
 prot_none prot_read`` is for a bug that had lived: before that release these cases may fail, and
-that is told as the known bug which the commit fixed; several are separated by ``;``. ``pages: 4K
-16K`` is for a probe of something that other kernels' page sizes leave no room for. All keys but
-``probe`` and ``timeout`` may be omitted. In Python the same lines are ``#`` comments. The area
-of a probe is the name of its directory: ``guest/probes/swap/swap_roundtrip.c``.
+that is told as the known bug which the commit fixed; several are separated by ``;``.
+``newer: 6.8 adef440691ba private_memory`` is for cases of what a commit brought, which are left out
+before that release. ``pages: 4K 16K`` is for a probe of something that other kernels' page sizes
+leave no room for. All keys but ``probe`` and ``timeout`` may be omitted. In Python the same lines
+are ``#`` comments. The area of a probe is the name of its directory:
+``guest/probes/swap/swap_roundtrip.c``.
 """
 
 from __future__ import annotations
@@ -38,9 +40,11 @@ if TYPE_CHECKING:
     from harness.kernel.releases import Release
 
 LANGUAGES = {".c": "c", ".py": "python"}
-_KEYS = ("probe", "needs", "pages", "since", "until", "fixed", "timeout", "smoke")
+_KEYS = ("probe", "needs", "pages", "since", "until", "newer", "fixed", "timeout", "smoke")
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_C_CASE = re.compile(r"\bCASE(?:_SECONDS)?\((\w+)")  # guest/include/ktap.h
+_PYTHON_CASE = re.compile(r"^@case\([^)]*\)\ndef (\w+)", re.MULTILINE)  # guest/lib/probe.py
 _SECONDS = re.compile(r"[1-9]\d{0,3}")
 _CHANGE = re.compile(r"(?P<release>\d+\.\d+) (?P<commit>[0-9a-f]{12})")
 _PAGES = {f"{size >> 10}K": size for size in PAGE_SIZES}
@@ -61,8 +65,8 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Fix:
-    """A commit that fixed a bug of released kernels, and the cases that fail without it."""
+class CaseChange:
+    """A commit without which some cases of a probe cannot pass: a fix, or what they are about."""
 
     change: Change
     cases: tuple[str, ...]
@@ -74,10 +78,10 @@ class Probe:
 
     ``needs`` are kernel config symbols (``CONFIG_SWAP``); ``pages`` are the page sizes, in bytes,
     of the kernels that it is for; ``since`` and ``until`` are the changes that began and ended
-    what it is about, if any; ``fixed`` are fixes of bugs that it shows on older kernels;
-    ``timeout`` is in seconds, for the whole program; ``smoke`` probes make up a short run, in which
-    each way of a tagged page through the kernel is exercised once; ``prose`` is the text of the
-    head comment.
+    what it is about, if any; ``newer`` are the changes that some of its cases are about, and
+    ``fixed`` the fixes of bugs that it shows on older kernels; ``timeout`` is in seconds, for the
+    whole program; ``smoke`` probes make up a short run, in which each way of a tagged page through
+    the kernel is exercised once; ``prose`` is the text of the head comment.
     """
 
     name: str
@@ -86,7 +90,8 @@ class Probe:
     pages: tuple[int, ...]
     since: Change | None
     until: Change | None
-    fixed: tuple[Fix, ...]
+    newer: tuple[CaseChange, ...]
+    fixed: tuple[CaseChange, ...]
     timeout: int
     smoke: bool
     prose: str
@@ -154,12 +159,19 @@ def read(path: Path) -> Probe:
         pages=tuple(_PAGES[word] for word in pages),
         since=_change(path, keys.get("since")),
         until=_change(path, keys.get("until")),
-        fixed=_fixes(path, keys.get("fixed", "")),
+        newer=_case_changes(path, keys.get("newer", "")),
+        fixed=_case_changes(path, keys.get("fixed", "")),
         timeout=int(keys["timeout"]),
         smoke="smoke" in keys,
         prose=prose,
         path=path,
     )
+
+
+def cases_of(probe: Probe) -> tuple[str, ...]:
+    """Return the names of a probe's cases, in the order of its source."""
+    pattern = _C_CASE if probe.path.suffix == ".c" else _PYTHON_CASE
+    return tuple(pattern.findall(probe.path.read_text(encoding="utf-8")))
 
 
 def _keys(path: Path, lines: list[str]) -> dict[str, str]:
@@ -187,17 +199,17 @@ def _change(path: Path, text: str | None) -> Change | None:
     return Change(parse_release(found["release"]), found["commit"])
 
 
-def _fixes(path: Path, text: str) -> tuple[Fix, ...]:
-    """Return the fixes of ``RELEASE COMMIT CASE CASE; RELEASE COMMIT CASE``."""
-    fixes = []
+def _case_changes(path: Path, text: str) -> tuple[CaseChange, ...]:
+    """Return the changes of ``RELEASE COMMIT CASE CASE; RELEASE COMMIT CASE``."""
+    changes = []
     for part in filter(None, map(str.strip, text.split(";"))):
         release, _, rest = part.partition(" ")
         commit, _, cases = rest.partition(" ")
         change = _change(path, f"{release} {commit}")
         if change is None or not cases.split():
-            raise _malformed(path, f"{part!r} names no case that a commit fixed")
-        fixes.append(Fix(change, tuple(cases.split())))
-    return tuple(fixes)
+            raise _malformed(path, f"{part!r} names no case of a commit")
+        changes.append(CaseChange(change, tuple(cases.split())))
+    return tuple(changes)
 
 
 def _malformed(path: Path, why: str) -> UsageError:

@@ -45,10 +45,10 @@ class Program:
     """A shell line that runs as root in the guest's ``/tmp``, once ``files`` are there.
 
     ``seconds`` is its time limit. ``speaks_ktap``: whether the verdict needs its KTAP results;
-    None: if its output has a version line. See ProgramEnd for ``allowed_skips``, ``known_bug`` and
-    ``fixed_later``.
+    None: if its output has a version line. See ProgramEnd for ``allowed_skips``, ``known_bug``,
+    ``fixed_later`` and ``left_out``.
     ``patience`` multiplies all time limits, those of its cases too. ``probe``: the name of a probe,
-    which runs only the cases that its arguments name.
+    which runs only its ``cases``, or all if there are none here.
     """
 
     line: str
@@ -58,16 +58,29 @@ class Program:
     allowed_skips: Mapping[str, str] = field(default_factory=dict)
     known_bug: str = ""
     fixed_later: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     patience: int = 1
     probe: str = ""
+    cases: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """Return the shell line with the cases that it is to run."""
+        return f"{self.line} {shlex.join(self.cases)}" if self.cases else self.line
+
+    def without(self, left_out: Mapping[str, str], cases: Sequence[str]) -> Program:
+        """Return the program of a probe that runs its other ``cases``; ``left_out`` says why."""
+        rest = tuple(case for case in cases if case not in left_out)
+        assert rest, f"{self.probe} leaves out all of its cases: since: is for that"
+        return dataclasses.replace(self, cases=rest, left_out=left_out)
 
     def again(self, cases: Sequence[str], patience: int) -> Program:
         """Return the program that runs these cases alone, with more patience.
 
         Another program than a probe runs all its cases again, as does a probe without ``cases``.
         """
-        line = f"{self.line} {shlex.join(cases)}" if self.probe and cases else self.line
-        return dataclasses.replace(self, line=line, patience=patience)
+        again = tuple(cases) if self.probe and cases else self.cases
+        return dataclasses.replace(self, cases=again, patience=patience)
 
 
 def file_program(

@@ -35,7 +35,8 @@ class ProgramEnd:
     ``allowed_skips`` maps what this kernel or CPU lacks, in words, to a pattern for the name or
     reason of the SKIPs that this explains (``""`` for any). ``known_bug`` names the page of
     docs/findings that describes why a case fails on this kernel. ``fixed_later`` maps cases that
-    fail on this release to the fix that it lacks, "6.6 (332c151c710a)". ``again``: see ProbeResult.
+    fail on this release to the fix that it lacks, "6.6 (332c151c710a)"; ``left_out`` those
+    that are about what a later release brought. ``again``: see ProbeResult.
     ``starved`` is the part of the run's wall time in which the guest waited for a CPU of the host.
     ``withheld`` maps cases that never got their precondition to where another kernel gave it.
     """
@@ -52,6 +53,7 @@ class ProgramEnd:
     allowed_skips: Mapping[str, str] = field(default_factory=dict)
     known_bug: str = ""
     fixed_later: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     starved: float = 0.0
     again: Mapping[str, int] = field(default_factory=dict)
     withheld: Mapping[str, str] = field(default_factory=dict)

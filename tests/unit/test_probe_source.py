@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import UsageError
-from harness.suite.head_comment import Change, Fix, Probe, discover, read
+from harness.suite.head_comment import CaseChange, Change, Probe, discover, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +55,7 @@ def test_c(tmp_path: Path) -> None:
         pages=(4096, 16384, 65536),
         since=None,
         until=None,
+        newer=(),
         fixed=(),
         timeout=60,
         smoke=False,
@@ -67,8 +68,8 @@ def test_fixes_of_older_kernels(tmp_path: Path) -> None:
     fixed = " * fixed: 6.6 332c151c710a prot_none prot_read; 6.2 d77e59a8fccd race\n"
     path = write(tmp_path, "swap/swap_disk.c", C_HEAD.replace(" * timeout", fixed + " * timeout"))
     assert read(path).fixed == (
-        Fix(Change((6, 6), "332c151c710a"), ("prot_none", "prot_read")),
-        Fix(Change((6, 2), "d77e59a8fccd"), ("race",)),
+        CaseChange(Change((6, 6), "332c151c710a"), ("prot_none", "prot_read")),
+        CaseChange(Change((6, 2), "d77e59a8fccd"), ("race",)),
     )
 
 

@@ -13,10 +13,11 @@ import pytest
 
 from harness.core.cross import PAGE_SIZES
 from harness.core.errors import AuditError, GuestLostError, HarnessError, QemuDiedError
+from harness.core.paths import resources
 from harness.guest.ssh import Completed
 from harness.suite import gather as gather_module
-from harness.suite.gather import fixed_later, gather, run_program, why_not
-from harness.suite.head_comment import Change, Fix, Probe
+from harness.suite.gather import gather, later, run_program, why_not
+from harness.suite.head_comment import CaseChange, Change, Probe, cases_of, discover
 from harness.suite.program import Program, PushedFile, file_program, page_size_skips
 from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.result import Status
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 PROBE = Program("./passes", 30, speaks_ktap=True)
 SETTLE_MARK = "drop_caches"
+
+PROBES = discover(resources() / "guest" / "probes")
 
 
 @pytest.fixture
@@ -474,7 +477,8 @@ def test_machine_with_tags_outside_dram_is_not_audited(guest: FakeGuest) -> None
 
 def probe(path: Path, *needs: str, **change: Any) -> Probe:
     return replace(
-        Probe("x", "swap", needs, PAGE_SIZES, None, None, (), 30, False, "prose", path), **change
+        Probe("x", "swap", needs, PAGE_SIZES, None, None, (), (), 30, False, "prose", path),
+        **change,
     )
 
 
@@ -547,5 +551,25 @@ def test_a_bug_that_a_later_release_fixed(
     tmp_path: Path, release: str, cases: dict[str, str]
 ) -> None:
     kernel = replace(fake_kernel(tmp_path), release=release)
-    fix = Fix(Change((6, 6), "332c151c710a"), ("none",))
-    assert fixed_later(probe(tmp_path, fixed=(fix,)), kernel) == cases
+    fix = CaseChange(Change((6, 6), "332c151c710a"), ("none",))
+    assert later((fix,), kernel) == cases
+
+
+@pytest.mark.parametrize("found", PROBES, ids=lambda probe: probe.name)
+def test_cases_that_a_head_comment_names_are_there(found: Probe) -> None:
+    cases = cases_of(found)
+    assert cases
+    assert len(set(cases)) == len(cases)
+    for change in (*found.newer, *found.fixed):
+        assert set(change.cases) <= set(cases)
+        assert change not in found.newer or set(change.cases) < set(cases)
+
+
+def test_cases_of_a_later_release_are_left_out(guest: FakeGuest) -> None:
+    program = Program("./passes", 10, speaks_ktap=True, probe="passes")
+    rest = program.without({"third": "6.8 (adef440691ba)"}, ["first", "second", "third"])
+    assert rest.command == "./passes first second"
+    assert rest.again(["second"], 2).command == "./passes second"
+    result = run_program(guest, rest)
+    assert (result.status, len(result.cases)) == (Status.SKIP, 2)
+    assert result.title == "third: left out, the kernel is older than 6.8 (adef440691ba)"

@@ -48,7 +48,7 @@ class Guests:
         self.patience: list[int] = []
 
     def attempt(self, program: Program) -> Evidence:
-        self.lines.append(program.line)
+        self.lines.append(program.command)
         self.patience.append(program.patience)
         return self._left.pop(0)
 

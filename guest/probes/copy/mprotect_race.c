@@ -2,6 +2,7 @@
 /*
  * probe: mprotect_race
  * needs: CONFIG_MEMFD_CREATE
+ * fixed: 6.2 d77e59a8fccd two_processes
  * timeout: 60
  *
  * Two processes make the same memfd page PROT_MTE at the same time, and the first one sets

@@ -3,6 +3,7 @@
  * probe: migrate_range
  * needs: CONFIG_MIGRATION CONFIG_TRANSPARENT_HUGEPAGE CONFIG_HUGETLBFS CONFIG_CONTIG_ALLOC CONFIG_PROC_PAGE_MONITOR
  * pages: 4K
+ * newer: 6.8 3485b88390b0 folios_of_16_pages
  * timeout: 60
  *
  * Huge pages and folios of 16 pages migrate as a whole, with the tags of each of their

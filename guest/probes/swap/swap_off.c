@@ -2,6 +2,7 @@
 /*
  * probe: swap_off
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * fixed: 6.6 332c151c710a prot_none prot_none_mte prot_exec protected_while_out
  * timeout: 60
  *
  * swapoff brings swapped pages in with their tags: arch_swap_restore() in unuse_pte()

@@ -2,6 +2,7 @@
 /*
  * probe: swap_stale
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * newer: 6.8 3485b88390b0 large_folio_in_cache large_folio_out
  * timeout: 60
  *
  * The tags saved for a swap entry are freed with the entry: untagged pages that are

@@ -3,6 +3,7 @@
  * probe: thp_split
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_DEBUG_FS CONFIG_MEMORY_FAILURE CONFIG_MEMCG CONFIG_SWAP
  * pages: 4K 16K
+ * newer: 6.9 fc4d182316bd into_order_2
  * timeout: 60
  * smoke: yes
  *

@@ -3,6 +3,7 @@
  * probe: thp_zero_data
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_MEMCG CONFIG_SWAP CONFIG_DEBUG_FS
  * pages: 4K 16K
+ * since: 6.12 dafff3f4c850
  * timeout: 60
  *
  * A page of zero data that has tags is not replaced by the zero page. A split replaces

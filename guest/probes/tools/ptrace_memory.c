@@ -2,6 +2,7 @@
 /*
  * probe: ptrace_memory
  * needs: CONFIG_ARM64_MTE CONFIG_CROSS_MEMORY_ATTACH
+ * fixed: 6.5 22883973244b peekdata_pokedata proc_mem proc_mem_across_pages
  * timeout: 30
  *
  * A debugger reads and writes tagged memory through the tracee's own, tagged pointers

@@ -2,6 +2,7 @@
 /*
  * probe: zero_large
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SHMEM CONFIG_PROC_PAGE_MONITOR
+ * newer: 6.8 3485b88390b0 each_size mprotect_folio
  * timeout: 60
  *
  * Folios of sizes between a page and a huge page are mapped by one set_ptes() of many
