@@ -85,6 +85,8 @@ def locate_kernel(argument: str, root: Path, options: BuildOptions = PLAIN) -> K
     the argument is none of these or more than one, or does not go with ``options``; RecipeError if
     the recipe is wrong; ImageError for a .deb file that is no kernel.
     """
+    if not argument.strip():  # a variable that is not set would mean the present directory
+        raise UsageError("KERNEL is an empty word", "write . for the present directory")
     path = Path(argument).expanduser().resolve()
     if argument.startswith(PREFIX):
         _refuse_options(argument, options)
@@ -113,7 +115,7 @@ def locate_kernel(argument: str, root: Path, options: BuildOptions = PLAIN) -> K
     raise UsageError(
         f"{argument!r} is neither a recipe, nor a version, nor a directory with a kernel (or "
         "DIR:REVISION of a source), nor a .deb, nor an Image",
-        f"recipes: {', '.join(recipe_names(root))}",
+        f"recipes: {', '.join(_top_recipes(root))}; the others: {RECIPES}/*/",
     )
 
 
@@ -198,6 +200,11 @@ def _of_tree(
     if options.config:
         return TreeKernel(path, _needs(root), options, stock.fragments, revision)
     return TreeKernel(path, stock.fragments, options, (), revision)
+
+
+def _top_recipes(root: Path) -> list[str]:
+    """Return the names of the recipes that are in no directory of recipes (known-bad/…)."""
+    return [name for name in recipe_names(root) if "/" not in name]
 
 
 def _check_unique(argument: str, recipe: Path | None, path: Path, *, version: bool) -> None:

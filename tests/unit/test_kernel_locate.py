@@ -113,7 +113,7 @@ def test_a_recipe_named_from_its_own_directory(root: Path, monkeypatch: pytest.M
 
 
 def test_argument_that_names_nothing(root: Path) -> None:
-    with pytest.raises(UsageError, match="recipes: stock"):
+    with pytest.raises(UsageError, match="recipes: stock; the others"):
         locate_kernel("stok", root)
 
 
@@ -121,3 +121,9 @@ def test_wrong_recipe(root: Path) -> None:
     (root / "kernel-configs/stock/kernel.toml").write_text("x = 1\n")
     with pytest.raises(RecipeError, match=r"kernel\.toml:1: unknown key 'x'"):
         locate_kernel("stock", root)
+
+
+@pytest.mark.parametrize("argument", ["", " "])
+def test_an_empty_word_is_not_the_present_directory(root: Path, argument: str) -> None:
+    with pytest.raises(UsageError, match="empty word"):
+        locate_kernel(argument, root)
