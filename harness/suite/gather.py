@@ -20,6 +20,7 @@ from harness.verdict.evidence import Evidence, Lost, ProgramEnd
 from harness.verdict.judge import judge
 from harness.verdict.result import CounterSample, ProbeResult
 from harness.verdict.splat import Splat, find_splats
+from harness.vm.process import CpuTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -144,7 +145,7 @@ class _Gathering:
         self._before: Snapshot | None = None
         self._after: Snapshot | None = None
         self._done: Completed | None = None
-        self._starved = 0.0
+        self._waited = self._had = 0.0
         self._findings: tuple[Finding, ...] = ()
         self._unaudited = ""
 
@@ -162,10 +163,11 @@ class _Gathering:
         slow = guest.template.slowness * program.patience
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
         line = f"export KTAP_SLOW={slow}; {program.command}" if slow > 1 else program.command
-        waited, started = guest.process.waits(), time.monotonic()
+        times, started = guest.process.cpu_times(), time.monotonic()
         self._done = guest.exec(line, timeout=program.seconds * slow, stream=stream)
         clock.phase("run")
-        self._starved = _starved(waited, guest.process.waits(), time.monotonic() - started)
+        self._had, waited = _busiest(times, guest.process.cpu_times())
+        self._waited = waited / (time.monotonic() - started)
         # A program that never ends is part of the evidence; its counters would prove nothing.
         if self._done.status is not None:
             self._after = _settled(guest, self._before.counters, clock)
@@ -189,8 +191,6 @@ class _Gathering:
         program, done = self._program, self._done
         before, after = self._before, self._after
         stdout, stderr = (done.stdout, done.stderr) if done else ("", "")
-        if done and done.overflow:
-            stderr += "\nthe program printed more than the harness keeps; it was cut off"
         limit = program.seconds * self._guest.template.slowness * program.patience
         taint_after = after.taint if after else (before.taint if before and done else None)
         returned = counters.returned(before.counters, after.counters) if before and after else ()
@@ -200,7 +200,8 @@ class _Gathering:
         return ProgramEnd(
             exit_status=done.status if done else None,
             document=ktap.parse(stdout) if speaks_ktap else None,
-            seconds=done.seconds if done and done.overflow else limit,
+            seconds=limit,
+            overflow=bool(done and done.overflow),
             taint_before=before.taint if before else 0,
             taint_after=taint_after,
             problems=returned,
@@ -211,16 +212,20 @@ class _Gathering:
             known_bug=program.known_bug,
             fixed_later=program.fixed_later,
             left_out=program.left_out,
-            starved=self._starved,
+            waited=self._waited,
+            had=self._had,
+            patience=program.patience,
             stdout=stdout,
             stderr=stderr,
         )
 
 
-def _starved(before: dict[int, float], after: dict[int, float], seconds: float) -> float:
-    """Return the part of ``seconds`` that the thread which waited longest spent waiting."""
-    waits = [waited - before.get(thread, 0.0) for thread, waited in after.items()]
-    return max(waits, default=0.0) / seconds
+def _busiest(before: dict[int, CpuTime], after: dict[int, CpuTime]) -> CpuTime:
+    """Return the most seconds between two readings that a thread ran, and that one waited."""
+    none = CpuTime(0.0, 0.0)
+    ran = (time.ran - before.get(thread, none).ran for thread, time in after.items())
+    waited = (time.waited - before.get(thread, none).waited for thread, time in after.items())
+    return CpuTime(max(ran, default=0.0), max(waited, default=0.0))
 
 
 def _samples(*snapshots: Snapshot | None) -> Iterator[CounterSample]:

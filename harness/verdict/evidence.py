@@ -28,8 +28,9 @@ class Lost:
 class ProgramEnd:
     """How a program in the guest ended.
 
-    ``exit_status`` is None when it did not end within ``seconds``; ``document`` is None for a
-    program that does not print KTAP. ``taint_after`` is None when it could not be read.
+    ``exit_status`` is None when it did not end within ``seconds``, or was ended for ``overflow``:
+    it printed more than the harness keeps; ``document`` is None for a program that does not print
+    KTAP. ``taint_after`` is None when it could not be read.
     ``problems`` are counters that did not come back; ``findings`` are the auditor's;
     ``unaudited`` is why the auditor could not look, though it should.
     ``allowed_skips`` maps what this kernel or CPU lacks, in words, to a pattern for the name or
@@ -37,13 +38,16 @@ class ProgramEnd:
     docs/findings that describes why a case fails on this kernel. ``fixed_later`` maps cases that
     fail on this release to the fix that it lacks, "6.6 (332c151c710a)"; ``left_out`` those
     that are about what a later release brought. ``again``: see ProbeResult.
-    ``starved`` is the part of the run's wall time in which the guest waited for a CPU of the host.
+    ``waited`` is the part of the run's wall time in which the guest waited for a CPU of the host,
+    ``had`` the seconds of CPU time that its busiest thread got. ``patience`` is the factor of the
+    time limits in this try, ``seconds`` that of the program with it.
     ``withheld`` maps cases that never got their precondition to where another kernel gave it.
     """
 
     exit_status: int | None
     document: Document | None = None
     seconds: float = 0
+    overflow: bool = False
     taint_before: int = 0
     taint_after: int | None = 0
     problems: tuple[CounterProblem, ...] = ()
@@ -54,7 +58,9 @@ class ProgramEnd:
     known_bug: str = ""
     fixed_later: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
-    starved: float = 0.0
+    waited: float = 0.0
+    had: float = 0.0
+    patience: int = 1
     again: Mapping[str, int] = field(default_factory=dict)
     withheld: Mapping[str, str] = field(default_factory=dict)
     stdout: str = ""

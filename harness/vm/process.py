@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+
+class CpuTime(NamedTuple):
+    """The seconds that a thread has run on a CPU of this host, and has waited for one."""
+
+    ran: float
+    waited: float
 
 
 class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
@@ -101,17 +108,18 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         """Return what QEMU itself printed, of it at most the first 64 KiB."""
         return os.pread(self._log, 65536, 0).decode("utf-8", "replace").strip()
 
-    def waits(self) -> dict[int, float]:
-        """Return the seconds that each thread has waited for a CPU of this host, by thread id.
+    def cpu_times(self) -> dict[int, CpuTime]:
+        """Return what each thread has had of this host's CPUs, by thread id.
 
-        Source: /proc/PID/task/TID/schedstat, its second field, in nanoseconds
+        Source: /proc/PID/task/TID/schedstat, its first two fields, in nanoseconds
         (Documentation/scheduler/sched-stats.rst). Empty on a host kernel without it.
         """
-        waited = {}
+        times = {}
         for path in Path(f"/proc/{self.pid}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError, IndexError, ValueError):  # a thread may end
-                waited[int(path.parent.name)] = int(path.read_text().split()[1]) / 1e9
-        return waited
+            with contextlib.suppress(OSError, ValueError):  # a thread may end
+                ran, waited, _ = path.read_text().split()
+                times[int(path.parent.name)] = CpuTime(int(ran) / 1e9, int(waited) / 1e9)
+        return times
 
     def running(self) -> bool:
         """Return whether the process exists."""

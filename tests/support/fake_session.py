@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.kernel import KernelSource
+    from harness.vm.process import CpuTime
     from harness.vm.spec import MachineSpec
 
 FIRST_PID = 4711
@@ -123,7 +124,7 @@ class FakeProcess:
     def running(self) -> bool:
         return not self.closed
 
-    def waits(self) -> dict[int, float]:
+    def cpu_times(self) -> dict[int, CpuTime]:
         return {}
 
     def status(self) -> str:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = Program("./p", 10, speaks_ktap=True, probe="p")
-TIMEOUT = "not ok {} {} # TIMEOUT not finished after 20 s"
+TIMEOUT, TIMEOUT_2, TIMEOUT_3 = (
+    f"not ok {{}} {{}} # TIMEOUT not finished after {seconds} s" for seconds in (20, 40, 60)
+)
 PASS, FAIL, UNTESTED = "ok {} {}", "not ok {} {}", "not ok {} {} # UNTESTED p.c:7: no stale frame"
 STOCK = Subject("stock", "7.3.4", unmodified=True, machine="emulator")
 CHANGED = Subject("mutants", "7.3.4", unmodified=False, machine="emulator")
@@ -130,8 +132,9 @@ def test_output_that_is_no_proof_in_a_later_guest(tried: Tried) -> None:
 
 
 def test_a_case_that_the_host_starved_gets_more_time(tried: Tried) -> None:
-    slow = replace(end(a=TIMEOUT, b=PASS), starved=0.9)
-    guests = Guests(slow, replace(end(a=TIMEOUT), starved=0.9), end(a=PASS))
+    slow = replace(end(a=TIMEOUT, b=PASS), waited=0.9, had=30.0)
+    again = replace(end(a=TIMEOUT_2), waited=0.9, patience=2, had=5.0)
+    guests = Guests(slow, again, end(a=PASS))
     result = tried(guests)
     assert (result.status, result.again) == (Status.PASS, {"a": 3})
     assert guests.lines == ["./p", "./p a", "./p a"]
@@ -139,12 +142,29 @@ def test_a_case_that_the_host_starved_gets_more_time(tried: Tried) -> None:
 
 
 def test_a_hang_counts_at_once(tried: Tried) -> None:
-    guests = Guests(replace(end(a=TIMEOUT, b=PASS), starved=0.1))
+    guests = Guests(replace(end(a=TIMEOUT, b=PASS), waited=0.1))
     assert tried(guests).status is Status.FAIL
 
 
+def test_a_hang_counts_once_the_guest_had_the_cpu_time_of_the_first_limit(tried: Tried) -> None:
+    slow = replace(end(a=TIMEOUT, b=TIMEOUT, c=PASS), waited=0.6)
+    # Two cases, of which each had 20 s at first: with 40 s of CPU time both have had their time.
+    second = replace(end(a=TIMEOUT_2, b=TIMEOUT_2), waited=0.6, patience=2, had=39.0)
+    third = replace(end(a=TIMEOUT_3, b=TIMEOUT_3), waited=0.6, patience=3, had=40.0)
+    guests = Guests(slow, second, third)
+    result = tried(guests)
+    assert (result.status, len(guests.lines)) == (Status.FAIL, 3)
+
+
+def test_a_program_hangs_with_the_cpu_time_of_its_first_limit(tried: Tried) -> None:
+    cut = replace(end(), document=ktap.parse(""), exit_status=None, waited=0.6)
+    first = replace(cut, seconds=5.0, had=2.0)
+    guests = Guests(first, replace(cut, seconds=10.0, patience=2, had=5.0))
+    assert (tried(guests).status, len(guests.lines)) == (Status.FAIL, 2)
+
+
 def test_a_starved_program_that_never_ended_runs_again_as_a_whole(tried: Tried) -> None:
-    cut = replace(end(a=PASS, b=PASS), exit_status=None, starved=0.9)
+    cut = replace(end(a=PASS, b=PASS), exit_status=None, waited=0.9)
     guests = Guests(
         replace(cut, document=ktap.parse("KTAP version 1\n1..2\n")), end(a=PASS, b=PASS)
     )

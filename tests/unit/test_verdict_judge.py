@@ -68,12 +68,17 @@ def test_failed_case_says_its_diagnostics() -> None:
         ({"document": document("ok 1 a # XPASS")}, Status.FAIL, "expected to fail"),
         ({"document": document("not ok 1 a # TIMEOUT 9")}, Status.FAIL, "a: 9"),
         (
-            {"document": document("not ok 1 a # TIMEOUT 9"), "starved": 0.6},
+            {"document": document("not ok 1 a # TIMEOUT 9"), "waited": 0.6, "had": 3.0},
             Status.UNTESTED,
-            "a: 9, while the guest waited 60% of the time for a CPU of this host",
+            "a: 9, while the guest waited 60% of the time for a CPU of this host, and had 3 s",
         ),
         (
-            {"exit_status": None, "seconds": 9.0, "starved": 0.6},
+            {"exit_status": None, "overflow": True, "waited": 0.6},
+            Status.FAIL,
+            "was ended: it printed more than the harness keeps",
+        ),
+        (
+            {"exit_status": None, "seconds": 9.0, "waited": 0.6},
             Status.UNTESTED,
             "did not end within 9 s, while the guest waited 60% of the time",
         ),

@@ -20,7 +20,7 @@ from harness.core.deadline import Deadline
 from harness.core.errors import QemuDiedError
 from harness.core.limits import Limits
 from harness.vm.channels import Channels
-from harness.vm.process import QemuProcess
+from harness.vm.process import CpuTime, QemuProcess
 from tests.support.qmp_peer import DIE, SILENT, Script, write_qemu
 
 if TYPE_CHECKING:
@@ -62,13 +62,16 @@ def test_answers(start: Callable[..., QemuProcess]) -> None:
     assert process.running()
 
 
-def test_waits_of_each_thread(start: Callable[..., QemuProcess]) -> None:
+def test_cpu_time_of_each_thread(start: Callable[..., QemuProcess]) -> None:
     process = start(Script())
-    first = process.waits()
-    assert process.pid in first
-    assert all(waited >= first.get(thread, 0.0) for thread, waited in process.waits().items())
+    first = process.cpu_times()
+    assert first[process.pid].ran > 0
+    for thread, now in process.cpu_times().items():
+        before = first.get(thread, CpuTime(0.0, 0.0))
+        assert now.ran >= before.ran
+        assert now.waited >= before.waited
     process.close()
-    assert process.waits() == {}
+    assert process.cpu_times() == {}
 
 
 def test_no_descriptor_left_at_the_start_ends_qemu(
