@@ -12,6 +12,7 @@ from harness.jobs.figures import figures_command
 from harness.jobs.guest_commands import run_command, shell_command, tags_command
 from harness.jobs.host_commands import build_command, clean_command, doctor_command
 from harness.jobs.known_bad import known_bad_command
+from harness.jobs.rate import rate_command
 from harness.jobs.record_commands import record_group
 from harness.jobs.series_commands import series_group
 from harness.jobs.tries_command import tries_command
@@ -45,8 +46,8 @@ def cli() -> None:
 
 for command in (
     validate_command, run_command, shell_command, tags_command, build_command, doctor_command,
-    clean_command, tries_command, known_bad_command, series_group, bench_command, figures_command,
-    record_group, lock_command, test_command,
+    clean_command, tries_command, rate_command, known_bad_command, series_group, bench_command,
+    figures_command, record_group, lock_command, test_command,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -7,6 +7,8 @@ A verdict on kernels:
 * ``known_bad``: kernels that must fail the probes that their recipes name;
 * ``guest_commands``: run, shell and tags, on one guest;
 * ``tries_command``: which cases needed more than one guest;
+* ``rate``: how often the suite is wrong about a healthy kernel; ``host_load``: what the host does
+  beside it; ``rate_page``: what docs/figures.md says of it;
 * ``by_hand``: the QEMU commands that --dry-run prints.
 
 Host and checkout:

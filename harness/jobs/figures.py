@@ -16,6 +16,7 @@ from harness.core.errors import ArtifactError
 from harness.core.paths import resources
 from harness.jobs import records
 from harness.jobs.costs import OPERATIONS
+from harness.jobs.rate_page import rate_rows
 from harness.jobs.record_sums import Sum, add_up, difference
 from harness.jobs.records import FIGURES, KINDS, Record
 
@@ -101,6 +102,10 @@ def render(found: Mapping[str, Record]) -> str:
     parts = [HEAD]
     for kind in KINDS:
         of_kind = [total for total in sums if total.newest.kind == kind]
+        if kind == "rate":
+            if of_kind:
+                parts.append(_section("wrong failures on healthy kernels", *rate_rows(of_kind)))
+            continue
         subjects = sorted({total.newest.subject for total in of_kind})
         by_subject = [[t for t in of_kind if t.newest.subject == s] for s in subjects]
         rows = [row for group in by_subject for row in _rows(group)]
@@ -117,15 +122,15 @@ def render(found: Mapping[str, Record]) -> str:
             if found[name].kind == kind
         ]
         if rows or remarks:
-            parts.append(_section(kind, rows, remarks))
+            heads = [list(_COLUMNS), ["---"] * len(_COLUMNS)]
+            parts.append(_section(kind, [*heads, *rows], remarks))
     return "\n".join(parts)
 
 
 _COLUMNS = ("what", "aim", "measured", "n", "date", "host", "commit", "before")
 
 
-def _section(kind: str, rows: list[list[str]], remarks: list[str]) -> str:
-    table = [list(_COLUMNS), ["---"] * len(_COLUMNS), *rows]
+def _section(kind: str, table: list[list[str]], remarks: list[str]) -> str:
     lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in table]
     title = kind.replace("-", " ").capitalize()
     below = ["", *[f"* {line}" for line in remarks]] if remarks else []

@@ -42,6 +42,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "unit-tests": ("harness", "tests/unit", "guest", "kernel-configs"),
     "bootstrap": ("harness", "guest", "scripts", "requirements.lock"),
     "suite": (*_JUDGED, "guest/probes", "tests/validation", _RECIPE),
+    "rate": (*_JUDGED, "guest/probes", "tests/validation", _RECIPE),
     "clone": (
         *_JUDGED,
         "harness/jobs/speeds.py",
