@@ -151,6 +151,9 @@ def test_result_line(line: str, outcome: Outcome, name: str, reason: str) -> Non
         ("KTAP version 1\n1..2\nok 1 a\nok 2 a\n", "two results are named 'a'"),
         ("KTAP version 1\n1..1\nok a\n", "a result line without a number"),
         ("KTAP version 1\n1..1\n1..1\nok 1 a\n", "a second plan line"),
+        ("TAP version 13\n1..1\n1..2\nok 1 a\n", "a second plan line"),
+        ("TAP version 13\n1..2\nok 1 a\n1..2\nok 2 b\n", "a second plan line"),
+        ("TAP version 13\n1..1\nok 1 a\nTAP version 13\n", "a second version line"),
         ("KTAP version 1\n1..1\nKTAP version 1\nok 1 a\n", "a second version line"),
         ("KTAP version 1\nok 1 a\n1..1\n", "the plan line comes after the first result"),
         ("KTAP version 9\n1..1\nok 1 a\n", "unknown version line"),
@@ -219,3 +222,12 @@ def test_only_a_kept_plan_has_no_problem(planned: int, given_: int) -> None:
 @given(st.integers(0, len(PROBE) - 1))
 def test_any_truncation_is_a_problem(end: int) -> None:
     assert parse(PROBE[:end]).problems
+
+
+def test_a_head_that_children_of_a_selftest_print_again() -> None:
+    head = "TAP version 13\n1..1\n"
+    document = parse(
+        f"{head}{head}{head}ok 1 a\n# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0\n"
+    )
+    assert document.problems == ()
+    assert [result.name for result in document.results] == ["a"]

@@ -166,9 +166,11 @@ static void rounds(void)
  * filled with other pages before q goes out: a CPU would otherwise go on with the cluster
  * of the device that it used last, whatever the priorities say (7.3, percpu_swap_cluster
  * in mm/swapfile.c). With fewer than 256 free entries no CPU of 6.12 caches any
- * (mm/swap_slots.c).
+ * (mm/swap_slots.c). Each device has few more entries than p has pages, so that most of
+ * p's and q's offsets are the same, wherever a device starts: 6.1 starts at random
+ * (cluster_next in mm/swapfile.c).
  */
-enum { SMALL = 200 };
+enum { SMALL = LEN / PAGE + 8 };
 static char *p, *q;
 
 /* Fills the only swap device, and leaves no other page that could go out. */

@@ -2,6 +2,7 @@
 /*
  * probe: ptrace_errors
  * needs: CONFIG_ARM64_MTE
+ * fixed: 6.5 ca5e863233e8 no_tags_asked_for
  * timeout: 30
  *
  * PTRACE_PEEKMTETAGS and POKEMTETAGS refuse what they cannot do with the right error,
@@ -92,6 +93,10 @@ static void memory_without_prot_mte(void)
 	check_error(pid, &requests, EIO, "of the program file");
 }
 
+/*
+ * A request for no tags touches no page. Until 6.5, __access_remote_tags() then decided by
+ * a variable that it had never set whether the error is EIO or EFAULT.
+ */
 static void no_tags_asked_for(void)
 {
 	pid_t pid = start();
