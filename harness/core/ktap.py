@@ -270,7 +270,10 @@ class _Parser:
         parent = self.levels[-1]
         parent.nested.extend(child.results)
         parent.diagnostics.extend(child.diagnostics)
-        parent.problems.extend(f"subtests: {problem}" for problem in child.problems)
+        parent.problems.extend(
+            problem if problem.startswith("subtests: ") else f"subtests: {problem}"
+            for problem in child.problems
+        )
 
     def document(self) -> Document:
         if not self.levels:

@@ -168,7 +168,8 @@ static void rounds(void)
  * in mm/swapfile.c). With fewer than 256 free entries no CPU of 6.12 caches any
  * (mm/swap_slots.c). Each device has few more entries than p has pages, so that most of
  * p's and q's offsets are the same, wherever a device starts: 6.1 starts at random
- * (cluster_next in mm/swapfile.c).
+ * (cluster_next in mm/swapfile.c). The multi-generational LRU is off: that of 6.1 swaps
+ * nothing out while fewer than 64 entries are free (get_swappiness() in mm/vmscan.c).
  */
 enum { SMALL = LEN / PAGE + 8 };
 static char *p, *q;
@@ -195,6 +196,7 @@ static void on_two(const char *first, const char *second)
 
 	swap_begin(swap_none);
 	write_file("/sys/block/vdb/queue/rotational", "0");
+	try_write_file("/sys/kernel/mm/lru_gen/enabled", "0"); /* only with CONFIG_LRU_GEN */
 	zram_create(64UL << 20);
 	swap_add(first, SMALL, 1);
 	p = swapped(1);
