@@ -25,10 +25,10 @@ void stale_fill(size_t len, bool huge);
 
 /*
  * The same for folios of `len` bytes, a size between a page and a huge page that the caller has
- * enabled: leaves four of them free, each between two that stay allocated. Without those
+ * enabled: leaves `count` of them free, each between two that stay allocated. Without those
  * the allocator would merge free neighbours to a larger block, which it hands out last.
  */
-void stale_fill_folios(size_t len);
+void stale_fill_folios(size_t len, size_t count);
 
 /* Begins a case: returns `count` populated huge pages, in stale frames. */
 char *stale_thp(size_t count, int prot);

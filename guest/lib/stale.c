@@ -89,13 +89,13 @@ void stale_fill(size_t len, bool huge)
 		hand_out_first(len / HUGE);
 }
 
-void stale_fill_folios(size_t len)
+void stale_fill_folios(size_t len, size_t count)
 {
-	char *p = aligned_map(8 * len, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	char *p = aligned_map(2 * count * len, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	size_t i;
 
-	make_stale(p, 8 * len);
-	for (i = 0; i < 8; i += 2)
+	make_stale(p, 2 * count * len);
+	for (i = 0; i < 2 * count; i += 2)
 		MUST(munmap(p + i * len, len) == 0, "munmap");
 }
 

@@ -17,15 +17,20 @@
 
 #define LEN (16 * FOLIO)
 
+static void begin(void)
+{
+	mte_need();
+	pin_cpu(0);
+	thp_sizes("always", "never");
+}
+
 /* Memory of folios of 16 pages, each populated by one write. */
 static char *folios(int prot)
 {
 	size_t i;
 	char *p;
 
-	mte_need();
-	pin_cpu(0);
-	thp_sizes("always", "never");
+	begin();
 	p = aligned_map(LEN, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	for (i = 0; i < LEN; i += FOLIO)
 		*(volatile char *)(p + i + 5 * PAGE) = 0;
@@ -36,19 +41,14 @@ static char *folios(int prot)
 	return p;
 }
 
-/*
- * The same in stale frames. The allocator hands out free blocks of that size first that were
- * free before stale_fill(), which may be much memory: these stay allocated.
- */
+/* The same in stale frames. */
 static char *stale_folios(int prot)
 {
-	int tries = 0;
 	char *p;
 
-	stale_fill(8 * HUGE, true);
-	do {
-		p = folios(prot);
-	} while (stale_pages(p, LEN) < LEN / PAGE && ++tries < 512);
+	begin();
+	stale_fill_folios(FOLIO, LEN / FOLIO);
+	p = folios(prot);
 	need_stale(p, LEN, "folios");
 	return p;
 }

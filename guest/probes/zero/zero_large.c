@@ -31,7 +31,7 @@ static void each_size(void)
 		if (!folio_offered(len))
 			continue;
 		folio_write(len, "enabled", "always");
-		stale_fill_folios(len);
+		stale_fill_folios(len, 4);
 		snprintf(when, sizeof(when), "%zu kB folio", len / 1024);
 		p = aligned_map(2 * len, PROT_RW_MTE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 		*(volatile char *)(p + 3 * PAGE) = 0;
@@ -60,7 +60,7 @@ static void mprotect_folio(void)
 	mte_need();
 	pin_cpu(0);
 	folio_write(len, "enabled", "always");
-	stale_fill_folios(len);
+	stale_fill_folios(len, 4);
 	p = aligned_map(4 * len, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	for (i = 0; i < 4 * len; i += len)
 		*(volatile char *)(p + i) = 0;
