@@ -21,6 +21,7 @@ from harness.core.cross import BARE_FLAGS, compile_program
 from harness.core.errors import QemuCheckError
 from harness.core.paths import resources
 from harness.vm import tags_in_dram
+from harness.vm.confined import NO_SECCOMP, confined
 from harness.vm.dram import Dram
 from harness.vm.geometry import PAGE, TAGS
 from harness.vm.qemu import CURE
@@ -83,6 +84,13 @@ def check_emulator(machine: VirtualMachine, programs: Store) -> EmulatorCheck:
         output, errors = _run(
             command, environment, (dram.fd,) if dram else (), machine.limits.emulator_check
         )
+        if NO_SECCOMP in errors:
+            raise QemuCheckError(
+                f"{qemu.banner} ({qemu.path}) was built without seccomp, which keeps a guest from "
+                "harming this host",
+                CURE,
+                errors,
+            )
         document = ktap.parse(output)
         wrong = [r.name for r in document.results if r.outcome is not ktap.Outcome.PASS]
         wrong += document.problems or (() if document.results else ("no result",))
@@ -111,7 +119,7 @@ def _run(
     """Return the program's output and QEMU's messages."""
     try:
         result = subprocess.run(
-            command,
+            confined(command),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=seconds,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from harness.core.errors import HarnessError, QemuDiedError
+from harness.vm.confined import confined, killed_by_sandbox
 from harness.vm.console import Console
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         self.limits = limits
         with tempfile.TemporaryFile() as log:
             self._process = subprocess.Popen(
-                # --pdeathsig: the kernel kills QEMU when this process dies.
-                ["setpriv", "--pdeathsig", "KILL", "--", *command],
+                confined([*command]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -133,7 +133,7 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
                 f"QEMU (pid {self.pid}) does not answer on QMP {when}", details=self.describe()
             )
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        output = self.output()
+        output = killed_by_sandbox(self.pid, status) or self.output()
         last_line = f": {output.splitlines()[-1]}" if output else ""
         return QemuDiedError(
             f"QEMU ended {when} with {how}{last_line}",

@@ -11,6 +11,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.vm.confined import SANDBOX
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -194,7 +196,7 @@ def dump_command(qemu: Qemu, spec: MachineSpec, blob: Path) -> list[str]:
 
 def _machine(qemu: Qemu, spec: MachineSpec, options: str = "") -> list[str]:
     return [
-        *[str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none"],
+        *[str(qemu.path), "-nodefaults", "-no-user-config", "-display", "none", *SANDBOX],
         *["-machine", f"{spec.qemu_machine}{options}"],
         *["-cpu", spec.cpu, "-m", f"{spec.memory_mib}M"],
     ]
