@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import paramiko
 
+from harness.core.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,7 +44,8 @@ class Completed:
     """A command that ended, or was given up.
 
     ``status`` is None when the time limit or the output limit ended the command;
-    ``overflow``: it was the output limit. ``seconds`` is wall time.
+    ``overflow``: it was the output limit. ``seconds`` is wall time. The output is printable();
+    a ``stream`` (Ssh.exec()) gets its bytes as they are.
     """
 
     command: str
@@ -195,8 +198,8 @@ class SshConnection:
         return Completed(
             command,
             status,
-            out.decode("utf-8", "replace"),
-            err.decode("utf-8", "replace"),
+            printable(out.decode("utf-8", "replace")),
+            printable(err.decode("utf-8", "replace")),
             time.monotonic() - started,
             overflow,
         )

@@ -6,14 +6,17 @@ What cannot be written is the host's trouble, and never a verdict on the kernel.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import select
 import sys
 
+from harness.core.printable import printable
+
 
 class OutputStream:
-    """Writes a guest program's output to ours as it comes.
+    """Writes a guest program's output to ours as it comes; to a terminal, printable().
 
     A channel that cannot be written (a full disk, a pipe whose reader left) is given up with one
     line on standard error; the program goes on, and gets its verdict.
@@ -21,6 +24,8 @@ class OutputStream:
 
     def __init__(self) -> None:
         self._lost: set[str] = set()
+        decoder = codecs.getincrementaldecoder("utf-8")
+        self._decode = {channel: decoder("replace").decode for channel in ("stdout", "stderr")}
 
     def __call__(self, channel: str, data: bytes) -> None:
         """Write ``data`` to the channel, "stdout" or "stderr"."""
@@ -29,6 +34,8 @@ class OutputStream:
         stream = sys.stdout if channel == "stdout" else sys.stderr
         try:
             stream.flush()
+            if stream.isatty():
+                data = printable(self._decode[channel](data)).encode()
             _write_all(stream.fileno(), data)
         except (OSError, ValueError) as error:
             self._lost.add(channel)

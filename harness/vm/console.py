@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 import pexpect
 from pexpect.spawnbase import SpawnBase
 
+from harness.core.printable import printable
+
 if TYPE_CHECKING:
     Base = SpawnBase[str]  # generic in its stubs only
 else:
@@ -119,10 +121,13 @@ class Console(Base):
         return bytes(self._head) + gap + bytes(self._tail)
 
     def text(self) -> str:
-        """Return the whole text so far; a byte that is not UTF-8 becomes U+FFFD."""
+        """Return the whole text so far; a byte that is not UTF-8 becomes U+FFFD.
+
+        Characters that would act on a terminal are spelled out.
+        """
         with self._changed:
             data = self._bytes()
-        return data.decode("utf-8", "replace").replace("\r\n", "\n")
+        return printable(data.decode("utf-8", "replace").replace("\r\n", "\n"))
 
     def tail(self, lines: int = 40) -> str:
         """Return the last ``lines`` lines of the text."""
