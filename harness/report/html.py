@@ -81,8 +81,9 @@ class Duration:
     phases: tuple[tuple[str, float, float], ...]
 
 
-def render(report: Report) -> str:
-    """Return the page's text."""
+@functools.cache
+def _page() -> jinja2.Template:
+    """Return the page's template, whose compilation takes longer than most pages."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness", "report"),
         autoescape=True,
@@ -93,8 +94,13 @@ def render(report: Report) -> str:
     environment.filters["seconds"] = seconds
     environment.filters["sentence"] = sentence
     environment.filters["brief"] = brief
+    return environment.get_template("report.html.j2")
+
+
+def render(report: Report) -> str:
+    """Return the page's text."""
     anchors = {id(test): f"test-{number}" for number, test in enumerate(report.tests, 1)}
-    return environment.get_template("report.html.j2").render(
+    return _page().render(
         report=report,
         headline=headline(report),
         Status=Status,

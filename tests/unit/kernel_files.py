@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import lzma
 import subprocess
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 from tests.unit.test_kernel_image import image
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RELEASE = "6.18.15+deb13-arm64"
 VERSION = "6.18.15-1~bpo13+1"
@@ -28,12 +27,20 @@ def module(directory: Path, name: str, depends: str = "", *, packed: bool = Fals
     path.parent.mkdir(parents=True, exist_ok=True)
     text = f"depends={depends}"
     info = f'static const char a[] __attribute__((used, section(".modinfo"))) = "{text}";'
-    subprocess.run([ARM, "-c", "-x", "c", "-", "-o", path], input=info.encode(), check=True)
-    data = path.read_bytes()
+    data = _compiled(info)
     if packed:
-        path.unlink()
         path.with_name(f"{name}.ko.xz").write_bytes(lzma.compress(data))
+    else:
+        path.write_bytes(data)
     return data
+
+
+@functools.cache
+def _compiled(source: str) -> bytes:
+    with tempfile.NamedTemporaryFile(suffix=".o") as object_file:
+        command = [ARM, "-c", "-x", "c", "-", "-o", object_file.name]
+        subprocess.run(command, input=source.encode(), check=True)
+        return Path(object_file.name).read_bytes()
 
 
 def write(path: Path, data: bytes | str) -> Path:
@@ -68,5 +75,5 @@ def deb(
     write(root / "DEBIAN/control", f"{control}Maintainer: x\nDescription: x\n")
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{package}_{version}_{architecture}.deb"
-    subprocess.run(["dpkg-deb", "-b", root, path], check=True, capture_output=True)
+    subprocess.run(["dpkg-deb", "-b", "-Znone", root, path], check=True, capture_output=True)
     return path

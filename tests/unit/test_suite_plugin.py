@@ -367,7 +367,7 @@ def test_workers_report_what_one_process_does(runs: Runs) -> None:
     runs.suite("def test_dies(guest): os._exit(9)\n", "test_dead.py")
     (runs.path / "test_broken.py").write_text("import no_such_module\n")
     files = ("test_broken.py", "test_dead.py", "test_suite.py")
-    result = runs("-n", "2", "--continue-on-collection-errors", *files)
+    result = runs("-n", "1", "--continue-on-collection-errors", *files)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     tests = runs.tests
     dead = tests.pop("dies")
@@ -654,7 +654,7 @@ def test_bad(launch): launch("known-bad/stale-tags")
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_tests_whose_base_is_gone_are_skipped_and_named(
     runs: Runs, workers: tuple[str, ...]
 ) -> None:
@@ -750,7 +750,7 @@ def test_words_for_the_kernel_s_command_line(runs: Runs) -> None:
 DIFF = "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-old\n+new\n"
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_a_series_on_top_of_each_kernel(runs: Runs, workers: tuple[str, ...]) -> None:
     """Its name is in the kernel's, in the test's id and in the command that repeats the test."""
     runs.suite("def test_one(guest): assert 0\n")
@@ -769,7 +769,7 @@ def test_a_series_on_top_of_each_kernel(runs: Runs, workers: tuple[str, ...]) ->
     assert [test.id for test in runs.report.tests] == [dram.id]
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_a_file_that_is_no_series_ends_the_run(runs: Runs, workers: tuple[str, ...]) -> None:
     runs.suite("def test_one(guest): pass\n")
     result = runs("--series", "no.mbox", *workers, "test_suite.py")
@@ -778,7 +778,7 @@ def test_a_file_that_is_no_series_ends_the_run(runs: Runs, workers: tuple[str, .
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_tests_left_out_are_counted(runs: Runs, workers: tuple[str, ...]) -> None:
     runs.suite("def test_one(guest): pass\ndef test_two(guest): pass\ndef test_three(): pass\n")
     result = runs(*workers, "-k", "one", "test_suite.py")
