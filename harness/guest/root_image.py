@@ -39,8 +39,8 @@ APPLETS = (
     "mknod", "mkswap", "mktemp", "mount", "mv", "nice", "od", "pgrep", "pidof", "poweroff", "ps",
     "reboot", "rm", "rmdir", "sed", "seq", "setsid", "sh", "sleep", "sort", "stat", "stty",
     "swapoff", "swapon", "sync", "sysctl", "tail", "tar", "taskset", "tee", "test", "timeout",
-    "top", "touch", "tr", "true", "tty", "umount", "uname", "uniq", "uptime", "vi", "wc", "which",
-    "xargs", "yes", "zcat",
+    "top", "touch", "tr", "true", "truncate", "tty", "umount", "uname", "uniq", "uptime", "vi",
+    "wc", "which", "xargs", "yes", "zcat",
 )  # fmt: skip
 # Never read in the guest, and a third of the packages' size.
 USELESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian")

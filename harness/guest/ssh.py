@@ -106,7 +106,6 @@ class SshConnection:
         self,
         command: str,
         deadline: Deadline,
-        stdin: bytes = b"",
         stream: Callable[[str, bytes], None] | None = None,
         alive: Callable[[], bool] = lambda: True,
     ) -> Completed:
@@ -117,7 +116,7 @@ class SshConnection:
         close its connections.
         """
         try:
-            return self._exec(command, deadline, stdin, stream, alive)
+            return self._exec(command, deadline, stream, alive)
         except BROKEN as error:
             raise SshError(f"the SSH connection broke: {error or type(error).__name__}") from error
 
@@ -125,7 +124,6 @@ class SshConnection:
         self,
         command: str,
         deadline: Deadline,
-        stdin: bytes,
         stream: Callable[[str, bytes], None] | None,
         alive: Callable[[], bool],
     ) -> Completed:
@@ -135,9 +133,7 @@ class SshConnection:
         with channel:
             channel.exec_command(command)
             out, err = bytearray(), bytearray()
-            pending = memoryview(stdin)
-            if not stdin:
-                channel.shutdown_write()
+            channel.shutdown_write()
             asked = started
             while True:
                 # Tested before the reads, so that output sent before the end is still read.
@@ -147,12 +143,6 @@ class SshConnection:
                     or not self._alive()
                 )
                 moved = False
-                if pending and channel.send_ready():
-                    sent = channel.send(pending[:262144].tobytes())
-                    pending = pending[sent:]
-                    if not pending:
-                        channel.shutdown_write()
-                    moved = True
                 if channel.recv_ready():
                     out += (data := channel.recv(262144))
                     tell("stdout", data)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core import ktap
 from harness.core.cross import PAGE_SIZES
-from harness.core.errors import AuditError, GuestLostError
+from harness.core.errors import AuditError, GuestLostError, HarnessError
 from harness.kernel.releases import parse_release
 from harness.verdict import counters
 from harness.verdict.audit import audit, learn
@@ -23,23 +24,21 @@ from harness.verdict.splat import Splat, find_splats
 from harness.vm.process import CpuTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from harness.guest.guest import Guest
     from harness.guest.ssh import Completed
     from harness.kernel import Kernel
     from harness.suite.head_comment import CaseChange, Probe
-    from harness.suite.program import Program
+    from harness.suite.program import Program, PushedFile
     from harness.verdict.finding import Finding
 
 LOOKS = 3
-_MARK = "=== mte-harness "
-_READ = (
-    f"echo '{_MARK}meminfo'; cat /proc/meminfo; echo '{_MARK}vmstat'; cat /proc/vmstat; "
-    f"echo '{_MARK}zoneinfo'; cat /proc/zoneinfo; "
-    f"echo '{_MARK}tainted'; cat /proc/sys/kernel/tainted"
-)
+_READ_FILES = ("/proc/meminfo", "/proc/vmstat", "/proc/zoneinfo", "/proc/sys/kernel/tainted")
+# One process, and not one for each file: under TCG each fork and exec is milliseconds.
+_READ = f"tail -n +1 {' '.join(_READ_FILES)}"
+_HEAD = re.compile(r"^==> (\S+) <==\n", re.MULTILINE)  # before each file, as tail(1) prints it
 # What a probe may leave behind by design: swap areas, zram, files, settings. The rest of the
 # memory must be free again without help. swapoff reads back what page tables still refer to,
 # so that pages of processes that have ended must be gone by then.
@@ -80,27 +79,32 @@ class _Clock:
         return time.monotonic() - self._started
 
 
-def _snapshot(guest: Guest, clock: _Clock, before: str = counters.REFRESH) -> Snapshot:
-    """Run the shell line ``before``, then read counters and taint."""
-    line = f"{before}; {_READ}"
+def _snapshot(
+    guest: Guest,
+    clock: _Clock,
+    before: str = counters.REFRESH,
+    files: Sequence[PushedFile] = (),
+) -> Snapshot:
+    """Run the shell line ``before``, read counters and taint, then write ``files``."""
+    pushes = [guest.push_line(file.path, f"./{file.name}", mode=file.mode) for file in files]
+    line = "; ".join([before, _READ, " && ".join(pushes) or "true"])
     phase = "reading the kernel's counters"
     done = guest.exec(line, timeout=guest.limits.counters, phase=phase)
-    parts = dict(part.split("\n", 1) for part in done.stdout.split(_MARK)[1:] if "\n" in part)
+    _, *pieces = _HEAD.split(done.stdout)
+    parts = dict(zip(pieces[::2], pieces[1::2], strict=True))
     try:
-        return Snapshot(
-            counters.parse(
-                parts["meminfo"],
-                parts["vmstat"],
-                parts["zoneinfo"],
-                page_kb=guest.template.kernel.page_size >> 10,
-            ),
-            int(parts["tainted"]),
-            clock.seconds(),
-        )
+        meminfo, vmstat, zoneinfo, tainted = (parts[path] for path in _READ_FILES)
+        page_kb = guest.template.kernel.page_size >> 10
+        found = counters.parse(meminfo, vmstat, zoneinfo, page_kb=page_kb)
+        snapshot = Snapshot(found, int(tainted), clock.seconds())
     except (KeyError, ValueError) as error:
         raise guest.lost(
             f"/proc cannot be read: {done.stdout[-200:]}{done.stderr}", phase
         ) from error
+    if files and done.status != 0:
+        names = ", ".join(file.name for file in files)
+        raise HarnessError(f"cannot write {names} in the guest: {done.stderr.strip()}")
+    return snapshot
 
 
 def _settled(guest: Guest, before: counters.Counters, clock: _Clock) -> Snapshot:
@@ -155,11 +159,8 @@ class _Gathering:
         auditable = not unauditable(guest.template)
         if auditable:
             self._unaudited = _learned(guest)
-        self._before = _snapshot(guest, clock)
+        self._before = _snapshot(guest, clock, files=program.files)
         clock.phase("before")
-        for file in program.files:
-            guest.push(file.path, f"./{file.name}", mode=file.mode)
-        clock.phase("push")
         slow = guest.template.slowness * program.patience
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
         line = f"export KTAP_SLOW={slow}; {program.command}" if slow > 1 else program.command

@@ -78,7 +78,7 @@ class ProbeResult:
     ``reasons`` are all that speak against a pass, the worst first; none is a pass.
     ``cases`` is the KTAP outcome tree, empty for a program that prints no KTAP.
     ``splats`` have file and line where a vmlinux was there. ``findings`` are the auditor's.
-    ``phases`` are wall seconds by name, in order: clone, before, push, run, after, audit.
+    ``phases`` are wall seconds by name, in order: clone, before, run, after, audit.
     ``again`` has the cases whose precondition came about only in a later fresh guest, if at all,
     and how many guests they were tried in.
     """

@@ -8,7 +8,9 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from harness.core.errors import HarnessError
 from harness.vm.qemu_args import Descriptors
+from harness.vm.run_disk import BLOCK, DISK_SIZE, SIZE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +21,8 @@ class Channels(contextlib.AbstractContextManager["Channels"]):
 
     Once QEMU runs, its ends have to be closed here (`close_remote`): only then is its end
     seen as the end of the sockets. The swap disk is an unnamed file in ``scratch`` of
-    ``swap_mib`` MiB, which takes no room until the guest writes to it. ``gdb`` is the path of
+    ``swap_mib`` MiB, which takes no room until the guest writes to it. The run disk is memory;
+    `lend` puts files for the guest on it. ``gdb`` is the path of
     the Unix socket that QEMU's gdb stub is to listen on; its directory is the caller's.
     """
 
@@ -38,6 +41,10 @@ class Channels(contextlib.AbstractContextManager["Channels"]):
             os.truncate(swap, swap_mib * 1024 * 1024)
             run = self._inherited(os.memfd_create("mte-run"))
             os.write(run, run_disk)
+            os.truncate(run, DISK_SIZE)
+            self._run = os.dup(run)
+            undo.callback(os.close, self._run)
+            self._lent = SIZE
             swap_again, run_again = (
                 self._inherited(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)) for fd in (swap, run)
             )
@@ -58,6 +65,23 @@ class Channels(contextlib.AbstractContextManager["Channels"]):
         listener.listen()
         return listener.fileno()
 
+    def lend(self, data: bytes) -> int:
+        """Put ``data`` on the run disk, and return the byte there where it begins.
+
+        Raise HarnessError when the disk has no room for it.
+        """
+        at, room = self._lent, DISK_SIZE - self._lent
+        if len(data) > room:
+            raise HarnessError(
+                f"a file of {len(data)} bytes has no room on the run disk: {room} bytes are left",
+                "push less to this guest",
+            )
+        left = memoryview(data)
+        while left:
+            left = left[os.pwrite(self._run, left, at + len(data) - len(left)) :]
+        self._lent += -(-len(data) // BLOCK) * BLOCK
+        return at
+
     def close_remote(self) -> None:
         """Close QEMU's ends in this process; a second call does nothing."""
         self._remote.close()
@@ -65,6 +89,9 @@ class Channels(contextlib.AbstractContextManager["Channels"]):
     def close(self) -> None:
         """Close both ends; a second call does nothing."""
         self.close_remote()
+        if self._run >= 0:
+            os.close(self._run)
+            self._run = -1
         self.qmp.close()
         self.console.close()
 

@@ -108,6 +108,10 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         """Return what QEMU itself printed, of it at most the first 64 KiB."""
         return os.pread(self._log, 65536, 0).decode("utf-8", "replace").strip()
 
+    def lend(self, data: bytes) -> int:
+        """Put ``data`` on the run disk: `Channels.lend`."""
+        return self._channels.lend(data)
+
     def cpu_times(self) -> dict[int, CpuTime]:
         """Return what each thread has had of this host's CPUs, by thread id.
 

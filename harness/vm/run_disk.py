@@ -16,7 +16,12 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-SIZE = 64 * 1024
+SIZE = 64 * 1024  # what the agent reads (guest/agent.c)
+# The whole disk, without a file behind what was not written. The rest of it is where the host
+# puts files for the guest to read.
+DISK_SIZE = 256 * 1024 * 1024
+# The guest reads with O_DIRECT, so that it never sees what it had read there before.
+BLOCK = 64 * 1024
 _HEADER = struct.Struct("<8s16sQ64sII")
 
 

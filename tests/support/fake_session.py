@@ -9,7 +9,6 @@ and its xdist workers, use this session.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import os
 import re
 import shlex
@@ -120,9 +119,15 @@ class FakeProcess:
     state: str = "running"
     closed: int = 0
     dram: None = None
+    lent: dict[int, bytes] = field(default_factory=dict)
 
     def running(self) -> bool:
         return not self.closed
+
+    def lend(self, data: bytes) -> int:
+        at = 65536 * (len(self.lent) + 1)
+        self.lent[at] = data
+        return at
 
     def cpu_times(self) -> dict[int, CpuTime]:
         return {}
@@ -179,7 +184,6 @@ class FakeGuest(Guest):
         command: Any,
         *,
         timeout: float | None = None,
-        stdin: bytes = b"",
         phase: str = "",
         stream: Callable[[str, bytes], None] | None = None,
     ) -> Completed:
@@ -192,24 +196,32 @@ class FakeGuest(Guest):
         for pattern, answer in self.answers:
             if re.search(pattern, line):
                 return answer()
-        if line.startswith("gzip -dc > "):
-            return self._write(line, stdin)
-        if "=== mte-harness" in line:
-            return Completed(line, 0, self._proc(), "", 0.01)
+        if "tail -n +1 /proc/meminfo" in line:
+            *_, pushes = line.rpartition("; ")
+            self._write(pushes)
+            return Completed(line, 0, self.proc(), "", 0.01)
+        if line.startswith("dd if=/run/disk "):
+            self._write(line)
+            return Completed(line, 0, "", "", 0.01)
         return self._play(line, phase, stream)
 
     def _gone(self, phase: str) -> Exception:
         self.fake.state = "shutdown"
         return self.lost("the SSH connection was cut", phase)
 
-    def _write(self, line: str, stdin: bytes) -> Completed:
-        """Do what Guest.push() asks the shell for."""
-        _, _, _, where, _, _, mode, again = shlex.split(line)
-        assert where == again
-        self.files[where] = (gzip.decompress(stdin), int(mode, 8))
-        return Completed(line, 0, "", "", 0.01)
+    def _write(self, line: str) -> None:
+        """Do what Guest.push_line() asks the shell for."""
+        words = shlex.split(line)
+        for at in (at for at, word in enumerate(words) if word == "if=/run/disk"):
+            end = words.index("chmod", at)
+            values = dict(word.split("=", 1) for word in words[at:end] if "=" in word)
+            mode, where = words[end + 1 : end + 3]
+            data = self.fake.lent[int(values["skip"])]
+            assert where == values["of"]
+            assert int(values["count"]) * int(values["bs"]) >= len(data)
+            self.files[where] = (data, int(mode, 8))
 
-    def _proc(self) -> str:
+    def proc(self) -> str:
         """Return the files that gather.py reads, with what programs did to the counters."""
         kept = self.kept.pop(0) if self.kept else 0
         meminfo = (GOLDEN / "counters" / "meminfo").read_text()
@@ -219,9 +231,9 @@ class FakeGuest(Guest):
             "meminfo": meminfo,
             "vmstat": (GOLDEN / "counters" / "vmstat").read_text(),
             "zoneinfo": "",
-            "tainted": f"{self.taint}\n",
+            "sys/kernel/tainted": f"{self.taint}\n",
         }
-        return "".join(f"=== mte-harness {name}\n{text}" for name, text in parts.items())
+        return "\n".join(f"==> /proc/{name} <==\n{text}" for name, text in parts.items())
 
     def _play(
         self, line: str, phase: str, stream: Callable[[str, bytes], None] | None

@@ -65,6 +65,11 @@ class FakeProcess(QemuProcess):
         self.dram = dram
         self.machine_status = "running"
         self.commands: list[str] = []
+        self.lent: list[bytes] = []
+
+    def lend(self, data: bytes) -> int:
+        self.lent.append(data)
+        return 65536 * len(self.lent)
 
     @property
     def pid(self) -> int:
@@ -111,13 +116,11 @@ class FakeConnection(SshConnection):
         self,
         command: str,
         deadline: Deadline,
-        stdin: bytes = b"",
         stream: Callable[[str, bytes], None] | None = None,  # noqa: ARG002
         alive: Callable[[], bool] = lambda: True,  # noqa: ARG002
     ) -> Completed:
         guest = self._guest
         guest.lines.append(command)
-        guest.inputs.append(stdin)
         answer = guest.answer(command)
         guest.process.prints(answer.prints)
         guest.process.machine_status = answer.machine or guest.process.machine_status
@@ -131,7 +134,7 @@ class FakeConnection(SshConnection):
 
 
 class ScriptedGuest(Guest):
-    """A guest that answers from ``answers``; ``lines`` and ``inputs`` is what it was sent.
+    """A guest that answers from ``answers``; ``lines`` is what it was sent.
 
     A key of the table is part of a shell line; its answers are given in order, the last one
     again and again. A line that no key is part of ends with status 0 and prints nothing.
@@ -150,7 +153,6 @@ class ScriptedGuest(Guest):
         self.process = FakeProcess(dram)
         self.clone_seconds = 0.1
         self.lines: list[str] = []
-        self.inputs: list[bytes] = []
         self._answers = {key: list(value) for key, value in (answers or {}).items()}
         self._keys = RunKeys.generate()
         self._connection = None

@@ -25,7 +25,7 @@ _AREAS = {
     "copy": ("cow_fork", "cow_pinned"),
     "selftests": ("check_buffer_fill", "check_gcr_el1_cswitch"),
 }
-_PHASES = {"clone": 0.12, "before": 0.45, "push": 0.09, "after": 0.4}
+_PHASES = {"clone": 0.12, "before": 0.45, "after": 0.4}
 
 
 def samples(growth: int) -> tuple[CounterSample, ...]:

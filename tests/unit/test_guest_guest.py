@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,13 +84,14 @@ def test_a_command_that_does_not_end_in_a_guest_that_does_not_answer(
 def test_push(made: Callable[..., ScriptedGuest]) -> None:
     with made() as guest:
         guest.push(b"content", "a file", mode=0o600)
-        assert gzip.decompress(guest.inputs[0]) == b"content"
-        assert "gzip -dc > 'a file' && chmod 600 'a file'" in guest.lines[0]
+        assert guest.process.lent == [b"content"]
+        assert "dd if=/run/disk of='a file' bs=65536 " in guest.lines[0]
+        assert "truncate -s 7 'a file' && chmod 600 'a file'" in guest.lines[0]
 
 
 def test_a_full_guest_is_reported(made: Callable[..., ScriptedGuest]) -> None:
     with (
-        made({"gzip": [Answer(stderr="No space left on device\n", status=1)]}) as guest,
+        made({"dd if=": [Answer(stderr="No space left on device\n", status=1)]}) as guest,
         pytest.raises(HarnessError, match="cannot write big in the guest: No space left"),
     ):
         guest.push(b"content", "big")

@@ -393,7 +393,7 @@ def test_record_of_a_test(runs: Runs) -> None:
     plain = tests["passes"]
     assert (plain.name, plain.area, plain.about) == ("test_passes", "suite", "The docstring.")
     assert plain.id == f"{runs.path}/test_suite.py::test_passes[stock]"
-    assert list(plain.result.phases) == ["clone", "before", "push", "run", "after"]
+    assert list(plain.result.phases) == ["clone", "before", "run", "after"]
     assert plain.seconds > 0
     assert [sample.values["SUnreclaim"] for sample in plain.result.samples] == [3000, 3000]
     probe = tests["probe[passes]"]

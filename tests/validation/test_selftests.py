@@ -9,8 +9,10 @@ import pytest
 
 from harness.core.errors import SourceError
 from harness.kernel.releases import parse_release
+from harness.suite.program import Program, PushedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from harness.kernel import Kernel
@@ -30,6 +32,9 @@ PROGRAMS = (
     "check_prctl",
     "check_hugetlb_options",
 )
+# check_prctl.c of 6.18.15 plans ARRAY_SIZE(mte_modes) results and gives one more; that of 7.2.12
+# plans them all. The modes that are listed there came with FEAT_MTE_STORE_ONLY, in 6.17.
+WRONG_PLAN = {"check_prctl": ((6, 17), (7, 2))}
 # PROT_MTE on MAP_HUGETLB came with 25c17c4b55de ("hugetlb: arm64: add mte support").
 HUGETLB = (6, 13)
 
@@ -50,6 +55,16 @@ def explained_skips(
     if "mtefar" not in features:
         found["the CPU has no FEAT_MTE_TAGGED_FAR"] = r"\(with address tag \[63:60\]"
     return found
+
+
+def selftest(path: Path, allowed_skips: Mapping[str, str]) -> Program:
+    """Return the program of a selftest, after the version line of TAP.
+
+    Most of 6.18.15 print none. Those of other releases print it again, which changes nothing.
+    """
+    line = f"echo 'TAP version 13'; ./{path.name}"
+    file = PushedFile(path, path.name)
+    return Program(line, 300, speaks_ktap=True, files=(file,), allowed_skips=allowed_skips)
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +88,12 @@ def test_selftest(
     path = selftests / program
     if not path.exists():
         pytest.skip(f"{kernel.release} has no {program}")
-    features = harness_session.cpu_features(machine)
-    skips = explained_skips(program, parse_release(kernel.release), features)
-    run(path, seconds=300, allowed_skips=skips)
+    release = parse_release(kernel.release)
+    since, until = WRONG_PLAN.get(program, (release, release))
+    if since <= release < until:
+        pytest.skip(f"{program} of {kernel.release} plans fewer results than it gives")
+    skips = explained_skips(program, release, harness_session.cpu_features(machine))
+    run(selftest(path, skips))
 
 
 def test_no_selftest_is_left_out(selftests: Path) -> None:
