@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.suite.collect import OPTIONS, TestState, VerdictError, state
-from harness.suite.gather import decoded_splats, gather, later, why_not
+from harness.suite.gather import decoded_splats, gather, later, left_out, why_not
 from harness.suite.head_comment import Probe, cases_of
 from harness.suite.plugin import STATE
 from harness.suite.program import Program, file_program, probe_program
@@ -152,8 +152,8 @@ class Runner:
                 probe_program(probe, self._session.programs, kernel.page_size),
                 fixed_later=later(probe.fixed, kernel),
             )
-            if left_out := later(probe.newer, kernel):
-                program = program.without(left_out, cases_of(probe))
+            if absent := left_out(probe, kernel):
+                program = program.without(absent, cases_of(probe))
         elif not isinstance(program, Program):
             program = file_program(
                 Path(self._request.path).parent / program,

@@ -289,6 +289,18 @@ def later(changes: Iterable[CaseChange], kernel: Kernel) -> dict[str, str]:
     }
 
 
+def left_out(probe: Probe, kernel: Kernel) -> dict[str, str]:
+    """Return the cases that are not for ``kernel``, each with the reason."""
+    lacking = {
+        case: f"the kernel has no {need.symbol}"
+        for need in probe.case_needs
+        if kernel.built_with(need.symbol) is False
+        for case in need.cases
+    }
+    older = later(probe.newer, kernel)
+    return {**lacking, **{case: f"the kernel is older than {older[case]}" for case in older}}
+
+
 def why_not(probe: Probe, kernel: Kernel) -> str:
     """Return why ``probe`` is not for ``kernel``; ``""`` if it is, or if that is not known."""
     missing = [symbol for symbol in probe.needs if kernel.built_with(symbol) is False]

@@ -17,9 +17,11 @@ changed: before that release, or from it on, the probe is skipped. ``fixed: 6.6 
 prot_none prot_read`` is for a bug that had lived: before that release these cases may fail, and
 that is told as the known bug which the commit fixed; several are separated by ``;``.
 ``newer: 6.8 adef440691ba private_memory`` is for cases of what a commit brought, which are left out
-before that release. ``pages: 4K 16K`` is for a probe of something that other kernels' page sizes
-leave no room for. All keys but ``probe`` and ``timeout`` may be omitted. In Python the same lines
-are ``#`` comments. The area of a probe is the name of its directory:
+before that release; ``cases: CONFIG_SHMEM memfd`` for cases that need more of a kernel than the
+others, and are left out where it is not built in. ``pages: 4K 16K`` is for a probe of something
+that other kernels' page sizes leave no room for. All keys but ``probe`` and ``timeout`` may be
+omitted. In Python the same lines are ``#`` comments. The area of a probe is the name of its
+directory:
 ``guest/probes/swap/swap_roundtrip.c``.
 """
 
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from harness.kernel.releases import Release
 
 LANGUAGES = {".c": "c", ".py": "python"}
-_KEYS = ("probe", "needs", "pages", "since", "until", "newer", "fixed", "timeout", "smoke")
+_KEYS = ("probe", "needs", "cases", "pages", "since", "until", "newer", "fixed", "timeout", "smoke")
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _C_CASE = re.compile(r"\bCASE(?:_SECONDS)?\((\w+)")  # guest/include/ktap.h
@@ -73,15 +75,24 @@ class CaseChange:
 
 
 @dataclass(frozen=True)
+class CaseNeed:
+    """A config symbol that some cases of a probe need, beside what the whole probe does."""
+
+    symbol: str
+    cases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Probe:
     """One probe program: what it is called, needs and proves.
 
     ``needs`` are kernel config symbols (``CONFIG_SWAP``); ``pages`` are the page sizes, in bytes,
     of the kernels that it is for; ``since`` and ``until`` are the changes that began and ended
-    what it is about, if any; ``newer`` are the changes that some of its cases are about, and
-    ``fixed`` the fixes of bugs that it shows on older kernels; ``timeout`` is in seconds, for the
-    whole program; ``smoke`` probes make up a short run, in which each way of a tagged page through
-    the kernel is exercised once; ``prose`` is the text of the head comment.
+    what it is about, if any; ``case_needs`` are what some of its cases need beside; ``newer`` are
+    the changes that some of its cases are about, and ``fixed`` the fixes of bugs that it shows on
+    older kernels; ``timeout`` is in seconds, for the whole program; ``smoke`` probes make up a
+    short run, in which each way of a tagged page through the kernel is exercised once; ``prose``
+    is the text of the head comment.
     """
 
     name: str
@@ -90,6 +101,7 @@ class Probe:
     pages: tuple[int, ...]
     since: Change | None
     until: Change | None
+    case_needs: tuple[CaseNeed, ...]
     newer: tuple[CaseChange, ...]
     fixed: tuple[CaseChange, ...]
     timeout: int
@@ -159,6 +171,7 @@ def read(path: Path) -> Probe:
         pages=tuple(_PAGES[word] for word in pages),
         since=_change(path, keys.get("since")),
         until=_change(path, keys.get("until")),
+        case_needs=_case_needs(path, keys.get("cases", "")),
         newer=_case_changes(path, keys.get("newer", "")),
         fixed=_case_changes(path, keys.get("fixed", "")),
         timeout=int(keys["timeout"]),
@@ -210,6 +223,17 @@ def _case_changes(path: Path, text: str) -> tuple[CaseChange, ...]:
             raise _malformed(path, f"{part!r} names no case of a commit")
         changes.append(CaseChange(change, tuple(cases.split())))
     return tuple(changes)
+
+
+def _case_needs(path: Path, text: str) -> tuple[CaseNeed, ...]:
+    """Return the needs of ``SYMBOL CASE CASE; SYMBOL CASE``."""
+    needs = []
+    for part in filter(None, map(str.strip, text.split(";"))):
+        symbol, _, cases = part.partition(" ")
+        if not _SYMBOL.fullmatch(symbol) or not cases.split():
+            raise _malformed(path, f"{part!r} names no case that needs a config symbol")
+        needs.append(CaseNeed(symbol, tuple(cases.split())))
+    return tuple(needs)
 
 
 def _malformed(path: Path, why: str) -> UsageError:

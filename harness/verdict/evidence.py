@@ -36,8 +36,8 @@ class ProgramEnd:
     ``allowed_skips`` maps what this kernel or CPU lacks, in words, to a pattern for the name or
     reason of the SKIPs that this explains (``""`` for any). ``known_bug`` names the page of
     docs/findings that describes why a case fails on this kernel. ``fixed_later`` maps cases that
-    fail on this release to the fix that it lacks, "6.6 (332c151c710a)"; ``left_out`` those
-    that are about what a later release brought. ``again``: see ProbeResult.
+    fail on this release to the fix that it lacks, "6.6 (332c151c710a)"; ``left_out`` maps those
+    that are not for this kernel to the reason. ``again``: see ProbeResult.
     ``waited`` is the part of the run's wall time in which the guest waited for a CPU of the host,
     ``had`` the seconds of CPU time that its busiest thread got. ``patience`` is the factor of the
     time limits in this try, ``seconds`` that of the program with it.

@@ -89,8 +89,8 @@ def _results(program: ProgramEnd, *, lost: bool) -> Iterator[Reason]:
         return
     for result in document.results:
         yield from _result(result, program)
-    for case, change in program.left_out.items():
-        yield Reason(Status.SKIP, f"{case}: left out, the kernel is older than {change}")
+    for case, why in program.left_out.items():
+        yield Reason(Status.SKIP, f"{case}: left out, {why}")
     if document.skipped is not None:
         yield _skip("the program", document.skipped, program)
     if program.exit_status is not None and not lost:

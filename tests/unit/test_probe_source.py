@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import UsageError
-from harness.suite.head_comment import CaseChange, Change, Probe, discover, read
+from harness.suite.head_comment import CaseChange, CaseNeed, Change, Probe, discover, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +55,7 @@ def test_c(tmp_path: Path) -> None:
         pages=(4096, 16384, 65536),
         since=None,
         until=None,
+        case_needs=(),
         newer=(),
         fixed=(),
         timeout=60,
@@ -62,6 +63,23 @@ def test_c(tmp_path: Path) -> None:
         prose="Tags and data survive a round trip through a swap disk.\n\nSee mte_save_tags().",
         path=path,
     )
+
+
+def test_needs_of_cases(tmp_path: Path) -> None:
+    needs = " * cases: CONFIG_SHMEM memfd hole; CONFIG_KSM merged\n"
+    path = write(tmp_path, "swap/swap_disk.c", C_HEAD.replace(" * timeout", needs + " * timeout"))
+    assert read(path).case_needs == (
+        CaseNeed("CONFIG_SHMEM", ("memfd", "hole")),
+        CaseNeed("CONFIG_KSM", ("merged",)),
+    )
+
+
+@pytest.mark.parametrize("needs", ["CONFIG_SHMEM", "memfd CONFIG_SHMEM", "SHMEM memfd"])
+def test_needs_of_no_case(tmp_path: Path, needs: str) -> None:
+    line = f" * cases: {needs}\n"
+    path = write(tmp_path, "swap/swap_disk.c", C_HEAD.replace(" * timeout", line + " * timeout"))
+    with pytest.raises(UsageError, match="names no case that needs a config symbol"):
+        read(path)
 
 
 def test_fixes_of_older_kernels(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from harness.core.errors import AuditError, GuestLostError, HarnessError, QemuDi
 from harness.core.paths import resources
 from harness.guest.ssh import Completed
 from harness.suite import gather as gather_module
-from harness.suite.gather import gather, later, run_program, why_not
-from harness.suite.head_comment import CaseChange, Change, Probe, cases_of, discover
+from harness.suite.gather import gather, later, left_out, run_program, why_not
+from harness.suite.head_comment import CaseChange, CaseNeed, Change, Probe, cases_of, discover
 from harness.suite.program import Program, PushedFile, file_program, page_size_skips
 from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.result import Status
@@ -478,7 +478,7 @@ def test_machine_with_tags_outside_dram_is_not_audited(guest: FakeGuest) -> None
 
 def probe(path: Path, *needs: str, **change: Any) -> Probe:
     return replace(
-        Probe("x", "swap", needs, PAGE_SIZES, None, None, (), (), 30, False, "prose", path),
+        Probe("x", "swap", needs, PAGE_SIZES, None, None, (), (), (), 30, False, "prose", path),
         **change,
     )
 
@@ -561,16 +561,36 @@ def test_cases_that_a_head_comment_names_are_there(found: Probe) -> None:
     cases = cases_of(found)
     assert cases
     assert len(set(cases)) == len(cases)
-    for change in (*found.newer, *found.fixed):
-        assert set(change.cases) <= set(cases)
-        assert change not in found.newer or set(change.cases) < set(cases)
+    fixed = [set(fix.cases) for fix in found.fixed]
+    absent = [set(one.cases) for one in found.newer] + [set(one.cases) for one in found.case_needs]
+    assert all(named <= set(cases) for named in fixed)
+    assert all(named < set(cases) for named in absent)
+    assert not {need.symbol for need in found.case_needs} & set(found.needs)
 
 
-def test_cases_of_a_later_release_are_left_out(guest: FakeGuest) -> None:
+def test_cases_that_are_not_for_a_kernel(tmp_path: Path) -> None:
+    probe = replace(
+        PROBES[0],
+        newer=(CaseChange(Change((6, 8), "3485b88390b0"), ("b",)),),
+        case_needs=(CaseNeed("CONFIG_SHMEM", ("c", "d")),),
+    )
+    lacking = "the kernel has no CONFIG_SHMEM"
+    plain = fake_kernel(tmp_path)
+    assert left_out(probe, plain) == {"c": lacking, "d": lacking}
+    with_shmem = fake_kernel(tmp_path, "shmem", "CONFIG_SHMEM=y")
+    assert left_out(probe, with_shmem) == {}
+    old = "the kernel is older than 6.8 (3485b88390b0)"
+    assert left_out(probe, replace(with_shmem, release="6.1.192")) == {"b": old}
+    assert left_out(probe, replace(plain, config=None)) == {}
+
+
+def test_cases_that_are_left_out_are_told(guest: FakeGuest) -> None:
     program = Program("./passes", 10, speaks_ktap=True, probe="passes")
-    rest = program.without({"third": "6.8 (adef440691ba)"}, ["first", "second", "third"])
+    rest = program.without(
+        {"third": "the kernel has no CONFIG_SHMEM"}, ["first", "second", "third"]
+    )
     assert rest.command == "./passes first second"
     assert rest.again(["second"], 2).command == "./passes second"
     result = run_program(guest, rest)
     assert (result.status, len(result.cases)) == (Status.SKIP, 2)
-    assert result.title == "third: left out, the kernel is older than 6.8 (adef440691ba)"
+    assert result.title == "third: left out, the kernel has no CONFIG_SHMEM"

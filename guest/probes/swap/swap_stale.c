@@ -2,6 +2,7 @@
 /*
  * probe: swap_stale
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * cases: CONFIG_TRANSPARENT_HUGEPAGE large_folio_in_cache large_folio_out
  * newer: 6.8 3485b88390b0 large_folio_in_cache large_folio_out
  * timeout: 60
  *

@@ -2,6 +2,7 @@
 /*
  * probe: zero_mprotect
  * needs: CONFIG_PROC_PAGE_MONITOR
+ * cases: CONFIG_TRANSPARENT_HUGEPAGE huge_page
  * timeout: 60
  *
  * Populated memory that becomes PROT_MTE has tag 0 everywhere, in stale frames, and keeps
