@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from harness.suite.program import Program, PushedFile
     from harness.verdict.finding import Finding
 
-LOOKS = 3
 _READ_FILES = ("/proc/meminfo", "/proc/vmstat", "/proc/zoneinfo", "/proc/sys/kernel/tainted")
 # One process, and not one for each file: under TCG each fork and exec is milliseconds.
 _READ = f"tail -n +1 {' '.join(_READ_FILES)}"
@@ -114,11 +113,12 @@ def _settled(guest: Guest, before: counters.Counters, clock: _Clock) -> Snapshot
     zoneinfo are in neither (mm/vmstat.c, refresh_cpu_vm_stats(), once a second). A real leak
     is still there in the next snapshot.
     """
-    after = _snapshot(guest, clock, _TIDY + counters.SETTLE)
-    for _ in range(LOOKS - 1):
+    first, *further = counters.LOOKS
+    after = _snapshot(guest, clock, _TIDY + first)
+    for line in further:
         if not counters.returned(before, after.counters):
             break
-        after = _snapshot(guest, clock, _TIDY + counters.SHRINK + counters.SETTLE)
+        after = _snapshot(guest, clock, _TIDY + line)
     return after
 
 

@@ -23,17 +23,21 @@ if TYPE_CHECKING:
 # Shell line before the first snapshot: adds the per-CPU deltas to the counters. The caches of a
 # fresh clone stay: without them each program would be read from the disk again.
 REFRESH = "cat /proc/sys/vm/stat_refresh > /dev/null"
-# Shell line before the second snapshot. Caches are dropped twice: the second pass drops the pages
-# of inodes that the first one freed, and RCU frees task stacks and page tables in between.
-SETTLE = (
-    "sync; echo 3 > /proc/sys/vm/drop_caches; sleep 0.2; echo 3 > /proc/sys/vm/drop_caches; "
-    + REFRESH
+# Shell lines before each look at the counters after the program. What is not back at one of them
+# may be at the next; after most programs all is back at the first.
+_DROP = "sync; echo 3 > /proc/sys/vm/drop_caches; "
+# The second pass drops the pages of inodes that the first one freed; RCU frees task stacks and
+# page tables in between.
+_DROP_TWICE = f"{_DROP}sleep 0.2; echo 3 > /proc/sys/vm/drop_caches; "
+# Gives back slabs without objects, which a cache keeps for each CPU. On 7.3 they are 3 to 4 MB
+# after a program that had many threads (mm/slub.c, sheaves); objects that are in use stay.
+_SHRINK = "for c in /sys/kernel/slab/*/shrink; do echo 1 > $c; done 2>/dev/null; "
+LOOKS = (
+    _DROP + REFRESH,
+    _DROP_TWICE + REFRESH,
+    _SHRINK + _DROP_TWICE + REFRESH,
+    _SHRINK + _DROP_TWICE + REFRESH,
 )
-
-# Shell line before a further snapshot: gives back slabs without objects, which a cache keeps for
-# each CPU. On 7.3 they are 3 to 4 MB after a program that had many threads (mm/slub.c, sheaves);
-# objects that are in use stay.
-SHRINK = "for c in /sys/kernel/slab/*/shrink; do echo 1 > $c; done 2>/dev/null; "
 
 # Free memory and reclaimable caches, in kB. The free pages on the per-CPU lists are added, since
 # MemFree leaves them out: tens of MB after the end of a large process (mm/page_alloc.c,

@@ -10,9 +10,9 @@ import pytest
 
 from harness.verdict.counters import (
     FREE,
+    LOOKS,
     RESERVED,
     RULES,
-    SETTLE,
     Counters,
     Direction,
     Rule,
@@ -103,8 +103,14 @@ def test_reserved_tag_storage_is_exact() -> None:
     assert (problem.rule.name, problem.before, problem.after) == (RESERVED, 4, 8)
 
 
-def test_settle_drops_caches_before_it_folds_the_counters() -> None:
-    assert SETTLE.index("drop_caches") < SETTLE.index("stat_refresh")
+def test_each_look_drops_caches_before_it_folds_the_counters() -> None:
+    for line in LOOKS:
+        assert line.rindex("drop_caches") < line.index("stat_refresh")
+
+
+def test_later_looks_do_more() -> None:
+    assert [line.count("drop_caches") for line in LOOKS] == [1, 2, 2, 2]
+    assert ["slab" in line for line in LOOKS] == [False, False, True, True]
 
 
 def test_pages_on_cpu_lists_are_free() -> None:
