@@ -43,6 +43,12 @@ def symbols_lacking(release: Release) -> frozenset[str]:
     )
 
 
+def parse_point_release(text: str) -> tuple[int, int, int]:
+    """Return (6, 12, 117) for "6.12.117-1~deb12u1", (7, 3, 0) for "7.3-rc1". Raise ValueError."""
+    found = re.match(r"\d+\.\d+\.(\d+)", text)
+    return (*parse_release(text), int(found[1]) if found else 0)
+
+
 def parse_release(text: str) -> Release:
     """Return the release of "7.3", or of "7.3.4-1~bpo13+1". Raise ValueError."""
     found = re.match(r"(\d+)\.(\d+)(?!\d)", text)

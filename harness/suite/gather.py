@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from harness.core import ktap
 from harness.core.cross import PAGE_SIZES
 from harness.core.errors import AuditError, GuestLostError, HarnessError
-from harness.kernel.releases import parse_release
 from harness.verdict import counters
 from harness.verdict.audit import audit, learn
 from harness.verdict.auditable import unauditable
@@ -278,15 +277,10 @@ def later(changes: Iterable[CaseChange], kernel: Kernel) -> dict[str, str]:
     It is empty where the release is not known.
     """
     try:
-        release = parse_release(kernel.release)
+        lacking = [one for one in changes if not one.change.is_in(kernel.release)]
     except ValueError:
         return {}
-    return {
-        case: str(one.change)
-        for one in changes
-        if release < one.change.release
-        for case in one.cases
-    }
+    return {case: str(one.change) for one in lacking for case in one.cases}
 
 
 def left_out(probe: Probe, kernel: Kernel) -> dict[str, str]:
@@ -313,11 +307,10 @@ def why_not(probe: Probe, kernel: Kernel) -> str:
             f"needs of memory or of folio sizes is there with {fits} KiB"
         )
     try:
-        release = parse_release(kernel.release)
+        if probe.since and not probe.since.is_in(kernel.release):
+            return f"kernel {kernel.release} is older than {probe.since}"
+        if probe.until and probe.until.is_in(kernel.release):
+            return f"kernel {kernel.release} has {probe.until}"
     except ValueError:
         return ""
-    if probe.since and release < probe.since.release:
-        return f"kernel {kernel.release} is older than {probe.since}"
-    if probe.until and release >= probe.until.release:
-        return f"kernel {kernel.release} has {probe.until}"
     return ""

@@ -15,7 +15,8 @@ The head comment follows the SPDX line (and a ``#!`` line, in Python)::
 ``since: 6.13 25c17c4b55de`` and ``until: 6.13 25c17c4b55de`` are for a rule that a commit
 changed: before that release, or from it on, the probe is skipped. ``fixed: 6.6 332c151c710a
 prot_none prot_read`` is for a bug that had lived: before that release these cases may fail, and
-that is told as the known bug which the commit fixed; several are separated by ``;``.
+that is told as the known bug which the commit fixed; several are separated by ``;``, and
+``6.18/6.12.57`` are the first releases of the stable branches, too, that are known to have it.
 ``newer: 6.8 adef440691ba private_memory`` is for cases of what a commit brought, which are left out
 before that release; ``cases: CONFIG_SHMEM memfd`` for cases that need more of a kernel than the
 others, and are left out where it is not built in. ``pages: 4K 16K`` is for a probe of something
@@ -34,7 +35,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.cross import PAGE_SIZES
 from harness.core.errors import UsageError
-from harness.kernel.releases import parse_release
+from harness.kernel.releases import parse_point_release, parse_release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _C_CASE = re.compile(r"\bCASE(?:_SECONDS)?\((\w+)")  # guest/include/ktap.h
 _PYTHON_CASE = re.compile(r"^@case\([^)]*\)\ndef (\w+)", re.MULTILINE)  # guest/lib/probe.py
 _SECONDS = re.compile(r"[1-9]\d{0,3}")
-_CHANGE = re.compile(r"(?P<release>\d+\.\d+) (?P<commit>[0-9a-f]{12})")
+_CHANGE = re.compile(
+    r"(?P<release>\d+\.\d+)(?P<stable>(?:/\d+\.\d+\.\d+)*) (?P<commit>[0-9a-f]{12})"
+)
 _PAGES = {f"{size >> 10}K": size for size in PAGE_SIZES}
 _SYMBOL = re.compile(r"CONFIG_[A-Z0-9_]+")
 _CURE = "see any file in guest/probes/ for the form of the head comment"
@@ -56,10 +59,21 @@ _CURE = "see any file in guest/probes/ for the form of the head comment"
 
 @dataclass(frozen=True)
 class Change:
-    """A commit that changed a rule, and the first release (7, 3) that has it."""
+    """A commit that changed a rule, and the first release (7, 3) that has it.
+
+    ``stable`` are the first point releases (6, 12, 57) of older branches that have it, too.
+    """
 
     release: Release
     commit: str
+    stable: tuple[tuple[int, int, int], ...] = ()
+
+    def is_in(self, release: str) -> bool:
+        """Return whether the kernel of that release has it. Raise ValueError if that is none."""
+        major, minor, point = parse_point_release(release)
+        return (major, minor) >= self.release or any(
+            (major, minor) == first[:2] and point >= first[2] for first in self.stable
+        )
 
     def __str__(self) -> str:
         """Return the words of the head comment."""
@@ -209,7 +223,12 @@ def _change(path: Path, text: str | None) -> Change | None:
     found = _CHANGE.fullmatch(text)
     if not found:
         raise _malformed(path, f"{text!r} is no release and commit (6.13 25c17c4b55de)")
-    return Change(parse_release(found["release"]), found["commit"])
+    stable = filter(None, found["stable"].split("/"))
+    return Change(
+        parse_release(found["release"]),
+        found["commit"],
+        tuple(parse_point_release(first) for first in stable),
+    )
 
 
 def _case_changes(path: Path, text: str) -> tuple[CaseChange, ...]:

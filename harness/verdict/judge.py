@@ -104,15 +104,15 @@ def _result(result: KtapResult, program: ProgramEnd) -> Iterator[Reason]:
     text = f"{name}: {result.reason}" if result.reason else name
     if result.outcome is Outcome.SKIP:
         yield _skip(name, result.reason, program)
+    elif result.outcome in {Outcome.FAIL, Outcome.UNTESTED} and name in program.fixed_later:
+        known = f"known bug, fixed in {program.fixed_later[name]}: {text}"
+        yield Reason(Status.SKIP, known, result.diagnostics)
     elif result.outcome is Outcome.UNTESTED:
         yield _untested(name, result, program)
     elif result.outcome is Outcome.TIMEOUT and (why := _starved(program, _case_limit(result))):
         yield Reason(Status.UNTESTED, f"{text}, {why}", result.diagnostics)
     elif result.outcome is Outcome.XPASS:
         yield Reason(Status.FAIL, f"{text}: passed, but was expected to fail", result.diagnostics)
-    elif result.outcome is Outcome.FAIL and name in program.fixed_later:
-        known = f"known bug, fixed in {program.fixed_later[name]}: {text}"
-        yield Reason(Status.SKIP, known, result.diagnostics)
     elif result.outcome not in {Outcome.PASS, Outcome.XFAIL}:
         yield Reason(Status.FAIL, text, result.diagnostics)
 

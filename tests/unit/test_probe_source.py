@@ -65,6 +65,13 @@ def test_c(tmp_path: Path) -> None:
     )
 
 
+def test_a_fix_of_stable_branches(tmp_path: Path) -> None:
+    fixed = " * fixed: 6.18/6.12.57/6.1.158 f620d66af316 zero\n"
+    path = write(tmp_path, "swap/swap_disk.c", C_HEAD.replace(" * timeout", fixed + " * timeout"))
+    change = Change((6, 18), "f620d66af316", ((6, 12, 57), (6, 1, 158)))
+    assert read(path).fixed == (CaseChange(change, ("zero",)),)
+
+
 def test_needs_of_cases(tmp_path: Path) -> None:
     needs = " * cases: CONFIG_SHMEM memfd hole; CONFIG_KSM merged\n"
     path = write(tmp_path, "swap/swap_disk.c", C_HEAD.replace(" * timeout", needs + " * timeout"))

@@ -556,6 +556,26 @@ def test_a_bug_that_a_later_release_fixed(
     assert later((fix,), kernel) == cases
 
 
+@pytest.mark.parametrize(
+    ("release", "has_it"),
+    [
+        ("6.18.0", True),
+        ("6.18-rc3", True),
+        ("6.16.12+deb13-arm64", False),
+        ("6.12.117+deb13-rt-arm64", True),
+        ("6.12.57", True),
+        ("6.12.56", False),
+        ("6.12", False),
+        ("6.1.192", True),
+        ("6.1.57", False),
+        ("6.6.150", False),
+    ],
+)
+def test_a_fix_that_stable_branches_have(release: str, has_it: bool) -> None:
+    fix = Change((6, 18), "f620d66af316", ((6, 12, 57), (6, 1, 158)))
+    assert fix.is_in(release) is has_it
+
+
 @pytest.mark.parametrize("found", PROBES, ids=lambda probe: probe.name)
 def test_cases_that_a_head_comment_names_are_there(found: Probe) -> None:
     cases = cases_of(found)

@@ -317,6 +317,8 @@ def test_a_case_that_a_later_release_fixed() -> None:
     assert judge(Evidence(program=alone)).status is Status.SKIP
     splat = replace(alone, taint_after=1 << 9)
     assert judge(Evidence(program=splat)).status is Status.SPLAT
+    lacking = replace(program, document=document("not ok 1 a # UNTESTED no zero page", "ok 2 c"))
+    assert judge(Evidence(program=lacking)).status is Status.SKIP
 
 
 # The result.

@@ -2,6 +2,7 @@
 /*
  * probe: ksm_merge
  * needs: CONFIG_KSM CONFIG_PROC_PAGE_MONITOR
+ * fixed: 6.18/6.12.57/6.1.158 f620d66af316 zero_page; 6.18/6.12.117/6.1.192 f04aad36a07c merged_then_mprotect
  * timeout: 90
  * smoke: yes
  *

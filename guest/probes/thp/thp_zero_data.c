@@ -4,6 +4,7 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_MEMCG CONFIG_SWAP CONFIG_DEBUG_FS
  * pages: 4K 16K
  * since: 6.12 dafff3f4c850
+ * fixed: 6.18/6.12.57 1ce6473d17e7 split shrinker; 6.18/6.12.57/6.1.158 f620d66af316 zero_page_stays_untagged
  * timeout: 60
  *
  * A page of zero data that has tags is not replaced by the zero page. A split replaces
