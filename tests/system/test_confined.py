@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.guest.template import Template
     from harness.suite.session import Session
 
-# Calls setuid(2) in QEMU, which its sandbox denies, a second after it has started.
+# Calls setuid(2) in QEMU once a second, which its sandbox denies as soon as it is there.
 CALLER = """\
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -27,8 +27,10 @@ CALLER = """\
 
 static void *call(void *unused)
 {
-	sleep(1);
-	syscall(SYS_setuid, 0);
+	for (;;) {
+		sleep(1);
+		syscall(SYS_setuid, 0);
+	}
 	return unused;
 }
 
@@ -68,7 +70,9 @@ def test_qemu_that_its_sandbox_kills(
     source = str(tmp_path / "caller.c")
     subprocess.run(["gcc", "-shared", "-fPIC", "-pthread", "-o", str(library), source], check=True)
     monkeypatch.setenv("LD_PRELOAD", str(library))
-    with harness_session.guest(template) as guest:
+    with (
+        pytest.raises(QemuDiedError, match="its sandbox killed it for "),
+        harness_session.guest(template) as guest,
+    ):
         monkeypatch.delenv("LD_PRELOAD")
-        with pytest.raises(QemuDiedError, match="its sandbox killed it for "):
-            guest.exec("sleep 100", timeout=60)
+        guest.exec("sleep 100", timeout=60)
