@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from datetime import datetime
@@ -84,8 +85,19 @@ def report_record(report: Report, root: Path, kind: str, subject: str) -> record
         machine=", ".join(sorted(machines)),
         qemu=report.qemu,
         counts=counts,
-        values={"all tests": measuring.value_of([report.seconds], "s")},
+        values={"all tests": measuring.value_of([report.seconds], "s"), **_beside(report)},
     )
+
+
+def _beside(report: Report) -> dict[str, records.Value]:
+    """Return the wall time of a worker for each program that was not the program's own."""
+    own = [test.result.phases["run"] for test in report.tests if "run" in test.result.phases]
+    if not own:
+        return {}
+    found = re.search(r" -n (\d+)\b", report.command)  # of pytest-xdist
+    workers = int(found[1]) if found else 1
+    beside = (report.seconds * workers - sum(own)) / len(own)
+    return {"a worker's time beside each program": measuring.value_of([beside], "s")}
 
 
 def keep(record: records.Record, root: Path) -> None:

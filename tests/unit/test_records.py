@@ -292,6 +292,17 @@ class TestReportRecord:
         assert outcomes["tests: lost"] == 1
         assert made.values["all tests"].value == report.seconds
 
+    def test_the_time_beside_the_programs(self, checkout: Path) -> None:
+        test = sample_report().tests[0]
+        ran = dataclasses.replace(test.result, phases={"clone": 1.0, "run": 20.0})
+        tests = (dataclasses.replace(test, result=ran),) * 4
+        report = dataclasses.replace(sample_report(), tests=tests, seconds=50.0)
+        name = "a worker's time beside each program"
+        for command, beside in (("pytest -n 2 x", 5.0), ("pytest x", -7.5)):
+            changed = dataclasses.replace(report, command=command)
+            made = record_commands.report_record(changed, checkout, "suite", "")
+            assert made.values[name].value == beside
+
     def test_a_commit_that_is_newer_than_the_report_is_dirty(self, checkout: Path) -> None:
         report = dataclasses.replace(sample_report(), started="2026-01-01T00:00:00+00:00")
         assert record_commands.report_record(report, checkout, "suite", "").dirty
