@@ -18,9 +18,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness import cli
 from harness.core import errors
 from harness.core.ktap import KtapResult
+from harness.jobs import command_line as cli
 from harness.report import model
 from harness.suite import plugin
 from harness.verdict.finding import Finding
