@@ -209,7 +209,7 @@ def pytest_runtest_makereport(
     report = yield
     if STATE not in item.config.stash:
         return report
-    error = call.excinfo.value if call.excinfo else None
+    error = collect.raised(call)
     if isinstance(error, (HarnessError, collect.VerdictError)):
         text = str(error)
         if isinstance(error, HarnessError) and error.details:
