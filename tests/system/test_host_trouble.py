@@ -37,7 +37,7 @@ def warm(template: Template) -> None:
     """Prepare the template, so that no test below waits for a build."""
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Yield the TMPDIR of the commands, in which none leaves anything."""
     path = tmp_path / "tmp"
@@ -73,9 +73,7 @@ def hole(path: Path) -> None:
     os.truncate(path, size)
 
 
-def test_a_damaged_saved_guest_is_named(
-    cli: Cli, copied: tuple[Path, Path], temporary: Path
-) -> None:
+def test_a_damaged_saved_guest_is_named(cli: Cli, copied: tuple[Path, Path]) -> None:
     cache, copy = copied
     assert cli(*PASS, MTE_HARNESS_CACHE=str(cache)).returncode == errors.OK
     hole(copy / "dram")
@@ -84,7 +82,7 @@ def test_a_damaged_saved_guest_is_named(
     assert f"mte-harness clean templates/{copy.name}" in first_line(done)
 
 
-def test_no_loopback(temporary: Path) -> None:
+def test_no_loopback() -> None:
     command = ["unshare", *([] if os.geteuid() == 0 else ["--user", "-r"]), "--net", COMMAND, *PASS]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == errors.HarnessError.status
@@ -92,7 +90,7 @@ def test_no_loopback(temporary: Path) -> None:
 
 
 @pytest.mark.parametrize("options", ["size=300k", "nr_inodes=5"])
-def test_a_full_disk(tmp_path: Path, temporary: Path, options: str) -> None:
+def test_a_full_disk(tmp_path: Path, options: str) -> None:
     script = (
         f'mount -t tmpfs -o {options} tmpfs "$0" && "$@"; status=$?; '
         'find "$0" -mindepth 2 -not -name "*.lock"; exit $status'
@@ -109,7 +107,7 @@ def test_a_full_disk(tmp_path: Path, temporary: Path, options: str) -> None:
     assert "MTE_HARNESS_CACHE" in first_line(done)
 
 
-def test_a_kernel_that_does_not_come_up(cli: Cli, temporary: Path) -> None:
+def test_a_kernel_that_does_not_come_up(cli: Cli) -> None:
     done = cli(*PASS, "--append", "root=/dev/nothing")
     assert done.returncode == errors.BOOT_FAILED
     assert "Unable to mount root fs" in first_line(done)
@@ -136,7 +134,7 @@ class Asleep:
         return subprocess.CompletedProcess([], self.child.returncode, said, told)
 
 
-def test_qemu_is_killed(temporary: Path) -> None:
+def test_qemu_is_killed() -> None:
     run = Asleep()
     os.kill(run.qemu, signal.SIGKILL)
     done = run.end()
@@ -145,7 +143,7 @@ def test_qemu_is_killed(temporary: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_while_qemu_is_stopped(temporary: Path, number: signal.Signals) -> None:
+def test_a_signal_while_qemu_is_stopped(number: signal.Signals) -> None:
     """QEMU, which answers nothing, is ended all the same."""
     run = Asleep()
     os.kill(run.qemu, signal.SIGSTOP)

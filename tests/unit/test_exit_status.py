@@ -56,6 +56,7 @@ def run(tmp_path: Path) -> Run:
         ("raise RuntimeError('another')", errors.INTERNAL),
         ("raise OSError(24, 'Too many open files')", 159),
         ("raise PermissionError(13, 'Permission denied', '/x')", 159),
+        ("import subprocess; subprocess.run(['no-such-tool'])", 166),
         ("open('/no/such/file')", errors.INTERNAL),
         ("raise BrokenPipeError(32, 'Broken pipe')", 159),
         ("raise OSError(28, 'No space left on device')", 169),

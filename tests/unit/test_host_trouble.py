@@ -139,6 +139,35 @@ def test_no_compiler(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["build", "{0}/none:x"], 160, "none"),
+        (["build", "{0}/repository:x"], 174, "no revision 'x'"),
+        (["build", "{0}/bzImage"], 171, "no arm64 Image header"),
+        (["build", "stock", "--series", "{0}/bzImage"], 160, "is binary"),
+        (["build", "9.99.1"], 162, "cannot be told"),
+        (["doctor"], 166, "there is no dpkg"),
+    ],
+)
+def test_what_a_command_names(tmp_path: Path, words: list[str], status: int, said: str) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path / "repository"], check=True)
+    (tmp_path / "bzImage").write_bytes(bytes(4096))
+    path = "/nonexistent" if words == ["doctor"] else os.environ["PATH"]
+    nobody = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    done = subprocess.run(
+        [COMMAND, *(word.format(tmp_path) for word in words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, **nobody, "MTE_HARNESS_CACHE": str(tmp_path / "cache"), "PATH": path},
+    )
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("ends", "status"),
     [
         ("echo 'a.s: Fatal error: x.o: No space left on device' >&2; exit 1", 169),
