@@ -150,7 +150,10 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if _names_no_test(config) and VALIDATION.is_dir():
         config.args[:] = [str(VALIDATION)]
-    state = RunState(Session(cache_root(), progress, config.getoption("--qemu-binary")))
+    try:
+        state = RunState(Session(cache_root(), progress, config.getoption("--qemu-binary")))
+    except HarnessError as error:
+        pytest.exit(f"mte-harness: {error}", returncode=error.status)
     config.stash[STATE] = state
     if worker:
         return
