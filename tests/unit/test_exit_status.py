@@ -120,3 +120,15 @@ def test_a_full_pipe_that_does_not_block(run: Run) -> None:
     body = f"{STREAM}os.set_blocking(1, False)\nfor _ in range(99): write('stdout', b'x' * 9999)"
     done = run(body, '"$@" | { sleep 0.2; wc -c; }')
     assert done.stdout.strip() == str(99 * 9999)
+
+
+def test_no_more_threads(run: Run) -> None:
+    """The limit does not hold for root (setrlimit(2), RLIMIT_NPROC): it becomes another user."""
+    done = run(
+        "import resource, threading\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\n"
+        "threading.Thread().start()"
+    )
+    assert done.returncode == 159
+    assert "ulimit -u unlimited" in done.stderr
