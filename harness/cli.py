@@ -1,57 +1,48 @@
 # SPDX-License-Identifier: MIT
-"""The ``mte-harness`` command: a list of its subcommands, each of which lies in harness/jobs."""
+"""Where the command ``mte-harness`` begins: it imports all the rest.
+
+That takes a second, in which Ctrl-C, a host at its limits and a damaged installation are met: each
+ends with a documented status. Python's own for an exception, 1, would call a kernel bad. Until
+then, only Python's own modules are imported.
+"""
 
 from __future__ import annotations
 
-import click
-
-from harness.jobs.bench import bench_command
-from harness.jobs.checkout_commands import lock_command, test_command
-from harness.jobs.exit_status import exit_with_status
-from harness.jobs.figures import figures_command
-from harness.jobs.guest_commands import run_command, shell_command, tags_command
-from harness.jobs.host_commands import build_command, clean_command, doctor_command
-from harness.jobs.known_bad import known_bad_command
-from harness.jobs.rate import rate_command
-from harness.jobs.record_commands import record_group
-from harness.jobs.series_commands import series_group
-from harness.jobs.tries_command import tries_command
-from harness.jobs.validate import validate_command
-
-STATUSES = """\b
-Exit status (stable; fit for `git bisect run`):
-    0  clean
-    1  the program, or a probe of the suite, failed
-    3  the kernel printed a splat or became tainted
-    4  the guest was lost: panic, hang, silence
-    5  the kernel did not come up
-  125  the kernel does not build: cannot be tried
-  130  interrupted
-  160 and up: this host, or a usage error, is at fault (docs/reference/exit-status.md)
-"""
+import os
+import sys
+from typing import NoReturn
 
 
-@click.group(epilog=STATUSES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="mte-harness")
-def cli() -> None:
-    """Test whether arm64 memory tagging (MTE) still works on a kernel.
-
-    KERNEL is a recipe of kernel-configs/ (stock, debug, known-bad/…), a kernel source directory
-    (taken as it is, never written to; DIR:REVISION for a revision of it), a .deb file, an installed
-    kernel, or an arm64 Image.
-
-    Shell completion: eval "$(_MTE_HARNESS_COMPLETE=bash_source mte-harness)"
-    """
-
-
-for command in (
-    validate_command, run_command, shell_command, tags_command, build_command, doctor_command,
-    clean_command, tries_command, rate_command, known_bad_command, series_group, bench_command,
-    figures_command, record_group, lock_command, test_command,
-):  # fmt: skip
-    cli.add_command(command)
-
-
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and exit."""
-    exit_with_status(lambda: cli.main(standalone_mode=False))
+    # numpy's OpenBLAS starts a thread for each CPU at its import, and ends the process with
+    # status 1 if it does not get the memory for them (OpenBLAS, README.md, "Setting the number of
+    # threads using environment variables"). The harness multiplies no matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        from harness.jobs.command_line import main as command  # noqa: PLC0415 - it is what may fail
+    except BaseException as error:  # noqa: BLE001
+        _refuse(error)
+    else:
+        command()
+
+
+def _refuse(error: BaseException) -> NoReturn:
+    """Say in one line why the command cannot begin, and exit.
+
+    The statuses are those of INTERRUPTED, HarnessError and SetupError of harness/core/errors.py,
+    which may not be there.
+    """
+    match error:
+        case KeyboardInterrupt():
+            status, text = 130, "interrupted"
+        case OSError() | MemoryError() | SystemError():  # the last: an import without memory
+            status, text = 159, f"this host refuses: {str(error) or 'memory'} (ulimit -a)"
+        case _:
+            status = 161
+            text = (
+                f"the installation is damaged: {type(error).__name__}: {error} (remove "
+                f"{sys.prefix}, and run scripts/mte-harness doctor, or install the package again)"
+            )
+    os.write(2, f"mte-harness: {text}\n".encode())
+    os._exit(status)  # what is half imported may not survive an orderly end

@@ -4,7 +4,8 @@
 * ``errors``: each way in which a run ends without a verdict, with its exit status;
 * ``paths``: the repository and the cache; ``store``: cache entries, made once for each key;
 * ``keys``: the hashes that name entries; ``file_lock``: a lock between runs;
-* ``disk``: a full disk as an error; ``files``: a file replaced as a whole;
+* ``disk``: a full disk as an error; ``host_trouble``: what else a host refuses;
+* ``files``: a file replaced as a whole;
 * ``structure``: dataclasses from JSON;
 * ``deadline`` and ``limits``: how long to wait;
 * ``progress``: the steps of a long run, as lines; ``terminal_progress``: as a live line;

@@ -13,9 +13,12 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from harness.core.errors import CompilerMissingError, ProgramError
+from harness.core.disk import disk_full, reports_disk_full
+from harness.core.errors import CompilerMissingError, HarnessError, ProgramError
+from harness.core.host_trouble import reports_host_trouble
 from harness.core.keys import file_digest, key_of
 from harness.core.paths import resources
+from harness.core.toolchain import clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,7 +96,7 @@ def compile_program(
     def make(directory: Path) -> None:
         files = [word for source in sources for word in _as_source(source)]
         output = str(directory / name)
-        _run([compiler, *flags, "-o", output, *files, *map(str, library)], sources[0])
+        _run([compiler, *flags, "-o", output, *files, *map(str, library)], sources[0], directory)
 
     return store.obtain(_key(compiler, flags, (*sources, *library)), make) / name
 
@@ -119,10 +122,10 @@ def _library(store: Store, page_size: int, compiler: str) -> Path:
     def make(directory: Path) -> None:
         for source in sources:
             output = str(directory / f"{source.stem}.o")
-            _run([compiler, *flags, "-c", "-o", output, str(source)], source)
+            _run([compiler, *flags, "-c", "-o", output, str(source)], source, directory)
         objects = [str(directory / f"{source.stem}.o") for source in sources]
         archiver = compiler.removesuffix("gcc") + "ar"
-        _run([archiver, "rcsD", str(directory / "libprobe.a"), *objects], LIBRARY)
+        _run([archiver, "rcsD", str(directory / "libprobe.a"), *objects], LIBRARY, directory)
 
     return store.obtain(_key(compiler, flags, sources), make) / "libprobe.a"
 
@@ -135,9 +138,24 @@ def _key(compiler: str, flags: Sequence[str], files: Iterable[Path]) -> str:
     return key_of({"compiler": compiler_version(compiler), "flags": list(flags), "files": digests})
 
 
-def _run(argv: Sequence[str], source: Path) -> None:
-    result = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        lines = result.stderr.splitlines()
-        first = next((x for x in lines if "error" in x), lines[0] if lines else "no output")
-        raise ProgramError(f"{source} does not compile: {first}", details=result.stderr)
+def _run(argv: Sequence[str], source: Path, directory: Path) -> None:
+    """Run a tool of the compiler; raise ProgramError for its errors.
+
+    Its temporary files go to ``directory``, the unfinished entry: it goes whatever becomes of gcc,
+    which leaves them behind where it is killed. Raise DiskFullError or HarnessError where the host
+    is at fault.
+    """
+    environment = clean_environment() | {"TMPDIR": str(directory)}
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    if result.returncode == 0:
+        return
+    said = result.stderr
+    lines = said.splitlines()
+    first = next((x for x in lines if "error" in x), lines[0] if lines else "no output")
+    if reports_disk_full(said):
+        raise disk_full(directory.parent, said)
+    if result.returncode < 0 or reports_host_trouble(said):
+        raise HarnessError(
+            f"{argv[0]} ended with status {result.returncode}: {first}", "run it again", said
+        )
+    raise ProgramError(f"{source} does not compile: {first}", details=said)

@@ -43,15 +43,19 @@ LLVM_PROGRAMS = (
 )  # fmt: skip
 LLVM_CURE = "sudo apt-get install clang-19 lld-19 llvm-19"
 
-# Variables of the user that kbuild or gcc would obey (Documentation/kbuild/kbuild.rst).
+# Variables of the user that kbuild, make, gcc, tar or xz would obey
+# (Documentation/kbuild/kbuild.rst of Linux; the manuals of make, "Variables from the Environment",
+# of gcc, "Environment Variables", and of tar; xz(1)).
 _FOREIGN = {
-    "ARCH", "AS", "CC", "CFLAGS", "CPATH", "CPP", "CPPFLAGS", "CROSS_COMPILE", "C_INCLUDE_PATH",
-    "HOSTCC", "HOSTCFLAGS", "HOSTLDFLAGS", "INSTALL_HDR_PATH", "KAFLAGS", "KCFLAGS", "KCPPFLAGS",
-    "LANG", "LANGUAGE", "LD", "LDFLAGS", "LLVM", "LOCALVERSION", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
-    "O", "OUTPUT", "V", "W",
+    "ARCH", "AS", "CC", "CFLAGS", "COMPILER_PATH", "CPATH", "CPP", "CPPFLAGS", "CROSS_COMPILE",
+    "C_INCLUDE_PATH", "DEPENDENCIES_OUTPUT", "GNUMAKEFLAGS", "HOSTCC", "HOSTCFLAGS", "HOSTLDFLAGS",
+    "INSTALL_HDR_PATH", "KAFLAGS", "KCFLAGS", "KCPPFLAGS", "LANG", "LANGUAGE", "LD", "LDFLAGS",
+    "LIBRARY_PATH", "LLVM", "LOCALVERSION", "MAKEFILES", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES",
+    "MFLAGS", "O", "OUTPUT", "SOURCE_DATE_EPOCH", "SUNPRO_DEPENDENCIES", "TAR_OPTIONS", "V", "W",
+    "XZ_DEFAULTS", "XZ_OPT",
 }  # fmt: skip
 # LC_* and LANG are in ccache's hash: an interactive shell and a nightly job are to share objects.
-_FOREIGN_PREFIXES = ("KBUILD_", "KCONFIG_", "CCACHE_", "GIT_", "LC_")
+_FOREIGN_PREFIXES = ("KBUILD_", "KCONFIG_", "CCACHE_", "GCC_", "GIT_", "LC_")
 
 
 @dataclass(frozen=True)

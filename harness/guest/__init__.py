@@ -5,7 +5,8 @@
 
 * ``root_image``: the root file system, made of Debian's packages;
 * ``kernel_needs``: what a kernel must have for any guest;
-* ``template``: a guest booted and saved; ``facts``: what one clone learned for the others;
+* ``template``: a guest booted and saved; ``seal``: whether it is undamaged;
+  ``facts``: what one clone learned for the others;
 * ``guest``: a clone: commands, files, console, DRAM, and the error when it is lost;
 * ``debugger``: gdb on a clone (--gdb);
 * ``ssh``: one connection; ``shell``: a person's terminal on it;

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 # What paramiko raises when the guest is gone, or its host key is another.
 BROKEN: Final = (OSError, EOFError, paramiko.SSHException)
+# What this host refuses: no guest is at fault.
+HOST_ERRORS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL,
+     errno.ENETUNREACH}
+)  # fmt: skip
 # A probe that prints without end must not fill the host's memory.
 OUTPUT_LIMIT: Final = 8 * 1024 * 1024
 # How often a silent guest's machine is asked whether it runs, in seconds.
@@ -66,6 +72,8 @@ class SshConnection:
             try:
                 self._transport = self._connect(port, keys, deadline)
             except BROKEN as error:
+                if isinstance(error, OSError) and error.errno in HOST_ERRORS:
+                    raise
                 last = error
                 time.sleep(0.02)
             else:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import time
@@ -18,6 +17,7 @@ from harness.core.disk import disk_full
 from harness.core.errors import BootError, HarnessError
 from harness.core.keys import content_key, key_of
 from harness.guest.facts import Facts
+from harness.guest.seal import read_seal, write_seal
 from harness.vm.qemu_args import ColdBoot, GuestFiles, Restore, SavedMachine, kernel_arguments
 from harness.vm.run_disk import RunKeys
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from harness.vm.virtual_machine import VirtualMachine
 
 # Part of each template's key: raise it when the files of a template, or their use, change.
-FORMAT = 3
+FORMAT = 4
 
 # What the console shows of each phase of a boot, in order.
 PHASES = (
@@ -203,7 +203,8 @@ def obtain_template(
 ) -> Template:
     """Return the template of this kernel on this machine, booted and saved if need be.
 
-    Raise BootError when the kernel does not come up, and DiskFullError without room.
+    Raise BootError when the kernel does not come up, DiskFullError without room, and ArtifactError
+    for a saved guest that is damaged.
     """
     key = template_key(machine, kernel, image, append)
 
@@ -223,8 +224,8 @@ def obtain_template(
             machine.save(process, saved)
             (directory / "console.log").write_text(process.console.text())
         meta = {"boot_seconds": seconds, "kernel": kernel.name, "qemu": machine.qemu.banner}
-        (directory / "meta.json").write_text(json.dumps(meta))
+        write_seal(directory, meta)
 
     directory = store.obtain(key, make)
-    meta = json.loads((directory / "meta.json").read_text())
+    meta = read_seal(directory)
     return Template(key, directory, machine, kernel, image, append, meta["boot_seconds"])

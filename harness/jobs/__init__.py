@@ -31,6 +31,7 @@ A series of patches:
 
 What all commands share:
 
+* ``command_line``: the list of them;
 * ``options``: arguments, options and progress; ``exit_status``: how each command ends;
   ``output_stream``: standard output that is closed, full or slow.
 """

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import errno
+import os
 import sys
 import tempfile
 import traceback
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from harness.core import errors
-from harness.core.disk import disk_full, is_disk_full
-from harness.core.errors import HarnessError, UsageError
+from harness.core.errors import UsageError
+from harness.core.host_trouble import host_trouble
 from harness.host.child import unwind_on_sigterm
 from harness.jobs.output_stream import flush_streams, open_missing_streams, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from harness.core.errors import HarnessError
 
 
 def exit_with_status(command: Callable[[], int | None]) -> NoReturn:
@@ -32,16 +34,23 @@ def exit_with_status(command: Callable[[], int | None]) -> NoReturn:
 
 def _status_of(command: Callable[[], int | None]) -> int:
     try:
+        _require_directory()
         return command() or errors.OK
     except BaseException as error:  # noqa: BLE001 - Python's own status, 1, would call a kernel bad
         return _status_of_error(error)
 
 
+def _require_directory() -> None:
+    """Raise UsageError in a directory that somebody removed: no relative path means a file."""
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib asks the same
+    except FileNotFoundError as error:
+        raise UsageError("the current directory is gone", "cd to another") from error
+
+
 def _status_of_error(error: BaseException) -> int:
     """Say what happened, in one line; return the exit status for it."""
     match error:
-        case HarnessError():
-            status = _report(error)
         case click.ClickException():
             say(_usage(error))
             status = UsageError.status
@@ -50,10 +59,8 @@ def _status_of_error(error: BaseException) -> int:
             status = errors.INTERRUPTED
         case SystemExit(code=int(code)):
             status = code
-        case OSError() if is_disk_full(error):
-            status = _report(disk_full(error.filename or "standard output"))
-        case OSError(errno=errno.EPIPE | errno.EAGAIN):
-            status = _report(HarnessError(f"the output cannot be written: {error.strerror}"))
+        case _ if trouble := host_trouble(error):
+            status = _report(trouble)
         case _:
             status = _internal_error(error)
     return status

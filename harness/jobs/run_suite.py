@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core import errors
+from harness.core.errors import UsageError
 from harness.core.paths import resources
 from harness.kernel.build_options import PLAIN
 from harness.report import json_file
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from harness.kernel.build_options import BuildOptions
     from harness.report.model import Report
     from harness.suite.session import Session
+
+
+LIST_CURE = "its names: pytest --qemu --collect-only -q"
 
 
 def prepare(
@@ -92,6 +96,10 @@ def run_suite(
         if status == pytest.ExitCode.TESTS_FAILED and worst == errors.OK:
             return errors.INTERNAL  # a failure that pytest counted is missing from the report
         return worst
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        raise UsageError(f"no test of the suite has a name that fits -k {expression!r}", LIST_CURE)
+    if status == pytest.ExitCode.USAGE_ERROR:
+        raise UsageError("pytest refuses the command line, and says above why")
     return errors.INTERRUPTED if status == pytest.ExitCode.INTERRUPTED else errors.INTERNAL
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from harness.core.errors import BaseGoneError, BootError, GuestLostError, HarnessError
+from harness.core.host_trouble import host_trouble
 from harness.core.ktap import Outcome
 from harness.core.paths import resources
 from harness.guest.guest import Guest
@@ -160,9 +161,15 @@ def _node_id(item: pytest.Item, base: Path) -> str:
     return path + colons + rest
 
 
+def raised(call: pytest.CallInfo[None]) -> BaseException | None:
+    """Return what a phase of a test raised; what this host refuses as the error that says so."""
+    error = call.excinfo.value if call.excinfo else None
+    return error and (host_trouble(error) or error)
+
+
 def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Keep one phase of a test; after the last, put the entry on pytest's report."""
-    error = call.excinfo.value if call.excinfo else None
+    error = raised(call)
     own = state(item)
     own.failed |= report.failed
     own.phases.append((report, error))

@@ -150,7 +150,10 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if _names_no_test(config) and VALIDATION.is_dir():
         config.args[:] = [str(VALIDATION)]
-    state = RunState(Session(cache_root(), progress, config.getoption("--qemu-binary")))
+    try:
+        state = RunState(Session(cache_root(), progress, config.getoption("--qemu-binary")))
+    except HarnessError as error:
+        pytest.exit(f"mte-harness: {error}", returncode=error.status)
     config.stash[STATE] = state
     if worker:
         return
@@ -209,7 +212,7 @@ def pytest_runtest_makereport(
     report = yield
     if STATE not in item.config.stash:
         return report
-    error = call.excinfo.value if call.excinfo else None
+    error = collect.raised(call)
     if isinstance(error, (HarnessError, collect.VerdictError)):
         text = str(error)
         if isinstance(error, HarnessError) and error.details:

@@ -67,6 +67,9 @@ class ProgramKind:
 def kind_of(path: Path) -> ProgramKind:
     """Return what ``path`` is. Raise ProgramError for what the guest cannot run."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            # It would be read to its end, which a pipe or a device need not have, and again.
+            raise ProgramError(f"{path} is no file, but a pipe or a device", "write it to a file")
         data = path.read_bytes()
     except OSError as error:
         raise ProgramError(f"no program {path}: {error.strerror}") from error

@@ -17,6 +17,7 @@ from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
 from harness.kernel import Kernel, KernelSource, obtain_kernel, obtain_selftests
 from harness.suite.precondition_record import FILE, PreconditionRecord
+from harness.vm.descriptors import require_descriptors
 from harness.vm.emulator_check import EmulatorCheck, check_emulator
 from harness.vm.loopback import require_loopback
 from harness.vm.packaged_qemu import RELEASES, obtain_qemu
@@ -43,6 +44,7 @@ class Session:
         qemu_binary: str | None = None,
         limits: Limits = Limits(),
     ) -> None:
+        require_descriptors()
         make_cache(cache)
         self.cache = cache
         self.progress = progress

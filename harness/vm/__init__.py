@@ -11,7 +11,7 @@
 * ``confined``: the rights that QEMU runs without;
 * ``channels``: sockets and disks without names; ``run_disk``: keys and clock of one clone;
 * ``process``: the running QEMU, over QMP; ``console``: its serial console; ``loopback``: whether
-  this host reaches itself;
+  this host reaches itself; ``descriptors``: whether it lets us open enough files;
 * ``dram``: the guest's memory, seen from the host; ``tags_in_dram`` (.py, .c): how the tags
   get there; ``emulator_check``: the proof, before each run, that QEMU's tags work.
 """

@@ -169,7 +169,7 @@ class Dram(contextlib.AbstractContextManager["Dram"]):
             if os.fstat(source).st_size != self.size:
                 raise _truncated(path)
             with memoryview(self.view) as view:
-                for start, end in _extents(source, self.size):
+                for start, end in extents(source, self.size):
                     at = start
                     while at < end:
                         with view[at:end] as part:
@@ -192,7 +192,7 @@ class Dram(contextlib.AbstractContextManager["Dram"]):
     def _write_extents(self, target: int) -> None:
         os.truncate(target, self.size)
         with memoryview(self.view) as view:
-            for start, end in _extents(self.fd, self.size):
+            for start, end in extents(self.fd, self.size):
                 at = start
                 while at < end:
                     with view[at:end] as part:
@@ -219,7 +219,7 @@ def _truncated(path: Path) -> ArtifactError:
     )
 
 
-def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
+def extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield the stretches of a sparse file that hold data, as (start, end)."""
     at = 0
     while at < size:

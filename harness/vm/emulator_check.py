@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from harness.core import ktap
 from harness.core.cross import BARE_FLAGS, compile_program
-from harness.core.errors import QemuCheckError
+from harness.core.errors import QemuCheckError, QemuDiedError
+from harness.core.host_trouble import reports_host_trouble
 from harness.core.paths import resources
 from harness.vm import tags_in_dram
 from harness.vm.confined import NO_SECCOMP, confined
@@ -81,9 +82,16 @@ def check_emulator(machine: VirtualMachine, programs: Store) -> EmulatorCheck:
             environment = tags_in_dram.environment(machine.library, spec, dram.fd)
             _write_tags(dram)
         command = bare_command(qemu, spec, build_check(programs), dram.path if dram else None)
-        output, errors = _run(
+        output, errors, status = _run(
             command, environment, (dram.fd,) if dram else (), machine.limits.emulator_check
         )
+        if status < 0 or (status and reports_host_trouble(errors)):
+            how = f"signal {-status}" if status < 0 else f"exit status {status}"
+            raise QemuDiedError(
+                f"QEMU ended during the emulator check with {how}: {errors.strip()[-200:]}",
+                "if something on this host killed it (out of memory?), run again",
+                shlex.join(command),
+            )
         if NO_SECCOMP in errors:
             raise QemuCheckError(
                 f"{qemu.banner} ({qemu.path}) was built without seccomp, which keeps a guest from "
@@ -115,8 +123,8 @@ def _features(output: str) -> frozenset[str]:
 
 def _run(
     command: list[str], environment: dict[str, str], descriptors: tuple[int, ...], seconds: float
-) -> tuple[str, str]:
-    """Return the program's output and QEMU's messages."""
+) -> tuple[str, str, int]:
+    """Return the program's output, QEMU's messages and its exit status, 0 without an end."""
     try:
         result = subprocess.run(
             confined(command),
@@ -128,8 +136,10 @@ def _run(
             pass_fds=descriptors,
         )
     except subprocess.TimeoutExpired as error:
-        return (error.stdout or b"").decode("utf-8", "replace"), f"no end within {seconds:.0f} s"
-    return result.stdout.decode("utf-8", "replace"), result.stderr.decode("utf-8", "replace")
+        said = (error.stdout or b"").decode("utf-8", "replace")
+        return said, f"no end within {seconds:.0f} s", 0
+    said, errors = (stream.decode("utf-8", "replace") for stream in (result.stdout, result.stderr))
+    return said, errors, result.returncode
 
 
 def _write_tags(dram: Dram) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import cli
 from harness.core import errors
+from harness.jobs import command_line as cli
 from harness.jobs import exit_status
 from tests.support.command import COMMAND
 

@@ -18,9 +18,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness import cli
 from harness.core import errors
 from harness.core.ktap import KtapResult
+from harness.jobs import command_line as cli
 from harness.report import model
 from harness.suite import plugin
 from harness.verdict.finding import Finding
@@ -441,7 +441,7 @@ def test_the_reference_has_every_field_of_the_report() -> None:
 
 
 def real_statuses() -> set[int]:
-    """Return every exit status of harness/core/errors.py, and that of SIGTERM."""
+    """Return every exit status of harness/core/errors.py, and those of signals."""
 
     def classes(base: type[errors.HarnessError]) -> Iterator[type[errors.HarnessError]]:
         yield base
@@ -452,7 +452,7 @@ def real_statuses() -> set[int]:
         value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)
     }
     ours = {c.status for c in classes(errors.HarnessError) if c.__module__ == errors.__name__}
-    return constants | ours | {128 + signal.SIGTERM}
+    return constants | ours | {128 + signal.SIGHUP, 128 + signal.SIGTERM}
 
 
 def status_table(page: Path) -> set[int]:

@@ -51,7 +51,13 @@ def run(tmp_path: Path) -> Run:
         ("raise KeyboardInterrupt", 130),
         ("raise SystemExit(143)", 143),
         ("raise SystemExit('text')", errors.INTERNAL),
-        ("raise MemoryError", errors.INTERNAL),
+        ("raise MemoryError", 159),
+        ('raise RuntimeError("can\'t start new thread")', 159),
+        ("raise RuntimeError('another')", errors.INTERNAL),
+        ("raise OSError(24, 'Too many open files')", 159),
+        ("raise PermissionError(13, 'Permission denied', '/x')", 159),
+        ("import subprocess; subprocess.run(['no-such-tool'])", 166),
+        ("open('/no/such/file')", errors.INTERNAL),
         ("raise BrokenPipeError(32, 'Broken pipe')", 159),
         ("raise OSError(28, 'No space left on device')", 169),
         ("1 / 0", errors.INTERNAL),
@@ -114,3 +120,15 @@ def test_a_full_pipe_that_does_not_block(run: Run) -> None:
     body = f"{STREAM}os.set_blocking(1, False)\nfor _ in range(99): write('stdout', b'x' * 9999)"
     done = run(body, '"$@" | { sleep 0.2; wc -c; }')
     assert done.stdout.strip() == str(99 * 9999)
+
+
+def test_no_more_threads(run: Run) -> None:
+    """The limit does not hold for root (setrlimit(2), RLIMIT_NPROC): it becomes another user."""
+    done = run(
+        "import resource, threading\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\n"
+        "threading.Thread().start()"
+    )
+    assert done.returncode == 159
+    assert "ulimit -u unlimited" in done.stderr

@@ -54,13 +54,22 @@ def run(
 
 @pytest.mark.parametrize(
     ("ended", "status"),
-    [(2, errors.INTERRUPTED), (3, errors.INTERNAL), (4, errors.INTERNAL), (5, errors.INTERNAL)],
+    [(2, errors.INTERRUPTED), (3, errors.INTERNAL)],
 )
 def test_status_of_a_pytest_that_made_no_report(
     tmp_path: Path, shim: Shim, ended: int, status: int
 ) -> None:
     shim("setpriv", f"exit {ended}")
     assert run(tmp_path, ("stock",)) == status
+
+
+@pytest.mark.parametrize(
+    ("ended", "said"), [(4, "refuses the command line"), (5, "fits -k 'no_such'")]
+)
+def test_a_selection_that_pytest_refuses(tmp_path: Path, shim: Shim, ended: int, said: str) -> None:
+    shim("setpriv", f"exit {ended}")
+    with pytest.raises(UsageError, match=said):
+        run(tmp_path, ("stock",), expression="no_such")
 
 
 @pytest.mark.parametrize(

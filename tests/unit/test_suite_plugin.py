@@ -694,6 +694,17 @@ def test_a_kernel_under_test_that_is_gone_is_an_error(runs: Runs, words: tuple[s
     assert result.outlines[-1].startswith("3 tests not run: ")
 
 
+@pytest.mark.parametrize(
+    "error",
+    ["OSError(24, 'Too many open files')", 'RuntimeError("can\'t start new thread")'],
+)
+def test_what_the_host_refuses_in_a_test_is_no_failure(runs: Runs, error: str) -> None:
+    runs.suite(f"def test_one(guest): raise {error}\n")
+    runs("test_suite.py").assert_outcomes(failed=1)
+    assert runs.report.tests[0].status is Status.ERROR
+    assert worst_status(runs.report) == HarnessError.status
+
+
 def test_a_place_that_does_not_answer_is_an_error(runs: Runs) -> None:
     runs.suite(f'def test_one(launch): launch("{UNREACHABLE}")\ndef test_two(guest): pass\n')
     result = runs("test_suite.py")
