@@ -167,4 +167,5 @@ def _skipped(text: str) -> str:
     if "known bug" in text:
         return KNOWN
     match = re.match(r"(?:.*: skipped, (?P<lack>[^:]+):|.*: (?P<left>left out, .*))", text)
-    return SKIPPED + ((match["lack"] or match["left"]) if match else text)
+    # pytest.skip.Exception puts its own name before its text.
+    return SKIPPED + ((match["lack"] or match["left"]) if match else text.removeprefix("Skipped: "))

@@ -69,7 +69,7 @@ def test_a_case_that_needed_another_guest() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("kernel stock has no CONFIG_X", "skipped: kernel stock has no CONFIG_X"),
+        ("Skipped: kernel stock has no CONFIG_X", "skipped: kernel stock has no CONFIG_X"),
         ("a: skipped, the CPU has no FEAT_MTE4: why", "skipped: the CPU has no FEAT_MTE4"),
         (
             "a: left out, the kernel is older than 6.8 (1234)",
