@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What a host may do to a guest, or to its files, met from outside: never the kernel's fault.
 
-What needs no guest: tests/unit/test_host_trouble.py.
+What needs no guest: tests/unit/test_host_trouble.py; what needs rights to mount:
+tests/nightly/test_own_namespaces.py.
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 PROGRAMS = Path(__file__).parent / "programs"
 PASS = ("run", "stock", str(PROGRAMS / "pass.c"))
-# Rights to mount, which root has, and any other user in a user namespace of its own.
-OWN_MOUNTS = ["unshare", *(["--mount"] if os.geteuid() == 0 else ["--user", "-r", "--mount"])]
 
 
 @pytest.fixture(autouse=True)
@@ -80,31 +79,6 @@ def test_a_damaged_saved_guest_is_named(cli: Cli, copied: tuple[Path, Path]) -> 
     done = cli(*PASS, MTE_HARNESS_CACHE=str(cache))
     assert done.returncode == errors.ArtifactError.status, done.stderr
     assert f"mte-harness clean templates/{copy.name}" in first_line(done)
-
-
-def test_no_loopback() -> None:
-    command = ["unshare", *([] if os.geteuid() == 0 else ["--user", "-r"]), "--net", COMMAND, *PASS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == errors.HarnessError.status
-    assert "ip link set lo up" in first_line(done)
-
-
-@pytest.mark.parametrize("options", ["size=300k", "nr_inodes=5"])
-def test_a_full_disk(tmp_path: Path, options: str) -> None:
-    script = (
-        f'mount -t tmpfs -o {options} tmpfs "$0" && "$@"; status=$?; '
-        'find "$0" -mindepth 2 -not -name "*.lock"; exit $status'
-    )
-    done = subprocess.run(
-        [*OWN_MOUNTS, "sh", "-c", script, str(tmp_path), COMMAND, *PASS],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env={**os.environ, "MTE_HARNESS_CACHE": str(tmp_path), "TMPDIR": "/tmp"},
-    )
-    assert (done.returncode, done.stdout) == (errors.DiskFullError.status, ""), done.stderr
-    assert "MTE_HARNESS_CACHE" in first_line(done)
 
 
 def test_a_kernel_that_does_not_come_up(cli: Cli) -> None:

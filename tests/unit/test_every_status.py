@@ -30,7 +30,7 @@ FROM_OUTSIDE = {
     164: "unit/test_host_trouble.py::test_a_qemu_in_trouble",
     165: "unit/test_host_trouble.py::test_a_qemu_in_trouble",
     166: "unit/test_host_trouble.py::test_no_compiler",
-    169: "system/test_host_trouble.py::test_a_full_disk",
+    169: "nightly/test_own_namespaces.py::test_a_full_disk",
     170: "system/test_host_trouble.py::test_a_damaged_saved_guest_is_named",
     171: "unit/test_host_trouble.py::test_what_a_command_names",
     172: "system/test_host_trouble.py::test_qemu_is_killed",
