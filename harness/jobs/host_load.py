@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 from harness.core.cross import COMPILER, LIBRARY, PAGE_SIZES, probe_flags
@@ -45,8 +46,11 @@ def host_load(kind: str) -> Iterator[None]:
     """Hold one of LOADS. HarnessError at the end if the load did not last as long as the run."""
     if kind == "builds":
         words = ["sh", "-c", _COMPILE, str(LIBRARY), COMPILER, *probe_flags(PAGE_SIZES[0])]
-        with _beside(words), _beside(words):
-            yield
+        # A compiler that is killed leaves its temporary files behind.
+        with tempfile.TemporaryDirectory(prefix="mte-harness-load-") as temporary:
+            words = ["env", f"TMPDIR={temporary}", *words]
+            with _beside(words), _beside(words):
+                yield
     elif kind == "half":
         with _half_of_the_cpus():
             yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from dataclasses import replace
@@ -200,7 +201,8 @@ def test_a_host_without_that_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_compilers_run_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compilers_run_beside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen: Counter[str] = Counter()
     with host_load.host_load("builds"):
         deadline = time.monotonic() + 60
@@ -209,7 +211,9 @@ def test_compilers_run_beside(monkeypatch: pytest.MonkeyPatch) -> None:
                 ["ps", "-e", "-o", "comm="], capture_output=True, text=True, check=True
             )
             seen.update(done.stdout.split())
+        assert list(tmp_path.iterdir())
     assert seen["cc1"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_load_that_ends_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
