@@ -208,11 +208,7 @@ class _Parser:
         level = self._level_at(indent)
         if level is None or level is not self.levels[-1]:
             self.problem(f"a plan line without a version line above it: {_short(match.string)}")
-        elif (
-            level.plan is not None
-            and level.plan == int(match["count"])
-            and level.repeats(indent, level.version)
-        ):
+        elif level.plan == int(match["count"]) and level.repeats(indent, level.version):
             return
         elif level.plan is not None:
             level.problems.append(f"a second plan line: {_short(match.string)}")

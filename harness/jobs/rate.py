@@ -83,12 +83,12 @@ def rate_command(
         prepare(Session(cache_root(), progress, qemu_binary), [kernel], machine, options=options)
     start = measuring.begin(root)
     counts: Counter[str] = Counter()
-    report = None
+    report, status = None, errors.OK
     with host_load(load):
         for number in range(1, runs + 1):
-            directory = Path(tempfile.mkdtemp(prefix="mte-harness-rate-"))
-            try:
-                run_suite(
+            with tempfile.TemporaryDirectory(prefix="mte-harness-rate-") as temporary:
+                directory = Path(temporary)
+                ended = run_suite(
                     [kernel],
                     machine,
                     report=directory,
@@ -104,8 +104,7 @@ def rate_command(
                     kept = root / "reports" / f"rate-{start.date}-{number}".replace(":", "")
                     shutil.copytree(directory, kept)
                     click.echo(f"run {number} is wrong: {', '.join(bad)}: {kept}")
-            finally:
-                shutil.rmtree(directory, ignore_errors=True)
+            status = max(status, ended)  # the host's trouble is 128 and more
             counts += found
             click.echo(
                 f"run {number} of {runs} on {kernel}, {load}: {report.seconds:.0f} s, "
@@ -128,7 +127,7 @@ def rate_command(
         counts=counts,
     )
     keep(record, root)
-    return errors.PROGRAM_FAILED if wrong(counts) else errors.OK
+    return status
 
 
 def counts_of(report: Report) -> Counter[str]:

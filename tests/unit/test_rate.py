@@ -20,6 +20,7 @@ from harness.core.errors import HarnessError, UsageError
 from harness.jobs import figures, host_load, rate, records
 from harness.jobs.rate import counts_of, rate_command, wrong
 from harness.jobs.records import Host, Inputs, Record
+from harness.jobs.run_suite import worst_status
 from harness.report import json_file
 from harness.suite.report_files import REPORT
 from harness.verdict.result import ProbeResult, Reason, Status
@@ -99,8 +100,9 @@ def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Report]:
     left: list[Report] = []
 
     def run_suite(kernels: list[str], machine: str | None, *, report: Path, **_: Any) -> int:
-        json_file.write(left.pop(0), report / REPORT)
-        return errors.OK
+        written = left.pop(0)
+        json_file.write(written, report / REPORT)
+        return worst_status(written) if written.tests else errors.OK
 
     (tmp_path / "file").touch()
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
@@ -131,6 +133,13 @@ def test_a_healthy_kernel_gives_status_0(reports: list[Report], tmp_path: Path) 
     done = CliRunner().invoke(rate_command, ["stock"], standalone_mode=False)
     assert (done.exception, done.return_value) == (None, errors.OK)
     assert not (tmp_path / "reports").exists()
+
+
+def test_trouble_of_the_host_is_not_a_wrong_failure_s_status(reports: list[Report]) -> None:
+    reason = Reason(Status.ERROR, "QEMU was killed", exit_status=errors.QemuDiedError.status)
+    reports += [changed(healthy(), 1, status=Status.ERROR, reasons=(reason,)), healthy()]
+    done = CliRunner().invoke(rate_command, ["stock", "--runs", "2"], standalone_mode=False)
+    assert (done.exception, done.return_value) == (None, errors.QemuDiedError.status)
 
 
 def test_no_program_is_no_rate(reports: list[Report]) -> None:
