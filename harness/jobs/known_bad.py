@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.core import errors
-from harness.core.errors import RecipeError
+from harness.core.errors import BaseGoneError, RecipeError
 from harness.core.paths import cache_root, resources
 from harness.jobs.options import machine_option, shown_progress, workers_option
 from harness.jobs.run_suite import prepare, run_suite
@@ -52,19 +52,32 @@ def known_bad_command(
     rotate: int | None,
     workers: int,
 ) -> int:
-    """Prove that the suite can fail: each known-bad kernel fails exactly its named probes."""
+    """Prove that the suite can fail: each known-bad kernel fails exactly its named probes.
+
+    A kernel whose base Debian has removed is not tried: named, and no failure.
+    """
     rows = []
+    gone: list[BaseGoneError] = []
     for recipe in recipes(names, release, rotate):
-        with shown_progress() as progress:
-            row = prove(Session(cache_root(), progress), recipe, machine, workers)
+        try:
+            with shown_progress() as progress:
+                row = prove(Session(cache_root(), progress), recipe, machine, workers)
+        except BaseGoneError as error:
+            gone.append(error)
+            click.echo(f"{'base gone':10}  {recipe.name}  ({error.base})")
+            continue
         rows.append(row)
         word = "proved" if row.proved else "NOT PROVED"
         click.echo(
             f"{word:10}  {recipe.name}  ({len(row.failed)} of "
             f"{row.ran} probes failed, {row.seconds:.0f} s)  {row.difference}".rstrip()
         )
+    if gone and not rows:
+        raise gone[0]
     proved = sum(row.proved for row in rows)
-    click.echo(f"{proved} of {len(rows)} known-bad kernels proved")
+    bases = ", ".join(sorted({error.base for error in gone}))
+    not_tried = f"; {len(gone)} not tried: base gone: {bases}" if gone else ""
+    click.echo(f"{proved} of {len(rows)} known-bad kernels proved{not_tried}")
     if proved == len(rows):
         return errors.OK
     return max((row.host_status for row in rows), default=errors.OK) or errors.PROGRAM_FAILED
