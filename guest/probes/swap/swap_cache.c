@@ -2,6 +2,7 @@
 /*
  * probe: swap_cache
  * needs: CONFIG_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * newer: 6.18/6.12.56/6.1.158 143937ca51cc dropped_clean
  * timeout: 60
  *
  * A page that was swapped in keeps its swap entry, and with it its saved tags, as long as
@@ -41,6 +42,10 @@ static void retag_check(char *p, uint64_t seed, const char *when)
 	pattern_check_data(p, LEN, 1, when);
 }
 
+/*
+ * Before 143937ca51cc a writable page that was swapped in is dirty from the start
+ * (arch/arm64 pte_mkwrite_novma()): it is written again, and never dropped clean.
+ */
 static void dropped_clean(void)
 {
 	char *p = clean_in_cache();

@@ -46,16 +46,21 @@ static void walk(char *p, int rounds)
 	     vmstat("pswpout") - before);
 }
 
+/*
+ * With zram, which writes at once. Of a disk, all pages of a small cgroup may be under
+ * writeback, and reclaim that finds no other ends in an OOM kill (mm/vmscan.c
+ * shrink_folio_list(), mm/memcontrol.c try_charge_memcg()). memory.high waits instead.
+ */
 static void memory_max(void)
 {
-	swap_begin(swap_disk);
+	swap_begin(swap_zram);
 	allow("memory.max");
 	walk(mte_map(LEN), 3);
 }
 
 static void memory_high(void)
 {
-	swap_begin(swap_zram);
+	swap_begin(swap_disk);
 	allow("memory.high");
 	walk(mte_map(LEN), 2);
 }
@@ -68,7 +73,7 @@ static void forked_under_pressure(void)
 	char *p;
 
 	swap_begin(swap_disk);
-	allow("memory.max");
+	allow("memory.high");
 	p = tagged_map(len, 1);
 	child = child_fork();
 	if (child == 0) {
