@@ -33,6 +33,22 @@ static void move_pages_of(char *p)
 		move_page(p + i * PAGE);
 }
 
+/*
+ * The same, to stale frames. Each page needs its own: soft-offlining drains the lists of
+ * the CPUs (mm/memory-failure.c page_handle_poison()), after which the buddy allocator
+ * hands out its smallest blocks first, stale or not.
+ */
+static void move_to_stale_frames(char *p)
+{
+	size_t i;
+
+	for (i = 0; i < PAGES; i++) {
+		stale_fill(STALE_SMALL, false);
+		move_page(p + i * PAGE);
+	}
+	need_stale(p, LEN, "migrated");
+}
+
 static void private_memory(void)
 {
 	char *p;
@@ -56,9 +72,7 @@ static void untouched_tags(void)
 	start();
 	p = mte_map(LEN);
 	memset(p, 0x42, LEN);
-	stale_fill(8 * STALE_SMALL, false);
-	move_pages_of(p);
-	need_stale(p, LEN, "migrated");
+	move_to_stale_frames(p);
 	tags_zero_check(p, LEN, "migrated");
 	CHECK_EQ(other_bytes(p, 0x42, LEN), 0, "bytes that changed");
 }
@@ -73,9 +87,7 @@ static void untagged_then_mprotect(void)
 	memset(p, 0x42, LEN);
 	/* The stale tags of the old frame must not be copied either. */
 	need_stale(p, LEN, "before migration");
-	stale_fill(8 * STALE_SMALL, false);
-	move_pages_of(p);
-	need_stale(p, LEN, "migrated");
+	move_to_stale_frames(p);
 	check_made_tagged(p, LEN, 0x42, "after mprotect(PROT_MTE)");
 }
 
