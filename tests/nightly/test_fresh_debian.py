@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Both commands of the README on a fresh Debian 13, made by scripts/in-debian-13. Needs root."""
+"""Both commands of the README on a fresh Debian, made by scripts/in-debian. Needs root."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from harness.core.paths import checkout
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCRIPT = checkout("the tests") / "scripts" / "in-debian-13"
+SCRIPT = checkout("the tests") / "scripts" / "in-debian"
 
 
 @pytest.mark.usefixtures("harness_session")  # left out without --qemu
+@pytest.mark.parametrize("release", ["12", "13"])
 @pytest.mark.parametrize("command", ["scripts/validate debian:7.3", "scripts/test"])
-def test_a_command_of_the_readme(command: str) -> None:
+def test_a_command_of_the_readme(command: str, release: str) -> None:
     done = subprocess.run(
-        [SCRIPT, *command.split()], capture_output=True, text=True, errors="replace", check=False
+        [SCRIPT, release, *command.split()],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
@@ -30,7 +35,7 @@ def test_a_command_of_the_readme(command: str) -> None:
 def test_a_signal_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     child = subprocess.Popen(
-        [SCRIPT, "sh", "-c", "setsid sleep 1000 & echo ready; exec sleep 1000"],
+        [SCRIPT, "13", "sh", "-c", "setsid sleep 1000 & echo ready; exec sleep 1000"],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scripts/in-debian-13 with stand-ins for what needs root: what it is told, and what it leaves."""
+"""scripts/in-debian with stand-ins for what needs root: what it is told, and what it leaves."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def script(tmp_path: Path, shim: Shim, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     repository = tmp_path / "repository"
     (repository / "scripts").mkdir(parents=True)
-    copy = repository / "scripts" / "in-debian-13"
-    shutil.copy2(checkout("the tests") / "scripts" / "in-debian-13", copy)
+    copy = repository / "scripts" / "in-debian"
+    shutil.copy2(checkout("the tests") / "scripts" / "in-debian", copy)
     git = ["git", "-C", str(repository), "-c", "user.name=A", "-c", "user.email=a@b.c"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
         subprocess.run([*git, *words], check=True)
@@ -72,13 +72,16 @@ def run(script: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ([], "no command"),
-        (["--kept", "true"], "unknown option --kept"),
+        ([], "no release and no command"),
+        (["13"], "no command"),
+        (["11", "true"], "11 is no release of Debian that this script makes: 12, 13"),
+        (["scripts/test"], "scripts/test is no release of Debian"),
+        (["--kept", "12", "true"], "unknown option --kept"),
         (["--keep"], "--keep needs a directory"),
-        (["--keep", "", "true"], "not an empty word"),
-        (["--keep", "/dev", "true"], "--keep /dev: neither empty nor a system"),
-        (["--keep", "/dev/null", "true"], "--keep /dev/null: neither empty nor a system"),
-        (["--cache", "/no/such", "true"], "--cache /no/such is not a directory"),
+        (["--keep", "", "12", "true"], "not an empty word"),
+        (["--keep", "/dev", "12", "true"], "--keep /dev: neither empty nor a system"),
+        (["--keep", "/dev/null", "12", "true"], "--keep /dev/null: neither empty nor a system"),
+        (["--cache", "/no/such", "12", "true"], "--cache /no/such is not a directory"),
     ],
 )
 def test_wrong_words_are_refused(script: Path, words: list[str], complaint: str) -> None:
@@ -95,7 +98,7 @@ def test_it_says_what_to_install(script: Path, shim: Shim, tmp_path: Path) -> No
     for name in ("sh", "sed", "readlink"):
         (tools / name).symlink_to(str(shutil.which(name)))
     done = subprocess.run(
-        [script, "true"],
+        [script, "12", "true"],
         capture_output=True,
         text=True,
         check=False,
@@ -107,7 +110,7 @@ def test_it_says_what_to_install(script: Path, shim: Shim, tmp_path: Path) -> No
 
 def test_only_root(script: Path, shim: Shim) -> None:
     shim("id", "echo 1000")
-    done = run(script, "true")
+    done = run(script, "13", "true")
     assert done.returncode == errors.SetupError.status
     assert "need root" in done.stderr
 
@@ -116,16 +119,18 @@ def test_the_command_runs_in_a_clone_and_its_status_comes_out(
     script: Path, tmp_path: Path, calls: Callable[[], list[str]]
 ) -> None:
     (script.parent / "edited").touch()
-    done = run(script, "sh", "-c", "pwd; ls scripts; cat; exit 7")
+    done = run(script, "13", "sh", "-c", "pwd; ls scripts; cat; exit 7")
     assert done.returncode == 7
     place, listed = done.stdout.splitlines()
     assert place.endswith("/root/root/mte-harness")
-    assert listed == "in-debian-13"
+    assert listed == "in-debian"
     assert "changes that are not committed are left out" in done.stderr
     assert not list((tmp_path / "scratch").iterdir())
     (made,) = [call for call in calls() if call.startswith("mmdebstrap")]
     assert "trixie-updates" in made
     assert "trixie-security" in made
+    assert run(script, "12", "true").returncode == 0
+    assert "bookworm-security" in " ".join(calls())
 
 
 def test_settings_of_the_host_come_along(
@@ -145,7 +150,7 @@ def test_settings_of_the_host_come_along(
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     monkeypatch.setenv("SECRET", "of the host")
     kept = tmp_path / "kept"
-    done = run(script, "--keep", str(kept), "--cache", str(cache), "env")
+    done = run(script, "--keep", str(kept), "--cache", str(cache), "13", "env")
     assert done.returncode == 0, done.stderr
     seen = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert seen["PIP_FIND_LINKS"] == f"{wheels} https://x.example/simple"
@@ -169,37 +174,40 @@ def test_a_kept_system_is_used_again_with_the_last_commit(
     kept, wheels = tmp_path / "kept", tmp_path / "wheels"
     wheels.mkdir()
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    assert run(script, "--keep", str(kept), "touch", "made-inside").returncode == 0
+    assert run(script, "--keep", str(kept), "12", "touch", "made-inside").returncode == 0
     git = ["git", "-C", str(script.parent), "-c", "user.name=A", "-c", "user.email=a@b.c"]
     (script.parent / "two").touch()
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "two"], check=True)
-    done = run(script, "--keep", str(kept), "ls", "scripts/two", "made-inside")
+    done = run(script, "--keep", str(kept), "12", "ls", "scripts/two", "made-inside")
     assert done.returncode == 0, done.stderr
     assert len([call for call in calls() if call.startswith("mmdebstrap")]) == 1
     assert calls().count(f"mount --bind {wheels} {kept}/root{wheels}") == 2
+    other = run(script, "--keep", str(kept), "13", "true")
+    assert other.returncode == errors.UsageError.status
+    assert f"--keep {kept}: holds Debian 12 (another directory for 13)" in other.stderr
 
 
 def test_a_half_made_system_is_made_again(script: Path, tmp_path: Path, shim: Shim) -> None:
     kept = tmp_path / "kept"
     shim("mmdebstrap", 'mkdir -p "$TMPDIR/new"; echo E: no network >&2; exit 25')
-    done = run(script, "--keep", str(kept), "true")
+    done = run(script, "--keep", str(kept), "13", "true")
     assert done.returncode == errors.HarnessError.status
     assert done.stderr.splitlines()[1:] == [
         "E: no network",
-        "in-debian-13: mmdebstrap failed, see above",
+        "in-debian: mmdebstrap failed, see above",
     ]
     shim("mmdebstrap", STAND_INS["mmdebstrap"])
-    assert run(script, "--keep", str(kept), "true").returncode == 0
+    assert run(script, "--keep", str(kept), "13", "true").returncode == 0
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_removes_the_system(
     script: Path, tmp_path: Path, which: signal.Signals
 ) -> None:
-    """Without namespaces the command stays; tests/nightly/test_debian_13.py has them."""
+    """Without namespaces the command stays; tests/nightly/test_fresh_debian.py has them."""
     child = subprocess.Popen(
-        [script, "sh", "-c", "echo $$; exec sleep 1000"],
+        [script, "12", "sh", "-c", "echo $$; exec sleep 1000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
