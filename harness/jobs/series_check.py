@@ -31,7 +31,7 @@ from harness.kernel.locate import DEFAULT_RECIPE
 from harness.kernel.patches import Patch, apply_patches, read_patches
 from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
 from harness.kernel.workspace import build_place, link_tree
-from harness.suite.head_comment import discover
+from harness.suite.head_comment import SMOKE
 from harness.suite.session import Session
 
 if TYPE_CHECKING:
@@ -133,17 +133,11 @@ class Prefixes:
             [str(place)],
             None,
             report=self._scratch / f"report-{number}",
-            expression=None if number == self._total else smoke_expression(),
+            expression=None if number == self._total else SMOKE,
             workers=WORKERS,
             qemu_binary=None,
         )
         return new + ([f"the suite ended with status {status}"] if status else [])
-
-
-def smoke_expression() -> str:
-    """Return the pytest -k expression that selects the smoke probes."""
-    probes = discover(resources() / "guest" / "probes")
-    return " or ".join(probe.name for probe in probes if probe.smoke)
 
 
 class _Table:

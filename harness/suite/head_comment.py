@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from harness.kernel.releases import Release
 
 LANGUAGES = {".c": "c", ".py": "python"}
+SMOKE = "smoke"  # pytest's marker of the probes of the short run
 _KEYS = ("probe", "needs", "cases", "pages", "since", "until", "newer", "fixed", "timeout", "smoke")
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -23,6 +23,7 @@ from harness.kernel.workspace import sweep_build
 from harness.report import terminal
 from harness.report.model import tests_not_run
 from harness.suite import collect
+from harness.suite.head_comment import SMOKE
 from harness.suite.report_files import ReportFiles
 from harness.suite.session import Session
 from harness.vm.spec import machine_names
@@ -138,6 +139,7 @@ def pytest_load_initial_conftests() -> Generator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the session on the cache; without a named test, run the validation suite."""
+    config.addinivalue_line("markers", f"{SMOKE}: a probe of the short run")
     if config.getoption("--keep-guest") and config.getoption("numprocesses", None):
         raise pytest.UsageError("--keep-guest waits for a person: run it without -n")
     worker = hasattr(config, "workerinput")

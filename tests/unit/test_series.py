@@ -9,12 +9,12 @@ import pytest
 
 from harness.core.errors import RecipeError, SourceError, UsageError
 from harness.core.paths import resources
-from harness.jobs.series_check import smoke_expression
 from harness.jobs.series_prefix import BUILD_LOG, series_files, warnings, write_prefix
 from harness.jobs.series_style import Exceptions, check_style, read_exceptions
 from harness.kernel.artifact import Kernel
 from harness.kernel.patches import read_series
 from harness.kernel.recipe import load_recipe, recipe_path
+from harness.suite.head_comment import discover
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def test_a_warning_is_known_whatever_its_line(tmp_path: Path) -> None:
 
 
 def test_the_smoke_probes_cover_each_area_with_tagged_pages() -> None:
-    areas = {path.stem: path.parent.name for path in (ROOT / "guest/probes").glob("*/*.c")}
-    chosen = smoke_expression().split(" or ")
+    chosen = [probe for probe in discover(ROOT / "guest/probes") if probe.smoke]
     assert 10 <= len(chosen) <= 15
-    assert {areas[name] for name in chosen} >= {"zero", "copy", "swap", "migrate", "thp", "reuse"}
+    areas = {probe.path.parent.name for probe in chosen}
+    assert areas >= {"zero", "copy", "swap", "migrate", "thp", "reuse"}

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from harness.suite.fixtures import Runner
 
 # The longest first: with -n 2 the short ones fill the gaps at the end.
-PROBES = sorted(discover(resources() / "guest" / "probes"), key=lambda p: -p.timeout)
+# `-k smoke` and `-m smoke` run those of the short run.
+PROBES = [
+    pytest.param(probe, id=probe.name, marks=[pytest.mark.smoke] if probe.smoke else [])
+    for probe in sorted(discover(resources() / "guest" / "probes"), key=lambda p: -p.timeout)
+]
 
 
-@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+@pytest.mark.parametrize("probe", PROBES)
 def test_probe(probe: Probe, run: Runner) -> None:
     run(probe)
