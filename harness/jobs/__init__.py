@@ -21,6 +21,7 @@ Measurements:
 * ``records``: the file of one measurement in ``docs/records/``; ``measuring``: makes one;
   ``record_sums``: adds them up; ``record_commands``: the command ``record``;
 * ``figures``: docs/figures.md from the records; ``code_figures``: measures the source code itself;
+  ``fresh``: a command of the README on a fresh Debian;
 * ``pressure``: runs the pressure program, and computes the tags that DRAM must hold after it.
 
 A series of patches:

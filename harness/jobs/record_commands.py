@@ -15,6 +15,7 @@ import click
 from harness.core.paths import checkout
 from harness.jobs import measuring, records
 from harness.jobs.code_figures import code_record
+from harness.jobs.fresh import fresh_record
 from harness.report import json_file
 from harness.suite.report_files import REPORT
 
@@ -52,6 +53,15 @@ def record_report_command(directory: Path, kind: str, subject: str) -> None:
     """Record counts and seconds of the report in DIRECTORY, made from this commit."""
     root = checkout("mte-harness record")
     keep(report_record(json_file.read(directory / REPORT), root, kind, subject), root)
+
+
+@record_group.command("fresh", context_settings={"ignore_unknown_options": True})
+@click.argument("release", type=click.Choice(("12", "13")))
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def record_fresh_command(release: str, command: tuple[str, ...]) -> None:
+    """Record how long COMMAND takes on a fresh Debian RELEASE, with nothing cached. Needs root."""
+    root = checkout("mte-harness record")
+    keep(fresh_record(root, release, command), root)
 
 
 def report_record(report: Report, root: Path, kind: str, subject: str) -> records.Record:

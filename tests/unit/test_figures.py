@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from harness.core.errors import ArtifactError
+from harness.core.errors import ArtifactError, HarnessError
 from harness.core.paths import resources
 from harness.jobs import code_figures, figures, record_commands, records
 from harness.jobs.records import KINDS, Host, Inputs, Record, Value
@@ -266,3 +266,27 @@ class TestCommands:
         assert done.exit_code == 0
         assert [found.values["unit tests"] for found in made] == [Value(1.5, "s", 1, 1.5, 1.5)]
         assert not made[0].dirty
+
+    @pytest.mark.parametrize("status", [0, 3])
+    def test_record_fresh_leaves_a_record_of_a_command_that_passed(
+        self, root: Path, status: int
+    ) -> None:
+        """What is run is in-debian --keep DIR 12 true, and then the command."""
+        script = root / "scripts" / "in-debian"
+        script.parent.mkdir()
+        script.write_text(f'#!/bin/sh\ntest "$4" = true || exit {status}\n')
+        script.chmod(0o755)
+        for words in (["init", "-q"], ["add", "--all"], ["commit", "-q", "-m", "test"]):
+            subprocess.run(["git", *words], cwd=root, check=True)
+        words = ["fresh", "12", "scripts/validate", "-k", "smoke"]
+        done = CliRunner().invoke(record_commands.record_group, words)
+        made = [found for found in records.load_all(root).values() if found.kind != "pressure"]
+        if status:
+            assert isinstance(done.exception, HarnessError)
+            assert "12 scripts/validate -k smoke ended with 3" in str(done.exception)
+            assert not made
+        else:
+            assert [list(found.values) for found in made] == [
+                ["scripts/validate -k smoke, nothing cached"]
+            ]
+            assert made[0].subject == "Debian 12"
