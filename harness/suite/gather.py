@@ -17,6 +17,7 @@ from harness.verdict.audit import audit, learn
 from harness.verdict.auditable import unauditable
 from harness.verdict.decode import Symbolizer
 from harness.verdict.evidence import Evidence, Lost, ProgramEnd
+from harness.verdict.grown import grown_slabs, parse_slabs, processes
 from harness.verdict.judge import judge
 from harness.verdict.result import CounterSample, ProbeResult
 from harness.verdict.splat import Splat, find_splats
@@ -37,6 +38,14 @@ _READ_FILES = ("/proc/meminfo", "/proc/vmstat", "/proc/zoneinfo", "/proc/sys/ker
 # One process, and not one for each file: under TCG each fork and exec is milliseconds.
 _READ = f"tail -n +1 {' '.join(_READ_FILES)}"
 _HEAD = re.compile(r"^==> (\S+) <==\n", re.MULTILINE)  # before each file, as tail(1) prints it
+# What holds memory before and after a program, for a failure to name it. Without SLUB_DEBUG the
+# kernel has no /proc/slabinfo (mm/slab_common.c).
+_SLABS = ("/run/slabinfo", "/proc/slabinfo")
+_NOTE_SLABS = f"[ ! -r {_SLABS[1]} ] || cat {_SLABS[1]} > {_SLABS[0]}"
+_HOLDERS = (
+    f"tail -n +1 {' '.join(_SLABS)} 2>/dev/null; echo '==> status <=='; "
+    "grep -H '^Name:\\|^Threads:\\|^RssAnon:' /proc/[0-9]*/status 2>/dev/null"
+)
 # What a probe may leave behind by design: swap areas, zram, files, settings. The rest of the
 # memory must be free again without help. swapoff reads back what page tables still refer to,
 # so that pages of processes that have ended must be gone by then.
@@ -80,7 +89,7 @@ class _Clock:
 def _snapshot(
     guest: Guest,
     clock: _Clock,
-    before: str = counters.REFRESH,
+    before: str,
     files: Sequence[PushedFile] = (),
 ) -> Snapshot:
     """Run the shell line ``before``, read counters and taint, then write ``files``."""
@@ -121,6 +130,16 @@ def _settled(guest: Guest, before: counters.Counters, clock: _Clock) -> Snapshot
     return after
 
 
+def _what_grew(guest: Guest) -> tuple[str, ...]:
+    """Return lines that name what may hold the memory that was not given back."""
+    done = guest.exec(_HOLDERS, timeout=guest.limits.counters, phase="reading what holds memory")
+    _, *pieces = _HEAD.split(done.stdout)
+    parts = dict(zip(pieces[::2], pieces[1::2], strict=True))
+    page_kb = guest.template.kernel.page_size >> 10
+    before, after = (parse_slabs(parts.get(path, ""), page_kb) for path in _SLABS)
+    return (*grown_slabs(before, after), *processes(parts.get("status", "")))
+
+
 def _learned(guest: Guest) -> str:
     """Prime the auditor's facts about this kernel. Return "" or why it cannot audit."""
     try:
@@ -151,6 +170,7 @@ class _Gathering:
         self._waited = self._had = 0.0
         self._findings: tuple[Finding, ...] = ()
         self._unaudited = ""
+        self._grown: tuple[str, ...] = ()
 
     def run(self, stream: Callable[[str, bytes], None] | None) -> None:
         """Run the program between two snapshots. GuestLostError leaves what was seen so far."""
@@ -158,7 +178,8 @@ class _Gathering:
         auditable = not unauditable(guest.template)
         if auditable:
             self._unaudited = _learned(guest)
-        self._before = _snapshot(guest, clock, files=program.files)
+        note = f"{_NOTE_SLABS}; {counters.REFRESH}"
+        self._before = _snapshot(guest, clock, note, program.files)
         clock.phase("before")
         slow = guest.template.slowness * program.patience
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
@@ -172,6 +193,8 @@ class _Gathering:
         if self._done.status is not None:
             self._after = _settled(guest, self._before.counters, clock)
             clock.phase("after")
+            if counters.returned(self._before.counters, self._after.counters):
+                self._grown = _what_grew(guest)
             if auditable and not self._unaudited:
                 self._findings, self._unaudited = _audited(guest)
                 clock.phase("audit")
@@ -205,6 +228,7 @@ class _Gathering:
             taint_before=before.taint if before else 0,
             taint_after=taint_after,
             problems=returned,
+            grown=self._grown,
             samples=tuple(_samples(before, after)),
             findings=self._findings,
             unaudited=self._unaudited,

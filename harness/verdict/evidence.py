@@ -31,7 +31,8 @@ class ProgramEnd:
     ``exit_status`` is None when it did not end within ``seconds``, or was ended for ``overflow``:
     it printed more than the harness keeps; ``document`` is None for a program that does not print
     KTAP. ``taint_after`` is None when it could not be read.
-    ``problems`` are counters that did not come back; ``findings`` are the auditor's;
+    ``problems`` are counters that did not come back, ``grown`` lines on what may hold the memory
+    (the slab caches that grew, the processes that are there); ``findings`` are the auditor's;
     ``unaudited`` is why the auditor could not look, though it should.
     ``allowed_skips`` maps what this kernel or CPU lacks, in words, to a pattern for the name or
     reason of the SKIPs that this explains (``""`` for any). ``known_bug`` names the page of
@@ -51,6 +52,7 @@ class ProgramEnd:
     taint_before: int = 0
     taint_after: int | None = 0
     problems: tuple[CounterProblem, ...] = ()
+    grown: tuple[str, ...] = ()
     samples: tuple[CounterSample, ...] = ()
     findings: tuple[Finding, ...] = ()
     unaudited: str = ""

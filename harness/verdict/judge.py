@@ -193,8 +193,9 @@ def _signal(status: int) -> str:
 
 
 def _counters(program: ProgramEnd) -> Iterator[Reason]:
-    for problem in program.problems:
-        yield Reason(Status.FAIL, f"not given back: {problem}")
+    for number, problem in enumerate(program.problems):
+        details = () if number else program.grown
+        yield Reason(Status.FAIL, f"not given back: {problem}", details)
 
 
 def _audit(program: ProgramEnd) -> Iterator[Reason]:

@@ -47,6 +47,7 @@ def steps(guest: FakeGuest) -> list[str]:
         "settled counters" if SETTLE_MARK in call.line
         else "counters and push" if "dd if=" in call.line
         else "counters" if "tail -n +1 /proc/meminfo" in call.line
+        else "what grew" if "/status" in call.line
         else call.line
         for call in guest.calls
     ]  # fmt: skip
@@ -227,6 +228,29 @@ def _no_store() -> Store:
     return store  # type: ignore[no-any-return]
 
 
+def test_what_was_not_given_back_is_named(guest: FakeGuest) -> None:
+    """The slab caches are noted before the program; who holds memory is read where it leaks."""
+    line = "kmalloc-512 {0} {0} 512 8 1 : tunables 0 0 0 : slabdata {1} {1} 0\n"
+    text = (
+        f"==> /run/slabinfo <==\n{line.format(80, 10)}\n"
+        f"==> /proc/slabinfo <==\n{line.format(8080, 1010)}"
+        "==> status <==\n/proc/7/status:Name:\tleaks\n/proc/7/status:RssAnon:\t 64 kB\n"
+    )
+    guest.answers.append(("/proc/.*/status", lambda: Completed("x", 0, text, "", 0.1)))
+    result = run_program(guest, plays(guest, kept=9000))
+    assert "cat /proc/slabinfo > /run/slabinfo" in guest.calls[0].line
+    (reason,) = result.reasons
+    assert reason.details == (
+        "slab kmalloc-512: +4000 kB, +8000 objects",
+        "process 7 leaks: 64 kB of anonymous memory, ? threads",
+    )
+
+
+def test_nothing_is_named_where_all_came_back(guest: FakeGuest) -> None:
+    run_program(guest, PROBE)
+    assert "what grew" not in steps(guest)
+
+
 # A guest that is lost.
 
 
@@ -369,7 +393,7 @@ def test_counters_that_never_come_back(guest: FakeGuest) -> None:
     result = run_program(guest, plays(guest, kept=9000))
     assert result.status is Status.FAIL
     assert result.title.startswith("not given back: SUnreclaim: 3000 before, 12000 kB after")
-    assert steps(guest)[2:] == ["settled counters"] * 4
+    assert steps(guest)[2:] == [*["settled counters"] * 4, "what grew"]
     assert [sample.values["SUnreclaim"] for sample in result.samples] == [3000, 12000]
     assert [sample.seconds for sample in result.samples] == sorted(
         sample.seconds for sample in result.samples
