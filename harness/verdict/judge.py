@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from harness.core.ktap import Document, KtapResult, Outcome
 from harness.verdict import taint
 from harness.verdict.finding import FindingKind
+from harness.verdict.patterns import SplatKind
 from harness.verdict.result import ProbeResult, Reason, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from harness.verdict.evidence import Evidence, ProgramEnd, TestEnd
+    from harness.verdict.splat import Splat
 
 # Above this part of the time, a program that ran out of time says nothing about the kernel: the
 # limits leave a factor of three, and a guest that gets less than half of its CPU can use that up.
@@ -41,7 +43,7 @@ def judge(evidence: Evidence) -> ProbeResult:
             *_audit(program),
         ]
         if program.known_bug:
-            reasons = _excused(program, reasons)
+            reasons = _excused(program, evidence.splats, reasons)
     if evidence.test and not _repeats_known_bug(evidence.test, program, reasons):
         first, *details = evidence.test.text.splitlines() or [str(evidence.test.status)]
         status, exit_status = evidence.test.status, evidence.test.exit_status
@@ -208,15 +210,16 @@ def _audit(program: ProgramEnd) -> Iterator[Reason]:
         yield Reason(Status.ERROR, f"the guest could not be audited: {program.unaudited}")
 
 
-def _excused(program: ProgramEnd, reasons: list[Reason]) -> list[Reason]:
+def _excused(program: ProgramEnd, splats: Sequence[Splat], reasons: list[Reason]) -> list[Reason]:
     """Return ``reasons`` as those of a known bug, if a case of the program shows that bug.
 
-    The bug's own splat, taint and leak are part of it. A lost guest is not, nor a check that
-    could not run.
+    The bug's own WARNINGs, taint and leak are part of it. A lost guest is not, nor a check that
+    could not run. A splat of another kind (an oops, a KASAN report) is another bug, and then
+    nothing is excused: its taint cannot be told from the other.
     """
     document = program.document
     shown = document and any(result.outcome is Outcome.FAIL for result in document.results)
-    if not shown:
+    if not shown or any(splat.kind is not SplatKind.WARNING for splat in splats):
         return reasons
     known = f"known bug ({program.known_bug}): "
     return [

@@ -12,6 +12,7 @@ from harness.verdict.counters import Counters, returned
 from harness.verdict.evidence import Evidence, Lost, ProgramEnd, TestEnd
 from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.judge import judge
+from harness.verdict.patterns import SplatKind
 from harness.verdict.result import CounterSample, ProbeResult, Reason, Status
 from harness.verdict.splat import find_splats
 
@@ -221,6 +222,15 @@ def test_known_bug_excuses_what_the_failing_run_brought_along() -> None:
     assert len(result.reasons) == 4  # case, splat, taint, counter: each is told
     assert all(reason.text.startswith(f"known bug ({PAGE}): ") for reason in result.reasons)
     assert result.splats == SPLATS
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SplatKind if kind is not SplatKind.WARNING])
+def test_known_bug_does_not_excuse_a_splat_of_another_kind(kind: SplatKind) -> None:
+    program = replace(GOOD, **FAILED, known_bug=PAGE, taint_after=1 << 9)  # type: ignore[arg-type]
+    splats = tuple(replace(splat, kind=kind) for splat in SPLATS)
+    result = judge(Evidence(program=program, splats=(*SPLATS, *splats)))
+    assert result.status is Status.SPLAT
+    assert not any("known bug" in reason.text for reason in result.reasons)
 
 
 @pytest.mark.parametrize(
