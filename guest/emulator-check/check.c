@@ -515,6 +515,28 @@ static void stores_make_memory_dirty(void)
 	asm volatile("dsb sy\n tlbi vmalle1\n dsb sy\n isb");
 }
 
+/*
+ * The same work on every host: the harness takes its time limits from how much CPU time it
+ * costs. Stores, loads and tags in turn, which is what probes do most. Where the result is
+ * wrong, so is the time.
+ */
+static void measured_work(void)
+{
+	u64 i, sum = 0;
+
+	check_tags(TCF_NONE, TCF_SYNC);
+	for (i = 0; i < 1 << 20; i++) {
+		u8 *p = TAGGED + i % 256 * GRANULE;
+
+		stg(p, i & 15);
+		p = tagged(p, i & 15);
+		*(volatile u64 *)p = i;
+		sum += *(volatile u64 *)p + ldg(p);
+	}
+	check_tags(TCF_NONE, TCF_NONE);
+	expect(sum, (1UL << 19) * ((1UL << 20) - 1) + (1UL << 16) * 120, "sum", 0);
+}
+
 #define CASE(f) { f, #f }
 static const struct {
 	void (*run)(void);
@@ -534,6 +556,7 @@ static const struct {
 	CASE(el0_faults),
 	CASE(nothing_is_checked_with_tco_or_untagged_memory),
 	CASE(stores_make_memory_dirty),
+	CASE(measured_work),
 };
 #define CASES (sizeof(cases) / sizeof(cases[0]))
 

@@ -83,13 +83,13 @@ class Template:
 
     @property
     def slowness(self) -> int:
-        """How many times as long as on other kernels a program may take on this one."""
-        return slowness(self.kernel)
+        """How many times as long as in its head comment a program may take on this kernel, here."""
+        return slowness(self.kernel) * self.machine.slowness
 
     @property
     def limits(self) -> Limits:
-        """The session's time limits, scaled for this kernel."""
-        return self.machine.limits.scaled(self.slowness)
+        """The session's time limits, scaled for this kernel and host."""
+        return self.machine.limits.scaled(slowness(self.kernel))
 
     @property
     def console(self) -> str:

@@ -89,8 +89,14 @@ class Session:
     def check(self, spec: MachineSpec) -> None:
         """Run the emulator check. Raise QemuCheckError, QemuTooOldError or HarnessError."""
         require_loopback()
+        machine = self.machine(spec)
         # Tags before the version: a tag failure is the more specific error.
-        self._checked[spec] = check_emulator(self.machine(spec), self.programs)
+        checked = self._checked[spec] = check_emulator(machine, self.programs)
+        if machine.slowness < checked.slowness:
+            self._machines[spec] = machine.on_slow_host(checked.slowness)
+            self.progress.step(
+                f"this host runs guests slowly: time limits are {checked.slowness} times as long"
+            )
         require_version(self.qemu)
 
     def cpu_features(self, spec: MachineSpec) -> frozenset[str]:

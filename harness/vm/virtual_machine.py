@@ -10,6 +10,7 @@ privately and reads the state, which takes about 0.1 s.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 import time
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ class VirtualMachine:
     """``spec`` on ``qemu``, ready to start.
 
     ``library`` (tags_in_dram.c) and ``device_tree`` are there if the tags lie in DRAM.
-    ``scratch`` is a directory for files without a name.
+    ``scratch`` is a directory for files without a name. ``slowness``: how many times as long as its
+    limits say a program may take on this host; ``limits`` have it in them.
     """
 
     spec: MachineSpec
@@ -63,6 +65,12 @@ class VirtualMachine:
     scratch: Path
     progress: Progress
     limits: Limits
+    slowness: int = 1
+
+    def on_slow_host(self, slowness: int) -> VirtualMachine:
+        """Return the machine on a host that is ``slowness`` times slower, with longer limits."""
+        limits = self.limits.scaled(slowness / self.slowness)
+        return dataclasses.replace(self, limits=limits, slowness=slowness)
 
     def launch(
         self, start: ColdBoot | Restore, files: GuestFiles, gdb: Path | None = None
