@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from harness.core.errors import UsageError
@@ -27,6 +28,7 @@ from harness.kernel.recipe import (
 )
 
 _VERSION = re.compile(r"(\d+\.\d+)(?:\.\d+)?")
+_PREFIXES = re.compile(r"^(?:linux-)?v?")  # of a version: in the name of a tag, of a tarball
 DEFAULT_RECIPE = "stock"  # its fragments configure a source directory
 # The fragments on top of --config: what a guest needs, and what would keep it from coming up.
 NEEDS = ("needs", "obstacles")
@@ -115,8 +117,17 @@ def locate_kernel(argument: str, root: Path, options: BuildOptions = PLAIN) -> K
     raise UsageError(
         f"{argument!r} is neither a recipe, nor a version, nor a directory with a kernel (or "
         "DIR:REVISION of a source), nor a .deb, nor an Image",
-        f"recipes: {', '.join(_top_recipes(root))}; the others: {RECIPES}/*/",
+        f"{_meant(argument, root)}recipes: {', '.join(_top_recipes(root))}; the others: "
+        f"{RECIPES}/*/",
     )
+
+
+def _meant(argument: str, root: Path) -> str:
+    """Return the question whether a recipe or version that is spelled much the same is meant."""
+    word = argument.strip().casefold()
+    plain = _PREFIXES.sub("", word)
+    close = [plain] if _VERSION.fullmatch(plain) else get_close_matches(word, recipe_names(root), 1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def split_revision(argument: str) -> tuple[Path, str] | None:

@@ -127,3 +127,20 @@ def test_wrong_recipe(root: Path) -> None:
 def test_an_empty_word_is_not_the_present_directory(root: Path, argument: str) -> None:
     with pytest.raises(UsageError, match="empty word"):
         locate_kernel(argument, root)
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        ("v7.3", "did you mean 7.3? "),
+        ("linux-7.3.4", "did you mean 7.3.4? "),
+        ("linux-v7.3", "did you mean 7.3? "),
+        ("Stock ", "did you mean stock? "),
+        ("stok", "did you mean stock? "),
+        ("https://kernel.org", "recipes: stock"),
+    ],
+)
+def test_a_word_that_is_nearly_right(root: Path, argument: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        locate_kernel(argument, root)
+    assert caught.value.cure.startswith(meant)
