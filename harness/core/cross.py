@@ -76,7 +76,9 @@ def compiler_version(compiler: str) -> str:
     """Return the first line of ``compiler --version``. Raise CompilerMissingError."""
     if shutil.which(compiler) is None:
         raise CompilerMissingError(f"no {compiler} on this host", CURE)
-    result = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [compiler, "--version"], capture_output=True, text=True, errors="replace", check=True
+    )
     return result.stdout.splitlines()[0]
 
 
@@ -146,7 +148,9 @@ def _run(argv: Sequence[str], source: Path, directory: Path) -> None:
     is at fault.
     """
     environment = clean_environment() | {"TMPDIR": str(directory)}
-    result = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    result = subprocess.run(
+        argv, capture_output=True, text=True, errors="replace", check=False, env=environment
+    )
     if result.returncode == 0:
         return
     said = result.stderr

@@ -56,9 +56,22 @@ def cache_root() -> Path:
         raise UsageError(f"the cache cannot be at {chosen}: {error}", _CACHE_CURE) from error
     if chosen.startswith("~"):
         raise UsageError("this user has no home directory", _CACHE_CURE)
+    require_utf8(str(path))
     if odd := re.search(r"[\s:;,'\"$\\#]", str(path)):
         raise UsageError(f"the cache cannot be at {path}: {odd[0]!r} in its path", _CACHE_CURE)
     return path
+
+
+def require_utf8(*words: str) -> None:
+    """Raise UsageError for a word that is not UTF-8, as only the name of a file may be.
+
+    pytest-xdist sends its command line and its directories to its workers as UTF-8.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{word!r} is not UTF-8", "give the file another name") from error
 
 
 def make_cache(path: Path) -> None:

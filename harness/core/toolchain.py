@@ -139,7 +139,7 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 def _first_line(argv: list[str]) -> str:
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         package = PROGRAMS.get(argv[0])
         cure = f"sudo apt-get install --reinstall {package}" if package else LLVM_CURE

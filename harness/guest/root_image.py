@@ -125,6 +125,7 @@ def _make_file_system(tree: Path, disk: Path) -> None:
         command,
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
     )

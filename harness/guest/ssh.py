@@ -139,7 +139,7 @@ class SshConnection:
         started = time.monotonic()
         channel = self._channel(deadline)
         with channel:
-            channel.exec_command(command)
+            channel.exec_command(os.fsencode(command))
             out, err = bytearray(), bytearray()
             channel.shutdown_write()
             asked = started

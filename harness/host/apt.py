@@ -175,7 +175,12 @@ def _is_configured(suite: str) -> bool:
 
 def _write_as_root(root: Sequence[str], path: Path, text: str) -> None:
     wrote = subprocess.run(
-        [*root, "tee", str(path)], input=text, text=True, capture_output=True, check=False
+        [*root, "tee", str(path)],
+        input=text,
+        text=True,
+        errors="replace",
+        capture_output=True,
+        check=False,
     )
     if wrote.returncode:
         raise SetupError(f"cannot write {path}", "become root", wrote.stderr.strip())

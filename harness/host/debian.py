@@ -323,7 +323,11 @@ def _network_settings() -> list[str]:
     run; apt reads APT_CONFIG before it (apt.conf(5)).
     """
     host = subprocess.run(
-        ["apt-config", "dump", "--format", '%F "%v";%n'], capture_output=True, text=True, check=True
+        ["apt-config", "dump", "--format", '%F "%v";%n'],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=True,
     ).stdout
     return [
         *(

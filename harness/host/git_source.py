@@ -139,6 +139,7 @@ def git(repository: Path, *words: str) -> str | None:
         env=clean_environment(),
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     return done.stdout.strip() if done.returncode == 0 else None

@@ -176,7 +176,9 @@ def qemu_version(program: str) -> tuple[Path | None, tuple[int, int] | None]:
     where = shutil.which(program)
     if where is None:
         return None, None
-    done = subprocess.run([where, "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [where, "--version"], capture_output=True, text=True, errors="replace", check=False
+    )
     try:
         return Path(where), version(done.stdout)
     except ValueError:
@@ -186,7 +188,11 @@ def qemu_version(program: str) -> tuple[Path | None, tuple[int, int] | None]:
 def _installed(packages: set[str]) -> set[str]:
     """Return those of ``packages`` that are installed for this host's architecture."""
     native = subprocess.run(
-        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+        ["dpkg", "--print-architecture"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=True,
     ).stdout.strip()
     # dpkg-query exits with 1 if it does not know a package, but lists the others.
     listed = subprocess.run(
@@ -199,6 +205,7 @@ def _installed(packages: set[str]) -> set[str]:
         ],
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     ).stdout
     lines = set(listed.splitlines())

@@ -57,7 +57,7 @@ def duplicate_pairs(root: Path) -> int | None:
     if command is None:
         return None
     words = [command, "--repo", str(root), "--seconds", "120"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
     pairs = re.match(r"(\d+) pairs? of places|no duplicates", done.stdout)
     if pairs is None or "incomplete:" in done.stdout:
         return None

@@ -87,6 +87,7 @@ def _beside(words: list[str], says: str = "") -> Iterator[None]:
         stdout=subprocess.PIPE if says else subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
         process_group=0,
     ) as child:
         try:

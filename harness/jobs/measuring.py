@@ -130,7 +130,11 @@ def _is_dirty(root: Path) -> bool:
 def git(root: Path, *words: str) -> str:
     """Return what git prints in ``root``. UsageError if that is no checkout."""
     done = subprocess.run(
-        ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
+        ["git", "-C", str(root), *words],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if done.returncode:
         raise UsageError(

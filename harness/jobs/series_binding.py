@@ -43,7 +43,12 @@ def check_bindings(names: list[str], tree: Path, progress: Progress) -> list[str
         messages: list[str] = []
         for target in (["allnoconfig"], ["dt_binding_check", f"DT_SCHEMA_FILES={files}"]):
             done = subprocess.run(
-                [*make, *target], env=environment, capture_output=True, text=True, check=False
+                [*make, *target],
+                env=environment,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
             )
             messages += done.stderr.splitlines()
             if done.returncode:
@@ -57,7 +62,7 @@ def _install(tools: Path) -> None:
         [sys.executable, "-m", "venv", str(tools)],
         [str(tools / "bin/python"), "-m", "pip", "install", "--quiet", *PACKAGES],
     ):
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode:
             raise SetupError(
                 "dtschema could not be installed",

@@ -102,6 +102,7 @@ def _git(directory: Path, *arguments: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     if done.returncode:

@@ -87,7 +87,7 @@ def check_style(patch: Path, tree: Path, exceptions: Exceptions) -> list[str]:
         cwd=tree,
         env=clean_environment(),
         capture_output=True,
-        text=True,
+        text=True, errors="replace",
         check=False,
     )  # fmt: skip
     messages = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.core.errors import OK, HarnessError, UsageError
-from harness.core.paths import cache_root, is_checkout, resources
+from harness.core.paths import cache_root, is_checkout, require_utf8, resources
 from harness.jobs.by_hand import print_commands
 from harness.jobs.costs import measure_costs
 from harness.jobs.options import (
@@ -71,6 +72,7 @@ def validate_command(
             "as they are",
             "name a KERNEL",
         )
+    require_utf8(*sys.argv, str(Path.cwd()), tempfile.gettempdir())
     wanted = kernels or COMPARED
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)

@@ -76,7 +76,7 @@ class Kernel:
 @functools.cache
 def _lines(config: Path) -> frozenset[str]:
     """Return the lines of a .config; cached, since each program asks for several symbols."""
-    return frozenset(config.read_text(encoding="utf-8").splitlines())
+    return frozenset(config.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
 def write_meta(directory: Path, facts: dict[str, Any]) -> None:

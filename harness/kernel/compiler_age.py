@@ -31,6 +31,7 @@ def require_age(toolchain: Toolchain, tree: Path) -> None:
         env=clean_environment() | {"ARCH": "arm64", "SRCARCH": "arm64"},
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     least = done.stdout.strip()

@@ -247,9 +247,11 @@ class _Toml:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._text = path.read_text(encoding="utf-8")
         try:
+            self._text = path.read_text(encoding="utf-8")
             self.values = tomllib.loads(self._text)
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{path} is not in UTF-8: {error}", "convert it: iconv") from error
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"{path}: {error}", "correct the TOML") from error
 

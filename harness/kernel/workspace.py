@@ -62,7 +62,11 @@ def link_tree(base: Path, tree: Path) -> None:
     kbuild writes into an object directory of its own. Raise DiskFullError.
     """
     done = subprocess.run(
-        ["cp", "-al", str(base), str(tree)], capture_output=True, text=True, check=False
+        ["cp", "-al", str(base), str(tree)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if done.returncode:
         if reports_disk_full(done.stderr):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import HarnessError, UsageError
-from harness.core.paths import cache_root, resources
+from harness.core.paths import cache_root, require_utf8, resources
 from harness.core.progress import Silent, plain_progress
 from harness.kernel.workspace import sweep_build
 from harness.report import terminal
@@ -153,6 +154,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if _names_no_test(config) and VALIDATION.is_dir():
         config.args[:] = [str(VALIDATION)]
     try:
+        words = map(str, config.invocation_params.args)
+        require_utf8(*words, str(Path.cwd()), tempfile.gettempdir())
         state = RunState(Session(cache_root(), progress, config.getoption("--qemu-binary")))
     except HarnessError as error:
         pytest.exit(f"mte-harness: {error}", returncode=error.status)

@@ -152,7 +152,9 @@ class Symbolizer:
             return {}
         argv = [ADDR2LINE, "-afie", str(self.path), *map(hex, addresses)]
         try:
-            done = subprocess.run(argv, capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                argv, capture_output=True, text=True, errors="replace", check=True
+            )
         except FileNotFoundError as error:
             raise CompilerMissingError(
                 f"no {ADDR2LINE} on this host", "sudo apt-get install binutils-aarch64-linux-gnu"

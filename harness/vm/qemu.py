@@ -47,7 +47,12 @@ def find_qemu(path: str | None = None, seconds: float = Limits().host_tool) -> Q
         raise QemuMissingError(f"no {path or BINARY} on this host", CURE)
     try:
         result = subprocess.run(
-            [found, "--version"], capture_output=True, text=True, timeout=seconds, check=True
+            [found, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise QemuMissingError(f"{found} does not run: {error}", CURE) from error

@@ -116,3 +116,13 @@ def test_a_program_can_be_loaded_with_pages_of_any_size(
     aligned = [header[7] for header in headers if header[0] == PT_LOAD]
     assert aligned
     assert {PAGE_SIZES[-1]} == set(aligned)
+
+
+def test_what_gcc_says_of_a_source_that_is_not_utf8(store: Store, tmp_path: Path) -> None:
+    """gcc quotes the line as it stands."""
+    source = tmp_path / "old.c"
+    source.write_bytes(b"int main(void) { /* M\xfcller */ return wrong; }\n")
+    with pytest.raises(ProgramError) as caught:
+        compile_program(store, [source], user_flags(4096))
+    assert "'wrong' undeclared" in caught.value.cause.replace("\u2018", "'").replace("\u2019", "'")
+    assert "M\ufffdller" in caught.value.details

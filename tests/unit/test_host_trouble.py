@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from harness.core import errors
+from harness.core.paths import CACHE_VARIABLE
 from harness.core.progress import plain_progress
 from harness.core.store import Store
 from harness.vm.emulator_check import build_check
@@ -107,6 +108,29 @@ def test_a_python_home_of_another_python() -> None:
     lines = command.read_text().splitlines()
     assert lines[-2].startswith("unset PYTHONHOME")
     assert "/usr/bin/python3" in lines[-1]
+
+
+NOT_UTF8 = os.fsdecode(b"M\xfcller")
+
+
+@pytest.mark.parametrize("where", ["kernel", "report", "directory", "TMPDIR", CACHE_VARIABLE])
+def test_a_name_that_is_not_utf8(tmp_path: Path, where: str) -> None:
+    """A name of a file may be any bytes; what goes to pytest-xdist's workers may not."""
+    odd = tmp_path / NOT_UTF8
+    odd.mkdir()
+    words = {"kernel": [str(odd)], "report": ["stock", "--report", str(odd)]}
+    done = subprocess.run(
+        [str(COMMAND), "validate", *words.get(where, ["stock"])],
+        cwd=odd if where == "directory" else tmp_path,
+        env={**os.environ, CACHE_VARIABLE: str(tmp_path / "cache")}
+        | ({where: str(odd)} if where.isupper() else {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == errors.UsageError.status, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "is not UTF-8" in done.stderr
 
 
 def test_the_current_directory_is_gone(run: Run, tmp_path: Path) -> None:

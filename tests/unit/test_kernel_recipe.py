@@ -183,3 +183,10 @@ def test_every_recipe_of_the_repository_loads() -> None:
             unknown = {*recipe.known_bad.probes, *recipe.known_bad.sometimes} - probes
             assert not unknown, f"{name} names probes that are not there: {unknown}"
             assert recipe.known_bad.probes, f"{name} names no probe that must fail"
+
+
+def test_a_recipe_that_is_not_utf8(root: Path) -> None:
+    path = write(root, "bad", STOCK)
+    path.write_bytes(b'description = "M\xfcller"\n')
+    with pytest.raises(RecipeError, match=r"kernel\.toml is not in UTF-8"):
+        load_recipe(path, root)
