@@ -100,6 +100,8 @@ def run_suite(
         raise UsageError(f"no test of the suite has a name that fits -k {expression!r}", LIST_CURE)
     if status == pytest.ExitCode.USAGE_ERROR:
         raise UsageError("pytest refuses the command line, and says above why")
+    if errors.is_host_trouble(status):  # pytest.exit() of the plugin, which has said why
+        return status
     return errors.INTERRUPTED if status == pytest.ExitCode.INTERRUPTED else errors.INTERNAL
 
 

@@ -9,6 +9,7 @@ pytest_report_to_serializable()), and there is no second way.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import shlex
@@ -18,8 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from _pytest.mark.expression import Expression
 
-from harness.core.errors import BaseGoneError, BootError, GuestLostError, HarnessError
+from harness.core.errors import (
+    BaseGoneError,
+    BootError,
+    GuestLostError,
+    HarnessError,
+    UsageError,
+)
 from harness.core.host_trouble import host_trouble
 from harness.core.ktap import Outcome
 from harness.core.paths import resources
@@ -101,6 +109,31 @@ def read_options(config: pytest.Config, progress: Progress) -> BuildOptions:
     return parse_options(
         given("--config"), given("--set") or (), llvm=given("--llvm"), series=series
     )
+
+
+_EXPRESSION_CURE = "names, and, or, not, parentheses: -k 'swap and not zswap'"
+
+
+def check_expressions(config: pytest.Config) -> None:
+    """Raise UsageError for a ``-k`` or ``-m`` that pytest cannot read.
+
+    pytest itself looks at them after the collection, and in a worker of pytest-xdist the error
+    would take the worker down.
+    """
+    for option, dest in (("-k", "keyword"), ("-m", "markexpr")):
+        text = config.getoption(dest)
+        if not text:
+            continue
+        try:
+            Expression.compile(text).evaluate(functools.partial(_match, option))
+        except SyntaxError as error:
+            raise UsageError(f"{option} {text!r}: {error.msg}", _EXPRESSION_CURE) from error
+
+
+def _match(option: str, _name: str, /, **parameters: object) -> bool:
+    if parameters and option == "-k":
+        raise UsageError("-k takes no name with parameters", _EXPRESSION_CURE)
+    return False
 
 
 def target_id(argument: str, options: BuildOptions = PLAIN) -> str:

@@ -154,6 +154,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _names_no_test(config) and VALIDATION.is_dir():
         config.args[:] = [str(VALIDATION)]
     try:
+        collect.check_expressions(config)
         words = map(str, config.invocation_params.args)
         require_utf8(*words, str(Path.cwd()), tempfile.gettempdir())
         state = RunState(Session(cache_root(), progress, config.getoption("--qemu-binary")))

@@ -54,7 +54,7 @@ def run(
 
 @pytest.mark.parametrize(
     ("ended", "status"),
-    [(2, errors.INTERRUPTED), (3, errors.INTERNAL)],
+    [(2, errors.INTERRUPTED), (3, errors.INTERNAL), (162, 162), (6, errors.INTERNAL)],
 )
 def test_status_of_a_pytest_that_made_no_report(
     tmp_path: Path, shim: Shim, ended: int, status: int

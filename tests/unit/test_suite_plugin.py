@@ -620,6 +620,19 @@ def test_run_without_tests_is_no_good_run(runs: Runs) -> None:
     result.stdout.fnmatch_lines(["✗ No verdict: no test ran*"])
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize(
+    "words", [("-k", "and and"), ("-k", "one("), ("-k", "a(b=1)"), ("-m", "not")]
+)
+def test_an_expression_that_cannot_be_read(
+    runs: Runs, words: tuple[str, ...], workers: tuple[str, ...]
+) -> None:
+    runs.suite(ONE.format(name="passes"))
+    result = runs("test_suite.py", *words, *workers)
+    assert result.ret == errors.UsageError.status
+    result.stderr.fnmatch_lines([f"*mte-harness: {words[0]} *"])
+
+
 def test_kernel_that_does_not_exist(runs: Runs) -> None:
     runs.suite(ONE.format(name="passes"))
     result = runs("--kernel", "no-such-kernel", "test_suite.py")
