@@ -12,14 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.deadline import Deadline
+from harness.core.errors import HarnessError
 from harness.core.paths import cache_root, resources
 from harness.core.progress import plain_progress
 from harness.guest.ssh import SshConnection
 from harness.guest.template import Template, guest_files, wait_ready
 from harness.jobs.pressure import hold_pressure
 from harness.kernel import Kernel, locate_kernel, obtain_kernel
+from harness.suite.gather import run_program
+from harness.suite.head_comment import discover
+from harness.suite.program import probe_program
+from harness.suite.session import Session
 from harness.suite.target import parse_target
 from harness.verdict.audit import audit
+from harness.verdict.result import Status
 from harness.vm.geometry import MIB, PAGE
 from harness.vm.qemu_args import ColdBoot, SavedMachine
 from harness.vm.run_disk import RunKeys
@@ -27,8 +33,7 @@ from harness.vm.run_disk import RunKeys
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.suite.session import Session
-
+PROBES = resources() / "guest" / "probes"
 CLONES = 15
 BOOTS = 5
 
@@ -64,12 +69,7 @@ def guest_samples(session: Session) -> dict[str, Samples]:
 
 def build_samples() -> Samples:
     """Measure kernel builds in a cache of their own, with no ccache hit from an earlier run."""
-    nothing, unchanged, one_file = _build_seconds()
-    return {
-        "kernel build from nothing": ([nothing], "s"),
-        "source directory, nothing changed": ([unchanged], "s"),
-        "source directory, one mm/*.c changed": ([one_file], "s"),
-    }
+    return {name: ([seconds], "s") for name, seconds in _build_seconds().items()}
 
 
 def _clone_seconds(session: Session, template: Template) -> tuple[list[float], list[float]]:
@@ -122,10 +122,11 @@ def _scratch_cache() -> Iterator[Path]:
         yield Path(name)
 
 
-def _build_seconds() -> tuple[float, float, float]:
-    """Return the seconds of three builds.
+def _build_seconds() -> dict[str, float]:
+    """Return the seconds of builds, and of an edit until a probe's verdict on it is there.
 
-    They are `stock` from nothing, a source directory unchanged, and one mm/*.c of it changed.
+    The builds are of `stock` from nothing, of a source directory unchanged, and with one mm/*.c of
+    it changed. A verdict takes the emulator check, a build, a boot, a clone and a program.
     """
     progress = plain_progress()
     with _scratch_cache() as cache:
@@ -143,9 +144,32 @@ def _build_seconds() -> tuple[float, float, float]:
         build(source)
         unchanged = _seconds(lambda: build(source))
         edited = tree / "mm" / "mprotect.c"
-        edited.write_text(edited.read_text() + "\n/* bench */\nint mte_bench_edit;\n")
+        _edit(edited, "one")
         one_file = _seconds(lambda: build(source))
-    return nothing, unchanged, one_file
+        (probe,) = (probe for probe in discover(PROBES) if probe.name == "cow_fork")
+
+        def verdict() -> None:
+            session = Session(cache, progress)
+            template = session.prepare(parse_target(source, "emulator"))
+            program = probe_program(probe, session.programs, template.kernel.page_size)
+            with session.guest(template) as guest:
+                result = run_program(guest, program)
+            if result.status is not Status.PASS:
+                raise HarnessError(f"{probe.name} on stock: {result.title}")
+
+        verdict()  # which makes the guest image, too
+        _edit(edited, "two")
+        to_verdict = _seconds(verdict)
+    return {
+        "kernel build from nothing": nothing,
+        "source directory, nothing changed": unchanged,
+        "source directory, one mm/*.c changed": one_file,
+        "one mm/*.c changed, to a probe's verdict": to_verdict,
+    }
+
+
+def _edit(path: Path, name: str) -> None:
+    path.write_text(path.read_text() + f"\n/* bench */\nint mte_bench_edit_{name};\n")
 
 
 def _seconds(action: Callable[[], object]) -> float:
