@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from harness.vm.virtual_machine import VirtualMachine
 
 # Part of each template's key: raise it when the files of a template, or their use, change.
-FORMAT = 4
+FORMAT = 5
 
 # What the console shows of each phase of a boot, in order.
 PHASES = (

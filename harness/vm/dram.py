@@ -83,6 +83,8 @@ class Dram(contextlib.AbstractContextManager["Dram"]):
             progress.step(f"little memory is free: the guest's DRAM is a file in {scratch}")
             fd = os.open(scratch, os.O_TMPFILE | os.O_RDWR, 0o600)
         try:
+            # QEMU opens it by its descriptor, maybe as another user. Nobody else can: no name.
+            os.fchmod(fd, 0o666)
             os.truncate(fd, size)
         except BaseException:
             os.close(fd)
@@ -182,7 +184,7 @@ class Dram(contextlib.AbstractContextManager["Dram"]):
 
     def save(self, path: Path) -> None:
         """Write DRAM to a new, sparse file. Raise DiskFullError where there is no room."""
-        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             with disk_full_as_error(path.parent):
                 self._write_extents(target)

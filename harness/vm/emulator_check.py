@@ -24,7 +24,7 @@ from harness.core.errors import QemuCheckError, QemuDiedError
 from harness.core.host_trouble import reports_host_trouble
 from harness.core.paths import resources
 from harness.vm import tags_in_dram
-from harness.vm.confined import NO_SECCOMP, confined
+from harness.vm.confined import NO_SECCOMP, Confined
 from harness.vm.dram import Dram
 from harness.vm.geometry import PAGE, TAGS
 from harness.vm.qemu import CURE
@@ -95,10 +95,16 @@ def check_emulator(machine: VirtualMachine, programs: Store) -> EmulatorCheck:
             )
             environment = tags_in_dram.environment(machine.library, spec, dram.fd)
             _write_tags(dram)
-        command = bare_command(qemu, spec, build_check(programs), dram.path if dram else None)
+        program = build_check(programs)
+        command = bare_command(qemu, spec, program, dram.path if dram else None)
+        opened = filter(None, (qemu.path, program, machine.library))
+        confined = stack.enter_context(Confined(machine.scratch, opened))
         before = _children_seconds()
         output, errors, status = _run(
-            command, environment, (dram.fd,) if dram else (), machine.limits.emulator_check
+            confined.command(command),
+            confined.environment(environment),
+            (*confined.descriptors(), *((dram.fd,) if dram else ())),
+            machine.limits.emulator_check,
         )
         seconds = _children_seconds() - before
         if status < 0 or (status and reports_host_trouble(errors)):
@@ -149,7 +155,7 @@ def _run(
     """Return the program's output, QEMU's messages and its exit status, 0 without an end."""
     try:
         result = subprocess.run(
-            confined(command),
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=seconds,

@@ -24,6 +24,7 @@ RELEASES = {"7.2": "bookworm", "10.0": "bookworm-backports", "11.1": "trixie-bac
 PROGRAM = "qemu-system-aarch64"
 # The file itself, beside its C library, which works with no other loader: bookworm's
 # lib64/ld-linux-x86-64.so.2 is a link to /lib, and so leads to the host's.
+WRAPPER = 2  # the form of what _write_wrapper() writes
 LOADERS = ("lib/*-linux-gnu/ld-linux*.so.*", "usr/lib/*-linux-gnu/ld-linux*.so.*")
 
 
@@ -41,7 +42,9 @@ def obtain_qemu(release: str, cache: Path, progress: Progress) -> Path:
         unpack([deb.path for deb in debs], directory / "root")
         _write_wrapper(directory)
 
-    key = key_of({"packages": sorted(deb.sha256 for deb in debs), "loaders": LOADERS})
+    key = key_of(
+        {"packages": sorted(deb.sha256 for deb in debs), "loaders": LOADERS, "wrapper": WRAPPER}
+    )
     return Store(cache, "qemu", progress).obtain(key, make) / PROGRAM
 
 
@@ -57,7 +60,11 @@ def _write_wrapper(directory: Path) -> None:
     wrapper = directory / PROGRAM
     wrapper.write_text(
         "#!/bin/sh\n"
-        'root=$(dirname "$(readlink -f "$0")")/root\n'
+        # The path that it was called by: another may lead through directories that are closed to
+        # the user that QEMU runs as (confined.py).
+        "program=$0\n"
+        '[ ! -L "$0" ] || program=$(readlink -f "$0")\n'
+        "root=${program%/*}/root\n"
         f'exec "$root/{loaders[0].relative_to(root)}" --library-path "{":".join(libraries)}" '
         f'"$root/usr/bin/{PROGRAM}" -L "$root/usr/share/qemu" "$@"\n'
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from harness.core.errors import HarnessError, QemuDiedError
-from harness.vm.confined import confined, killed_by_sandbox
+from harness.vm.confined import killed_by_sandbox
 from harness.vm.console import Console
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.core.deadline import Deadline
     from harness.core.limits import Limits
     from harness.vm.channels import Channels
+    from harness.vm.confined import Confined
     from harness.vm.dram import Dram
 
 
@@ -42,8 +43,8 @@ class CpuTime(NamedTuple):
 class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
     """A QEMU that ends with the ``with`` block, or with this process however that ends.
 
-    ``channels`` and ``dram`` belong to the object from then on and are closed with it.
-    ``environment`` is added to this process's. Raise QemuDiedError if QEMU does not come
+    ``channels``, ``confined`` and ``dram`` belong to the object from then on and are closed with
+    it. ``environment`` is added to this process's. Raise QemuDiedError if QEMU does not come
     up on QMP.
     """
 
@@ -53,21 +54,27 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         channels: Channels,
         limits: Limits,
         *,
+        confined: Confined,
         dram: Dram | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.command = tuple(command)
         self._channels = channels
+        self.confined = confined
         self.dram = dram
         self.limits = limits
         with tempfile.TemporaryFile() as log:
             self._process = subprocess.Popen(
-                confined([*command]),
+                confined.command(command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(*channels.descriptors.all(), *([dram.fd] if dram else [])),
-                env={**os.environ, **(environment or {})},
+                pass_fds=(
+                    *channels.descriptors.all(),
+                    *confined.descriptors(),
+                    *([dram.fd] if dram else []),
+                ),
+                env={**os.environ, **confined.environment(environment or {})},
                 start_new_session=True,  # the terminal's Ctrl-C reaches this process only
             )
             with contextlib.ExitStack() as undo:  # until close() can end it
@@ -210,6 +217,7 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
             self._loop.close()
         self.console.close()
         self._channels.close()
+        self.confined.close()
         if self.dram is not None:
             self.dram.close()
         if self._log >= 0:

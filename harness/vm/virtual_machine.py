@@ -21,6 +21,7 @@ from harness.core.disk import CURE, reports_disk_full
 from harness.core.errors import DiskFullError, HarnessError, QemuDiedError
 from harness.vm import tags_in_dram
 from harness.vm.channels import Channels
+from harness.vm.confined import Confined
 from harness.vm.device_tree import obtain_device_tree
 from harness.vm.dram import Dram
 from harness.vm.geometry import check_geometry
@@ -101,9 +102,18 @@ class VirtualMachine:
                 device_tree=self.device_tree,
                 dram_path=dram.path if dram else None,
             )
-            environment = self._environment(dram)
+            confined = undo.enter_context(self._confined(start, files))
+            if isinstance(start, ColdBoot):
+                confined.give(start.saved.state)
+                if dram is None:
+                    confined.give(start.saved.dram)
             process = QemuProcess(
-                command, channels, self.limits, dram=dram, environment=environment
+                command,
+                channels,
+                self.limits,
+                confined=confined,
+                dram=dram,
+                environment=self._environment(dram),
             )
             undo.enter_context(process)
             if dram:
@@ -145,7 +155,7 @@ class VirtualMachine:
         """
         process.qmp("stop")
         _leave_out_dram(process)
-        process.qmp("migrate", uri=f"file:{saved.state}")
+        process.qmp("migrate", uri=f"file:{process.confined.name(str(saved.state))}")
         deadline = Deadline.after(self.limits.migrate)
         while True:
             info = cast("dict[str, object]", process.qmp("query-migrate"))
@@ -154,8 +164,19 @@ class VirtualMachine:
             if info.get("status") == "failed" or deadline.passed():
                 raise _not_saved(str(info.get("error-desc", info.get("status"))), saved)
             time.sleep(0.005)
+        process.confined.take(saved.state)
         if process.dram:
             process.dram.save(saved.dram)
+        else:
+            process.confined.take(saved.dram)
+
+    def _confined(self, start: ColdBoot | Restore, files: GuestFiles) -> Confined:
+        saved = (start.saved.dram, start.saved.state) if isinstance(start, Restore) else ()
+        named = (self.library, self.device_tree, files.initramfs)
+        return Confined(
+            self.scratch,
+            (self.qemu.path, files.image, files.root_disk, *saved, *filter(None, named)),
+        )
 
     def _new_dram(self) -> Dram:
         return Dram.create(self.spec.memory, self.spec.tags, self.scratch, self.progress)
@@ -167,7 +188,7 @@ class VirtualMachine:
 
     def _read_state(self, process: QemuProcess, saved: SavedMachine) -> None:
         _leave_out_dram(process)
-        process.qmp("migrate-incoming", uri=f"file:{saved.state}")
+        process.qmp("migrate-incoming", uri=f"file:{process.confined.name(str(saved.state))}")
         if not process.wait_status("paused", Deadline.after(self.limits.migrate)):
             entry = saved.directory
             raise QemuDiedError(

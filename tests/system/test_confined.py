@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,8 @@ import pytest
 from harness.core.errors import QemuDiedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.guest.guest import Guest
     from harness.guest.template import Template
     from harness.suite.session import Session
@@ -43,12 +47,39 @@ __attribute__((constructor)) static void start(void)
 """
 
 
+@pytest.fixture
+def caller(tmp_path: Path) -> Iterator[Path]:
+    """Return CALLER as a library that QEMU's user can read: pytest's own directories are closed."""
+    source = tmp_path / "caller.c"
+    source.write_text(CALLER)
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        library = Path(directory) / "caller.so"
+        command = ["gcc", "-shared", "-fPIC", "-pthread", "-o", str(library), str(source)]
+        subprocess.run(command, check=True)
+        yield library
+
+
 def test_the_rights_of_a_running_guest(guest: Guest) -> None:
     text = Path(f"/proc/{guest.process.pid}/status").read_text()
     fields = dict(line.split(":\t", 1) for line in text.splitlines())
     assert int(fields["CapEff"], 16) == 0
     assert fields["NoNewPrivs"] == "1"
     assert fields["Seccomp"] == "2"  # a filter (proc(5))
+    assert "0" not in fields["Uid"].split() + fields["Gid"].split()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="QEMU has the user of a harness that is not root")
+def test_qemu_cannot_open_what_others_cannot(guest: Guest, tmp_path: Path) -> None:
+    """The monitor can be told to write a file; the user that QEMU runs as may not."""
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    secret.chmod(0o600)
+    for path in (secret, guest.template.directory / "state"):
+        before = path.read_bytes()
+        with contextlib.suppress(QemuDiedError):
+            guest.process.qmp("pmemsave", val=0x40000000, size=16, filename=str(path))
+        assert path.read_bytes() == before
 
 
 def test_qemu_starts_no_process(guest: Guest, tmp_path: Path) -> None:
@@ -62,14 +93,10 @@ def test_qemu_starts_no_process(guest: Guest, tmp_path: Path) -> None:
 def test_qemu_that_its_sandbox_kills(
     template: Template,
     harness_session: Session,
-    tmp_path: Path,
+    caller: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "caller.c").write_text(CALLER)
-    library = tmp_path / "caller.so"
-    source = str(tmp_path / "caller.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-pthread", "-o", str(library), source], check=True)
-    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("LD_PRELOAD", str(caller))
     with (
         pytest.raises(QemuDiedError, match="its sandbox killed it for "),
         harness_session.guest(template) as guest,

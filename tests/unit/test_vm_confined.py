@@ -7,14 +7,13 @@ import os
 import platform
 import signal
 import subprocess
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pytest
 
-from harness.vm.confined import confined, killed_by_sandbox
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from harness.vm import confined as confined_module
+from harness.vm.confined import NOBODY, Confined, killed_by_sandbox
 
 # The number of execve on this host: arch/x86/entry/syscalls/syscall_64.tbl, and
 # include/uapi/asm-generic/unistd.h of Linux.
@@ -59,13 +58,103 @@ def test_another_end(log: Path, status: int) -> None:
     assert killed_by_sandbox(100, status) == ""
 
 
-def test_rights() -> None:
-    lines = subprocess.run(
-        confined(["cat", "/proc/self/status"]), capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a cache with a file, as root has it."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(confined_module, "_may_change_user", lambda: True)
+    (tmp_path / "cache" / "builds").mkdir(parents=True)
+    (tmp_path / "cache" / "builds" / "Image").write_text("kernel")
+    return tmp_path / "cache"
+
+
+def test_names_of_files_of_the_cache(cache: Path) -> None:
+    """QEMU opens them by a descriptor: the directories above may be closed to it."""
+    image = cache / "builds" / "Image"
+    cache.parent.chmod(0o700)
+    with Confined(cache, [image, Path("/bin/cat")]) as confined:
+        (fd,) = confined.descriptors()
+        name = f"/proc/self/fd/{fd}/builds/Image"
+        words = ["/bin/cat", str(image), f"x,file={image},y", f"{cache}-other/z"]
+        assert confined.command(words)[-4:] == [
+            "/bin/cat", name, f"x,file={name},y", f"{cache}-other/z"
+        ]  # fmt: skip
+        assert confined.environment({"A": f"{image}:1"}) == {"A": f"{name}:1"}
+        assert Path(name).read_text() == "kernel"
+        assert f"--reuid={NOBODY}" in confined.command([])
+    assert confined.descriptors() == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("builds/Image", 0o640), ("builds", 0o750), (".", 0o700)]
+)
+def test_a_file_that_is_not_for_everybody(cache: Path, name: str, mode: int) -> None:
+    """Where root's umask is 077, QEMU stays root, and opens files by their names."""
+    (cache / name).chmod(mode)
+    with Confined(cache, [cache / "builds" / "Image"]) as confined:
+        assert confined.descriptors() == ()
+        assert confined.name(str(cache / "x")) == str(cache / "x")
+        assert not [word for word in confined.command([]) if "uid" in word]
+
+
+def test_a_program_that_only_its_owner_runs(cache: Path) -> None:
+    program = cache.parent / "qemu"
+    program.touch(mode=0o744)
+    cache.parent.chmod(0o755)
+    with Confined(cache, [program]) as confined:
+        assert confined.descriptors() == ()  # also: pytest's directories are closed to others
+
+
+def test_another_user_keeps_its_rights(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with Confined(cache, [cache / "builds" / "Image"]) as confined:
+        assert confined.descriptors() == ()
+        assert not [word for word in confined.command([]) if "uid" in word or "bound" in word]
+
+
+ASK = "from harness.vm.confined import _may_change_user as may; print(may())"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="other users never change theirs")
+@pytest.mark.parametrize(
+    ("within", "may"),
+    [
+        ([], "True"),
+        (["unshare", "--map-root-user"], "False"),  # no other user is there
+        (["setpriv", "--bounding-set=-setuid"], "False"),  # as a container may be
+        (["setpriv", "--bounding-set=-sys_ptrace"], "False"),
+    ],
+)
+def test_a_root_that_may_not_change_users(within: list[str], may: str) -> None:
+    done = subprocess.run(
+        [*within, sys.executable, "-c", ASK], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{may}\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_for_qemu_to_write(cache: Path) -> None:
+    path = cache / "state"
+    with Confined(cache, []) as confined:
+        confined.give(path)
+        assert path.stat().st_uid == NOBODY
+        confined.take(path)
+        assert path.stat().st_uid == 0
+
+
+def test_rights(tmp_path: Path) -> None:
+    with Confined(tmp_path, [Path("/bin/cat")]) as confined:
+        lines = subprocess.run(
+            confined.command(["cat", "/proc/self/status"]),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
     fields = dict(line.split(":\t", 1) for line in lines)
     assert int(fields["CapEff"], 16) == 0
     assert int(fields["CapPrm"], 16) == 0
     assert fields["NoNewPrivs"] == "1"
     if os.geteuid() == 0:
         assert int(fields["CapBnd"], 16) == 0
+        assert fields["Uid"].split() == fields["Gid"].split() == [str(NOBODY)] * 4
+        assert fields["Groups"].strip() == ""

@@ -20,6 +20,7 @@ from harness.core.deadline import Deadline
 from harness.core.errors import QemuDiedError
 from harness.core.limits import Limits
 from harness.vm.channels import Channels
+from harness.vm.confined import Confined
 from harness.vm.process import CpuTime, QemuProcess
 from tests.support.qmp_peer import DIE, SILENT, Script, write_qemu
 
@@ -41,7 +42,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., QemuProcess]]:
         command = [str(qemu)]
         for name, fd in (("qmp", fds.qmp), ("console", fds.console)):
             command += ["-chardev", f"socket,id={name},fd={fd}"]
-        processes.append(QemuProcess(command, channels, limits))
+        confined = Confined(tmp_path, [qemu])
+        processes.append(QemuProcess(command, channels, limits, confined=confined))
         return processes[-1]
 
     yield launch
