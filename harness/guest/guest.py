@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import shlex
 import time
 from pathlib import Path
@@ -162,11 +163,17 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         )
 
     def pull(self, remote: str, *, timeout: float | None = None) -> bytes:
-        """Return a file's contents from the guest (at most a few MiB)."""
-        done = self.exec(f"base64 {shlex.quote(remote)}", timeout=timeout)
+        """Return a file's contents from the guest (packed, at most a few MiB)."""
+        packed = "/run/pulled"
+        done = self.exec(
+            f"gzip -c {shlex.quote(remote)} > {packed} && base64 {packed}; "
+            f"status=$?; rm -f {packed}; exit $status",
+            timeout=timeout,
+        )
         if done.status != 0:
-            raise HarnessError(f"cannot read {remote} in the guest: {done.stderr.strip()}")
-        return base64.b64decode(done.stdout)
+            why = "it is too large" if done.overflow else done.stderr.strip() or "no end"
+            raise HarnessError(f"cannot read {remote} in the guest: {why}")
+        return gzip.decompress(base64.b64decode(done.stdout))
 
     def require_alive(self, phase: str) -> None:
         """Raise GuestLostError unless the guest answers a command on a new connection."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,7 +100,8 @@ def test_a_full_guest_is_reported(made: Callable[..., ScriptedGuest]) -> None:
 
 
 def test_pull(made: Callable[..., ScriptedGuest]) -> None:
-    with made({"base64": [Answer("aGVsbG8=\n"), Answer(stderr="no", status=1)]}) as guest:
+    packed = base64.encodebytes(gzip.compress(b"hello")).decode()
+    with made({"base64": [Answer(packed), Answer(stderr="no", status=1)]}) as guest:
         assert guest.pull("there") == b"hello"
         with pytest.raises(HarnessError, match="cannot read gone in the guest"):
             guest.pull("gone")
