@@ -97,9 +97,13 @@ class Confined(contextlib.AbstractContextManager["Confined"]):
         self.close()
 
     def _is_for_everybody(self, path: Path) -> bool:
-        """Return whether another user can read ``path``, and run it if it is a program."""
-        above = [*path.parents]
-        if path.is_relative_to(self._cache):
+        """Return whether another user can read ``path``, and run it if it is a program.
+
+        A link in the cache leads through directories above it.
+        """
+        whole = path.resolve()
+        above = [*whole.parents]
+        if whole == path and path.is_relative_to(self._cache):
             above = [directory for directory in above if directory.is_relative_to(self._cache)]
         wanted = stat.S_IROTH | (stat.S_IXOTH if os.access(path, os.X_OK) else 0)
         try:

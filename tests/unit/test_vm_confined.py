@@ -97,6 +97,13 @@ def test_a_file_that_is_not_for_everybody(cache: Path, name: str, mode: int) -> 
         assert not [word for word in confined.command([]) if "uid" in word]
 
 
+def test_a_part_of_the_cache_on_another_disk(cache: Path) -> None:
+    """A link leads through directories that may be closed to QEMU, as pytest's own are."""
+    (cache / "images").symlink_to(cache / "builds")
+    with Confined(cache, [cache / "images" / "Image"]) as confined:
+        assert confined.descriptors() == ()
+
+
 def test_a_program_that_only_its_owner_runs(cache: Path) -> None:
     program = cache.parent / "qemu"
     program.touch(mode=0o744)
