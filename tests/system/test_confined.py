@@ -52,16 +52,21 @@ __attribute__((constructor)) static void start(void)
 
 
 @pytest.fixture
-def caller(tmp_path: Path) -> Iterator[Path]:
-    """Return CALLER as a library that QEMU's user can read: pytest's own directories are closed."""
-    source = tmp_path / "caller.c"
-    source.write_text(CALLER)
+def public() -> Iterator[Path]:
+    """Return a directory where QEMU's user may do all: those of pytest are closed to it."""
     with tempfile.TemporaryDirectory() as directory:
-        Path(directory).chmod(0o755)
-        library = Path(directory) / "caller.so"
-        command = ["gcc", "-shared", "-fPIC", "-pthread", "-o", str(library), str(source)]
-        subprocess.run(command, check=True)
-        yield library
+        Path(directory).chmod(0o777)
+        yield Path(directory)
+
+
+@pytest.fixture
+def caller(public: Path) -> Path:
+    """Return CALLER as a library."""
+    source, library = public / "caller.c", public / "caller.so"
+    source.write_text(CALLER)
+    command = ["gcc", "-shared", "-fPIC", "-pthread", "-o", str(library), str(source)]
+    subprocess.run(command, check=True)
+    return library
 
 
 def test_the_rights_of_a_running_guest(guest: Guest) -> None:
@@ -86,8 +91,8 @@ def test_qemu_cannot_open_what_others_cannot(guest: Guest, tmp_path: Path) -> No
         assert path.read_bytes() == before
 
 
-def test_qemu_starts_no_process(guest: Guest, tmp_path: Path) -> None:
-    made = tmp_path / "made"
+def test_qemu_starts_no_process(guest: Guest, public: Path) -> None:
+    made = public / "made"
     with contextlib.suppress(QemuDiedError):
         guest.process.qmp("migrate", uri=f"exec:touch {made}")
     time.sleep(0.5)
