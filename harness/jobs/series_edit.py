@@ -60,7 +60,8 @@ def write_back(recipe: Recipe, directory: Path) -> list[Path]:
     if _git(directory, "status", "--porcelain", "--untracked-files=no"):
         raise UsageError(f"{directory} has changes that are not committed", "commit or stash them")
     if is_mbox(own):
-        own.write_text(_git(directory, "format-patch", "--stdout", *FORMAT, f"{BASE}..HEAD"))
+        patches = _git(directory, "format-patch", "--stdout", *FORMAT, f"{BASE}..HEAD")
+        own.write_text(patches, encoding="utf-8", errors="surrogateescape")
         return [own]
     for old in listed(own):
         old.unlink(missing_ok=True)
@@ -86,7 +87,7 @@ def _am(directory: Path, path: Path, progress: Progress) -> None:
 
 
 def _git(directory: Path, *arguments: str) -> str:
-    """Run git without the user's settings; return its standard output."""
+    """Run git without the user's settings; return its output. Bytes that are not UTF-8 are kept."""
     environment = clean_environment() | {
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_SYSTEM": "/dev/null",
@@ -101,12 +102,10 @@ def _git(directory: Path, *arguments: str) -> str:
         ["git", "-C", str(directory), *arguments],
         env=environment,
         capture_output=True,
-        text=True,
-        errors="replace",
         check=False,
     )
     if done.returncode:
-        message = (done.stderr or done.stdout).strip()
+        message = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
         if arguments[0] == "am":
             raise PatchError(
                 f"git am stopped: {message.splitlines()[0] if message else 'no reason given'}",
@@ -114,4 +113,4 @@ def _git(directory: Path, *arguments: str) -> str:
                 message,
             )
         raise UsageError(f"git {arguments[0]} failed in {directory}", "see below", message)
-    return done.stdout
+    return done.stdout.decode("utf-8", "surrogateescape")
