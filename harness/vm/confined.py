@@ -114,10 +114,12 @@ class Confined(contextlib.AbstractContextManager["Confined"]):
 
 
 @functools.cache
-def _may_change_user() -> bool:
-    """Return whether this process may become NOBODY (user_namespaces(7), capabilities(7))."""
+def _may_change_user(own: Path = Path("/proc/self")) -> bool:
+    """Return whether the process with the files ``own`` of proc(5) may become NOBODY.
+
+    See user_namespaces(7) and capabilities(7).
+    """
     try:
-        own = Path("/proc/self")
         effective = re.search(r"^CapEff:\s*(\w+)", (own / "status").read_text(), re.MULTILINE)
         maps = [(own / name).read_text().splitlines() for name in ("uid_map", "gid_map")]
         groups = (own / "setgroups").read_text().strip()

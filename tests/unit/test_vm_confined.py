@@ -7,7 +7,6 @@ import os
 import platform
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -119,24 +118,36 @@ def test_another_user_keeps_its_rights(cache: Path, monkeypatch: pytest.MonkeyPa
         assert not [word for word in confined.command([]) if "uid" in word or "bound" in word]
 
 
-ASK = "from harness.vm.confined import _may_change_user as may; print(may())"
+ALL = "         0          0 4294967295\n"
+ROOT = {
+    "status": "Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\nCapBnd:\t0\n",
+    "uid_map": ALL,
+    "gid_map": ALL,
+    "setgroups": "allow\n",
+}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="other users never change theirs")
 @pytest.mark.parametrize(
-    ("within", "may"),
+    ("changed", "may"),
     [
-        ([], "True"),
-        (["unshare", "--map-root-user"], "False"),  # no other user is there
-        (["setpriv", "--bounding-set=-setuid"], "False"),  # as a container may be
-        (["setpriv", "--bounding-set=-sys_ptrace"], "False"),
+        ({}, True),
+        ({"uid_map": "0 1000 1\n1 100000 65536\n"}, True),  # podman as another user
+        ({"uid_map": "         0          0          1\n"}, False),  # unshare --map-root-user
+        ({"gid_map": ""}, False),
+        ({"setgroups": "deny\n"}, False),
+        ({"status": "CapEff:\t00000000a80425fb\n"}, False),  # Docker: no CAP_SYS_PTRACE
+        ({"status": "CapEff:\t000001ffffffff7f\n"}, False),  # no CAP_SETUID
+        ({"status": ""}, False),
     ],
 )
-def test_a_root_that_may_not_change_users(within: list[str], may: str) -> None:
-    done = subprocess.run(
-        [*within, sys.executable, "-c", ASK], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f"{may}\n"
+def test_a_root_that_may_change_users(changed: dict[str, str], may: bool, tmp_path: Path) -> None:
+    for name, text in {**ROOT, **changed}.items():
+        (tmp_path / name).write_text(text)
+    assert confined_module._may_change_user(tmp_path) is may
+
+
+def test_no_proc(tmp_path: Path) -> None:
+    assert confined_module._may_change_user(tmp_path) is False
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
