@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CURE = "free some room (mte-harness clean), or set MTE_HARNESS_CACHE to a larger disk"
+CURE = "free some room (mte-harness clean), or set MTE_HARNESS_CACHE or TMPDIR to a larger disk"
 
 # strerror(3) of ENOSPC and EDQUOT with LC_ALL=C, and apt-get's own check before a download.
 _REPORTS = (
