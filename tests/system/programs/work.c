@@ -9,7 +9,7 @@ static void work(void)
 	char *p = mte_map(len);
 	int i;
 
-	for (i = 1; i <= 400; i++) {
+	for (i = 1; i <= 800; i++) {
 		pattern_set(p, len, i);
 		pattern_check(p, len, i, "work");
 	}
