@@ -41,3 +41,26 @@ def test_releases(text: str, release: tuple[int, int]) -> None:
 def test_no_release(text: str) -> None:
     with pytest.raises(ValueError, match="is no kernel release"):
         parse_release(text)
+
+
+@pytest.mark.parametrize(
+    ("release", "may", "must"),
+    [
+        ((6, 1), "PTE_MARKER_UFFD_WP", "BASE_FULL"),
+        ((6, 6), "BASE_FULL", "ZBUD"),
+        ((6, 12), "BASE_FULL", "ZBUD"),
+        ((6, 15), "ZBUD", "ARM64_PAN"),
+        ((6, 18), "ZBUD", "ARM64_LSE_ATOMICS"),
+        ((7, 0), "ARM64_LSE_ATOMICS", "PROC_SYSCTL"),
+        ((7, 0), "NUMA_MIGRATION", "PROC_SYSCTL"),
+        ((7, 2), "ARM64_PAN", "NUMA_MIGRATION"),
+        ((7, 3), "PROC_SYSCTL", "NUMA_MIGRATION"),
+        ((8, 0), "ZBUD", "ARM64_CONTPTE"),
+    ],
+)
+def test_a_release_between_two_that_were_read(
+    release: tuple[int, int], may: str, must: str
+) -> None:
+    """Where they differ in a symbol, it may have it or not."""
+    assert may in symbols_lacking(release)
+    assert must not in symbols_lacking(release)
