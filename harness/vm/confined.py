@@ -40,16 +40,16 @@ class Confined(contextlib.AbstractContextManager["Confined"]):
 
     Where the harness runs as root, QEMU runs as NOBODY. The directories above the cache may be
     closed to that user (/root), so QEMU inherits a descriptor of the cache, ``fd``, and opens what
-    is below as /proc/self/fd/N/…. ``files`` are those that QEMU opens, its program among them: if
-    one is not for everybody (umask 077), or this root may not change users (a container without
-    the capabilities or without that user), QEMU runs as root, and ``fd`` is None.
+    is below as /proc/self/fd/N/…. ``files`` are those that QEMU opens, its program and the
+    directory of what it writes among them: if one is not for everybody (umask 077), or this root
+    may not change users (a container without the capabilities or without that user), QEMU runs as
+    root, and ``fd`` is None.
     """
 
     def __init__(self, cache: Path, files: Iterable[Path]) -> None:
         self._cache = cache
         self.fd: int | None = None
-        readable = all(self._is_for_everybody(path) for path in files)
-        if os.geteuid() == 0 and readable and _may_change_user():
+        if os.geteuid() == 0 and _may_change_user() and all(map(self._is_for_everybody, files)):
             self.fd = os.open(cache, os.O_PATH | os.O_DIRECTORY)
 
     def command(self, words: Iterable[str]) -> list[str]:

@@ -171,11 +171,18 @@ class VirtualMachine:
             process.confined.take(saved.dram)
 
     def _confined(self, start: ColdBoot | Restore, files: GuestFiles) -> Confined:
-        saved = (start.saved.dram, start.saved.state) if isinstance(start, Restore) else ()
+        read = (start.saved.dram, start.saved.state) if isinstance(start, Restore) else ()
         named = (self.library, self.device_tree, files.initramfs)
         return Confined(
             self.scratch,
-            (self.qemu.path, files.image, files.root_disk, *saved, *filter(None, named)),
+            (
+                self.qemu.path,
+                files.image,
+                files.root_disk,
+                start.saved.directory,
+                *read,
+                *filter(None, named),
+            ),
         )
 
     def _new_dram(self) -> Dram:
