@@ -56,6 +56,13 @@ _FOREIGN = {
 }  # fmt: skip
 # LC_* and LANG are in ccache's hash: an interactive shell and a nightly job are to share objects.
 _FOREIGN_PREFIXES = ("KBUILD_", "KCONFIG_", "CCACHE_", "GCC_", "GIT_", "LC_")
+# git-config(1), "maintenance.auto": git am, commit and fetch start a git gc of many minutes in the
+# background, which a kernel tree always needs, and which would outlive the harness.
+NO_BACKGROUND_GIT = {
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "maintenance.auto",
+    "GIT_CONFIG_VALUE_0": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,10 @@ def _first_line(argv: list[str]) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without the variables that change what a build or git does."""
+    """Return the environment without the variables that change what a build or git does.
+
+    No git of this environment leaves a process behind.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -157,7 +167,7 @@ def clean_environment() -> dict[str, str]:
     for name in os.environ:  # git needs the certificates and proxies of this host
         if name.startswith("GIT_SSL") or name == "GIT_PROXY_COMMAND":
             kept[name] = os.environ[name]
-    return kept | {"LC_ALL": "C"}
+    return kept | NO_BACKGROUND_GIT | {"LC_ALL": "C"}
 
 
 def build_environment(ccache: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pytest
 from harness.core.errors import PatchError, UsageError
 from harness.core.progress import Silent
 from harness.host.debian_source import SourceTarball
+from harness.jobs import series_edit
 from harness.jobs.series_edit import make_tree, write_back
 from harness.kernel import base
 from harness.kernel.patches import read_patches
@@ -64,6 +65,20 @@ def series_of_two(root: Path) -> dict[str, bytes]:
     commit(tree, "mm/swap.c", "-entry", "+entry", "mm: two")
     write_back(recipe(root, "odd"), tree)
     return patches(root, "odd")
+
+
+def test_no_git_gc_runs_in_the_background(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = root / "trace"
+    clean = series_edit.clean_environment
+    monkeypatch.setattr(
+        series_edit, "clean_environment", lambda: clean() | {"GIT_TRACE": str(trace)}
+    )
+    series_of_two(root)
+    make_tree(recipe(root, "odd"), root / "again", root / "cache", Silent())
+    lines = trace.read_text()
+    assert "built-in: git am" in lines
+    assert "maintenance" not in lines
+    assert "gc" not in lines.replace(str(root), "")
 
 
 def test_commits_become_a_series(root: Path) -> None:
