@@ -9,11 +9,10 @@
 * ``structure``: dataclasses from JSON;
 * ``deadline`` and ``limits``: how long to wait;
 * ``progress``: the steps of a long run, as lines; ``terminal_progress``: as a live line;
-* ``pattern``: the patterns of tags that C probes and Python checks share;
 * ``printable``: text from a guest that is fit to be shown;
 * ``ktap``: the parser of what a probe or selftest prints;
 * ``toolchain``: the compilers, and the environment of a kernel build; ``cross``: guest programs;
-* ``pattern``: the tags and data that probes derive from a seed, as the host computes them;
+* ``pattern``: the tags and data that C probes derive from a seed, as Python checks compute them;
 * ``run_logged``: a command with its output in a log.
 
 host/ runs ``errors``, ``disk``, ``progress`` and ``keys`` with the standard library only, before

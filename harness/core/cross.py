@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.disk import disk_full, reports_disk_full
 from harness.core.errors import CompilerMissingError, HarnessError, ProgramError
-from harness.core.host_trouble import reports_host_trouble
+from harness.core.host_trouble import KILLED_CURE, reported_cure
 from harness.core.keys import file_digest, key_of
 from harness.core.paths import resources
 from harness.core.toolchain import clean_environment
@@ -158,8 +158,9 @@ def _run(argv: Sequence[str], source: Path, directory: Path) -> None:
     first = next((x for x in lines if "error" in x), lines[0] if lines else "no output")
     if reports_disk_full(said):
         raise disk_full(directory.parent, said)
-    if result.returncode < 0 or reports_host_trouble(said):
+    cure = reported_cure(said)
+    if result.returncode < 0 or cure:
         raise HarnessError(
-            f"{argv[0]} ended with status {result.returncode}: {first}", "run it again", said
+            f"{argv[0]} ended with status {result.returncode}: {first}", cure or KILLED_CURE, said
         )
     raise ProgramError(f"{source} does not compile: {first}", details=said)

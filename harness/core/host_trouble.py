@@ -11,6 +11,7 @@ import errno
 from harness.core.disk import disk_full, is_disk_full
 from harness.core.errors import CompilerMissingError, HarnessError
 
+KILLED_CURE = "if something on this host killed it (out of memory?), run again"
 # errno(3) -> the cure. ENOENT and the like are left out: those may be a bug of the harness.
 _CURES = {
     errno.EMFILE: "raise the limit of open files: ulimit -n 1024",
@@ -27,19 +28,19 @@ _CURES = {
     errno.EACCES: "change its owner or mode",
     errno.EPERM: "change its owner or mode",
 }
-# What programs that run with LC_ALL=C print: strerror(3) of the above, and gcc of memory
-# (libiberty, xmalloc.c; gcc.cc, "terminated program").
-_REPORTS = (
-    "Too many open files",
-    "Cannot allocate memory",
-    "Resource temporarily unavailable",
-    "File too large",
-    "Read-only file system",
-    "Permission denied",
-    "out of memory",
-    "virtual memory exhausted",
-    "signal terminated program",
-)
+# What programs that run with LC_ALL=C print of what the host refuses (strerror(3) of the above, and
+# gcc of memory: libiberty, xmalloc.c; gcc.cc, "terminated program") -> the cure.
+_REPORTS = {
+    "Too many open files": _CURES[errno.EMFILE],
+    "Cannot allocate memory": _CURES[errno.ENOMEM],
+    "Resource temporarily unavailable": _CURES[errno.EAGAIN],
+    "File too large": _CURES[errno.EFBIG],
+    "Read-only file system": _CURES[errno.EROFS],
+    "Permission denied": _CURES[errno.EACCES],
+    "out of memory": _CURES[errno.ENOMEM],
+    "virtual memory exhausted": _CURES[errno.ENOMEM],
+    "signal terminated program": KILLED_CURE,
+}
 
 
 def host_trouble(error: BaseException) -> HarnessError | None:
@@ -80,6 +81,9 @@ def _of_a_program(error: FileNotFoundError) -> bool:
     return trace is not None and trace.tb_frame.f_code.co_name == "_execute_child"
 
 
-def reports_host_trouble(output: str) -> bool:
-    """Return whether the output of a program, run with LC_ALL=C, says what the host refuses."""
-    return any(report in output for report in _REPORTS)
+def reported_cure(output: str) -> str | None:
+    """Return the cure for what the host refuses, if a program's output says so.
+
+    The program ran with LC_ALL=C.
+    """
+    return next((cure for report, cure in _REPORTS.items() if report in output), None)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from harness.core import ktap
 from harness.core.cross import BARE_FLAGS, compile_program
 from harness.core.errors import QemuCheckError, QemuDiedError
-from harness.core.host_trouble import reports_host_trouble
+from harness.core.host_trouble import KILLED_CURE, reported_cure
 from harness.core.paths import resources
 from harness.vm import tags_in_dram
 from harness.vm.confined import NO_SECCOMP, Confined
@@ -107,11 +107,12 @@ def check_emulator(machine: VirtualMachine, programs: Store) -> EmulatorCheck:
             machine.limits.emulator_check,
         )
         seconds = _children_seconds() - before
-        if status < 0 or (status and reports_host_trouble(errors)):
+        cure = reported_cure(errors) if status else None
+        if status < 0 or cure:
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
             raise QemuDiedError(
                 f"QEMU ended during the emulator check with {how}: {errors.strip()[-200:]}",
-                "if something on this host killed it (out of memory?), run again",
+                cure or KILLED_CURE,
                 shlex.join(command),
             )
         if NO_SECCOMP in errors:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from harness.core.errors import HarnessError, QemuDiedError
+from harness.core.host_trouble import KILLED_CURE, reported_cure
 from harness.vm.confined import killed_by_sandbox
 from harness.vm.console import Console
 
@@ -148,8 +149,7 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         last_line = f": {output.splitlines()[-1]}" if output else ""
         return QemuDiedError(
             f"QEMU ended {when} with {how}{last_line}",
-            "see its output and command line below; if something on this host killed it "
-            "(out of memory?), run again",
+            f"see its output and command line below; {reported_cure(output) or KILLED_CURE}",
             self.describe(),
         )
 
