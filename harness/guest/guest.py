@@ -18,6 +18,7 @@ from harness.core.errors import GuestLostError, HarnessError, QemuDiedError, Usa
 from harness.guest.attach import Handle, open_handle
 from harness.guest.frames import read_frames, read_memory
 from harness.guest.ssh import Completed, SshConnection, SshError
+from harness.vm.cpu_share import PATIENCE, CpuWatch, starved_error
 from harness.vm.run_disk import BLOCK
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ WORKDIR = "/tmp"
 ALIVE = frozenset({"running"})
 STOPPED = frozenset({"paused", "debug"})
 
+# What a kernel prints as it goes down (kernel/panic.c, arch/arm64/kernel/traps.c die()).
+_FALLS = ("Kernel panic", "Rebooting in", "end trace")
+
 
 class Guest(contextlib.AbstractContextManager["Guest"]):
     """A clone of a template, which ends with the ``with`` block.
@@ -46,6 +50,8 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
     Unix socket where a debugger may attach (`VirtualMachine.launch`); then no command has a time
     limit of its own.
     """
+
+    _watch: CpuWatch | None = None  # since the wait that may end with a lost guest began
 
     def __init__(self, template: Template, keys: RunKeys, gdb: Path | None = None) -> None:
         started = time.monotonic()
@@ -108,6 +114,7 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         which names ``phase``, when the guest stops answering.
         """
         self.used = True
+        self._watch = CpuWatch(self.process.cpu_times)
         line = command if isinstance(command, str) else shlex.join(command)
         phase = phase or f"running: {line[:100]}"
         deadline = Deadline.after(self.limits.exec if timeout is None else timeout)
@@ -127,6 +134,17 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         return done
 
     def _connect(self) -> SshConnection:
+        """Return a new connection. A guest that this host starves gets PATIENCE times the time."""
+        for left in range(PATIENCE - 1, -1, -1):
+            self._watch = CpuWatch(self.process.cpu_times)
+            try:
+                return self._connect_once()
+            except SshError:
+                if not left or not self._watch.starved():
+                    raise
+        raise AssertionError
+
+    def _connect_once(self) -> SshConnection:
         deadline = Deadline.after(self.limits.ssh_connect)
         return SshConnection(self.process.ssh_port(), self._keys, deadline)
 
@@ -194,11 +212,13 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
     def lost(self, why: str, phase: str) -> HarnessError:
         """Return the error for a guest that is gone: phase, console, registers, command line.
 
-        QemuDiedError if QEMU ended from outside: that is the host's fault, not the kernel's.
+        The host's fault are QemuDiedError, if QEMU ended from outside, and HarnessError, if the
+        guest got no CPU time.
         """
+        starved = self._watch is not None and self._watch.starved()
         # The console and the reset may trail the cut connection by a moment.
-        self.console.expect(
-            ["Kernel panic", "Rebooting in", "end trace", pexpect.EOF, pexpect.TIMEOUT],
+        seen = self.console.expect(
+            [*_FALLS, pexpect.EOF, pexpect.TIMEOUT],
             timeout=self.limits.panic,
         )
         try:
@@ -206,6 +226,8 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         except QemuDiedError as error:
             error.details = f"in phase: {phase}\n{error.details}"
             return error
+        if starved and state == "running" and seen >= len(_FALLS):
+            return starved_error(f"in phase: {phase}: {why}", self.process.describe())
         machine = {
             "shutdown": "the kernel reset or powered off the machine",
             "running": "the machine still runs, but",

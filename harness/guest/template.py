@@ -18,6 +18,7 @@ from harness.core.errors import BootError, HarnessError
 from harness.core.keys import content_key, key_of
 from harness.guest.facts import Facts
 from harness.guest.seal import read_seal, write_seal
+from harness.vm.cpu_share import PATIENCE, CpuWatch, starved_error
 from harness.vm.qemu_args import ColdBoot, GuestFiles, Restore, SavedMachine, kernel_arguments
 from harness.vm.run_disk import RunKeys
 
@@ -158,10 +159,12 @@ def wait_ready(process: QemuProcess, kernel: Kernel, limits: Limits) -> None:
     """Wait for the ready line of the guest's agent.
 
     Raise BootError, with phase, console and registers, when the agent reports a failure,
-    the kernel panics or resets the machine, or ``limits.boot`` has passed; QemuDiedError
-    when QEMU ends, which is the host's fault and not the kernel's.
+    the kernel panics or resets the machine, or ``limits.boot`` has passed. The host's fault are
+    QemuDiedError, when QEMU ends, and HarnessError for a guest that gets no CPU for PATIENCE times
+    that long.
     """
     console, deadline = process.console, Deadline.after(limits.boot)
+    watch, patience = CpuWatch(process.cpu_times), PATIENCE
     while True:
         found = console.expect(
             [READY, FAILED, PANIC, pexpect.EOF, pexpect.TIMEOUT], timeout=min(ASK, deadline.left())
@@ -178,7 +181,12 @@ def wait_ready(process: QemuProcess, kernel: Kernel, limits: Limits) -> None:
             panicked = console.expect([PANIC, pexpect.EOF, pexpect.TIMEOUT], timeout=ASK) == 0
             reason = _matched(console) if panicked else "it reset the machine"
             raise _boot_failure(process, kernel, reason)
-        if deadline.passed():
+        if deadline.passed() and watch.starved():
+            patience -= 1
+            if not patience:
+                raise starved_error(f"kernel {kernel.name} does not come up", process.describe())
+            deadline, watch = Deadline.after(limits.boot), CpuWatch(process.cpu_times)
+        elif deadline.passed():
             raise _boot_failure(process, kernel, f"silent for {limits.boot:.0f} s (hang)")
 
 

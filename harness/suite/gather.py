@@ -21,7 +21,7 @@ from harness.verdict.grown import grown_slabs, parse_slabs, processes
 from harness.verdict.judge import judge
 from harness.verdict.result import CounterSample, ProbeResult
 from harness.verdict.splat import Splat, find_splats
-from harness.vm.process import CpuTime
+from harness.vm.cpu_share import CpuWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -184,11 +184,10 @@ class _Gathering:
         slow = guest.template.slowness * program.patience
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
         line = f"export KTAP_SLOW={slow}; {program.command}" if slow > 1 else program.command
-        times, started = guest.process.cpu_times(), time.monotonic()
+        watch = CpuWatch(guest.process.cpu_times)
         self._done = guest.exec(line, timeout=program.seconds * slow, stream=stream)
         clock.phase("run")
-        self._had, waited = _busiest(times, guest.process.cpu_times())
-        self._waited = waited / (time.monotonic() - started)
+        self._had, self._waited = watch.busiest().ran, watch.waited()
         # A program that never ends is part of the evidence; its counters would prove nothing.
         if self._done.status is not None:
             self._after = _settled(guest, self._before.counters, clock)
@@ -242,14 +241,6 @@ class _Gathering:
             stdout=stdout,
             stderr=stderr,
         )
-
-
-def _busiest(before: dict[int, CpuTime], after: dict[int, CpuTime]) -> CpuTime:
-    """Return the most seconds between two readings that a thread ran, and that one waited."""
-    none = CpuTime(0.0, 0.0)
-    ran = (time.ran - before.get(thread, none).ran for thread, time in after.items())
-    waited = (time.waited - before.get(thread, none).waited for thread, time in after.items())
-    return CpuTime(max(ran, default=0.0), max(waited, default=0.0))
 
 
 def _samples(*snapshots: Snapshot | None) -> Iterator[CounterSample]:

@@ -17,6 +17,7 @@ from harness.verdict import taint
 from harness.verdict.finding import FindingKind
 from harness.verdict.patterns import SplatKind
 from harness.verdict.result import ProbeResult, Reason, Status
+from harness.vm.cpu_share import STARVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from harness.verdict.evidence import Evidence, ProgramEnd, TestEnd
     from harness.verdict.splat import Splat
 
-# Above this part of the time, a program that ran out of time says nothing about the kernel: the
-# limits leave a factor of three, and a guest that gets less than half of its CPU can use that up.
-STARVED = 0.5
 KSFT_SKIP = 4  # tools/testing/selftests/kselftest.h: exit status of a test that skipped itself
 
 

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
@@ -20,6 +20,7 @@ from harness.core.errors import HarnessError, QemuDiedError
 from harness.core.host_trouble import KILLED_CURE, reported_cure
 from harness.vm.confined import killed_by_sandbox
 from harness.vm.console import Console
+from harness.vm.cpu_share import CpuTime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -32,13 +33,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-
-
-class CpuTime(NamedTuple):
-    """The seconds that a thread has run on a CPU of this host, and has waited for one."""
-
-    ran: float
-    waited: float
 
 
 class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):

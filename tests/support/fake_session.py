@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.kernel import KernelSource
-    from harness.vm.process import CpuTime
+    from harness.vm.cpu_share import CpuTime
     from harness.vm.spec import MachineSpec
 
 FIRST_PID = 4711

@@ -167,7 +167,7 @@ class ScriptedGuest(Guest):
                 return answers.pop(0) if len(answers) > 1 else answers[0]
         return Answer()
 
-    def _connect(self) -> SshConnection:
+    def _connect_once(self) -> SshConnection:
         return FakeConnection(self)
 
 

@@ -234,7 +234,11 @@ def test_what_a_user_s_environment_tells_the_compiler(run: Run, tmp_path: Path) 
     [
         ("kill -9 $$", 172, "signal 9"),
         ("echo 'cannot set up guest memory: Cannot allocate memory' >&2; exit 1", 172, "ulimit -v"),
-        ("echo 'qemu_thread_create: Resource temporarily unavailable' >&2; exit 1", 172, "ulimit -u"),
+        (
+            "echo 'qemu_thread_create: Resource temporarily unavailable' >&2; exit 1",
+            172,
+            "ulimit -u",
+        ),
         ("exit 0", 165, "fails the emulator check"),
         ("exec cat {results}", 164, "QEMU 7.2.0"),
     ],

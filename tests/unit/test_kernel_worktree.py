@@ -11,6 +11,7 @@ import pytest
 
 from harness.core.errors import PatchError, UsageError
 from harness.core.progress import Silent
+from harness.core.toolchain import clean_environment
 from harness.host.debian_source import SourceTarball
 from harness.jobs import series_edit
 from harness.jobs.series_edit import make_tree, write_back
@@ -69,9 +70,8 @@ def series_of_two(root: Path) -> dict[str, bytes]:
 
 def test_no_git_gc_runs_in_the_background(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = root / "trace"
-    clean = series_edit.clean_environment
     monkeypatch.setattr(
-        series_edit, "clean_environment", lambda: clean() | {"GIT_TRACE": str(trace)}
+        series_edit, "clean_environment", lambda: clean_environment() | {"GIT_TRACE": str(trace)}
     )
     series_of_two(root)
     make_tree(recipe(root, "odd"), root / "again", root / "cache", Silent())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import subprocess
 import time
@@ -21,7 +22,7 @@ from harness.suite.head_comment import CaseChange, CaseNeed, Change, Probe, case
 from harness.suite.program import Program, PushedFile, file_program, page_size_skips
 from harness.verdict.finding import Finding, FindingKind
 from harness.verdict.result import Status
-from harness.vm.process import CpuTime
+from harness.vm.cpu_share import CpuTime
 from harness.vm.spec import find_machine
 from tests.support.fake_session import FAILS, PASSES, FakeGuest, Played, fake_kernel, fake_template
 
@@ -351,7 +352,8 @@ def test_a_guest_that_waited_for_the_host_is_starved(
     guest: FakeGuest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = {1: CpuTime(1.0, 5.0), 2: CpuTime(0.0, 1.0)}
-    times = iter([first, {1: CpuTime(7.0, 5.0), 2: CpuTime(2.0, 8.0), 3: CpuTime(0.0, 4.0)}])
+    then = {1: CpuTime(7.0, 5.0), 2: CpuTime(2.0, 8.0), 3: CpuTime(0.0, 4.0)}
+    times = itertools.chain([first], itertools.repeat(then))
     monkeypatch.setattr(guest.fake, "cpu_times", lambda: next(times))
     clock = iter(range(0, 1000, 10))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))

@@ -21,7 +21,8 @@ from harness.core.errors import QemuDiedError
 from harness.core.limits import Limits
 from harness.vm.channels import Channels
 from harness.vm.confined import Confined
-from harness.vm.process import CpuTime, QemuProcess
+from harness.vm.cpu_share import CpuTime
+from harness.vm.process import QemuProcess
 from tests.support.qmp_peer import DIE, SILENT, Script, write_qemu
 
 if TYPE_CHECKING:
