@@ -100,6 +100,17 @@ def fetch_chosen(
     return _obtain(apt, lambda: apt.resolve(choose(apt.names())), progress)
 
 
+def names_in(suite: DebSet, downloads: Path, progress: Progress) -> frozenset[str]:
+    """Return the names of all packages of a suite, by lists that are at most a day old.
+
+    Without a network, lists of any age are used. Raise NotThereError or NetworkError.
+    """
+    apt = _PrivateApt(suite, downloads)
+    with apt.lock(progress):
+        apt.update(progress)
+        return apt.names()
+
+
 def _obtain(
     apt: _PrivateApt, find: Callable[[], tuple[Deb, ...]], progress: Progress
 ) -> tuple[Deb, ...]:

@@ -11,6 +11,11 @@ A verdict on kernels:
   beside it; ``rate_page``: what docs/figures.md says of it;
 * ``by_hand``: the QEMU commands that --dry-run prints.
 
+Reported bugs:
+
+* ``reproduce``: how often a program shows a bug on a kernel; ``bisect``: with which change it came;
+  ``report_options``: how the program is run; ``bug_commands``: the catalogue.
+
 Host and checkout:
 
 * ``host_commands``: doctor, build, clean; ``checkout_commands``: test, lock.

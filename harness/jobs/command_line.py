@@ -8,6 +8,8 @@ from typing import NoReturn
 import click
 
 from harness.jobs.bench import bench_command
+from harness.jobs.bisect import bisect_command
+from harness.jobs.bug_commands import bug_group
 from harness.jobs.checkout_commands import lock_command, test_command
 from harness.jobs.exit_status import exit_with_status
 from harness.jobs.figures import figures_command
@@ -16,6 +18,7 @@ from harness.jobs.host_commands import build_command, clean_command, doctor_comm
 from harness.jobs.known_bad import known_bad_command
 from harness.jobs.rate import rate_command
 from harness.jobs.record_commands import record_group
+from harness.jobs.reproduce import reproduce_command
 from harness.jobs.series_commands import series_group
 from harness.jobs.tries_command import tries_command
 from harness.jobs.validate import validate_command
@@ -47,9 +50,10 @@ def cli() -> None:
 
 
 for command in (
-    validate_command, run_command, shell_command, tags_command, build_command, doctor_command,
-    clean_command, tries_command, rate_command, known_bad_command, series_group, bench_command,
-    figures_command, record_group, lock_command, test_command,
+    validate_command, run_command, reproduce_command, bisect_command, bug_group, shell_command,
+    tags_command, build_command,
+    doctor_command, clean_command, tries_command, rate_command, known_bad_command, series_group,
+    bench_command, figures_command, record_group, lock_command, test_command,
 ):  # fmt: skip
     cli.add_command(command)
 

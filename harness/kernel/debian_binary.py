@@ -9,16 +9,17 @@ import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from harness.core.errors import UsageError
-from harness.host.debian import Deb, DebSet, fetch, fetch_chosen
+from harness.core.errors import NetworkError, NotThereError, SetupError, UsageError
+from harness.host.debian import Deb, DebSet, fetch, fetch_chosen, names_in
 from harness.host.debian_source import ARCHITECTURE
 from harness.host.downloaded import downloaded
 from harness.host.places import first_that_has
 from harness.kernel.deb_files import DebFile, DebKernel, obtain_debs
 from harness.kernel.debug_symbols import with_symbols
 from harness.kernel.recipe import SOURCE_PACKAGE, DebianBase
-from harness.kernel.releases import parse_release
+from harness.kernel.releases import parse_point_release, parse_release
 from harness.kernel.sources import SOURCES, binary_suites
 
 if TYPE_CHECKING:
@@ -147,6 +148,32 @@ def _fetch(source: DebianKernel, downloads: Path, progress: Progress) -> tuple[D
     debs = first_that_has(source.name, places, f"the suites are in {SOURCES}")
     order = choose(frozenset(deb.name for deb in debs))
     return tuple(sorted(debs, key=lambda deb: order.index(deb.name)))
+
+
+def released_kernels(flavour: str, cache: Path, progress: Progress) -> tuple[str, ...]:
+    """Return the versions ("6.16.12") of all kernels that Debian built and that may be had, sorted.
+
+    They are those in the lists of the suites, and those in the cache. What a list names a mirror
+    may no longer have. A suite that does not answer is left out, and ``progress`` told.
+    """
+    downloads = cache / "downloads"
+    names = {unquote(path.name).partition("_")[0] for path in downloads.glob("linux-*.deb")}
+    for suite in binary_suites():
+        try:
+            names |= names_in(
+                DebSet(suite, ARCHITECTURE, (), dependencies=False), downloads, progress
+            )
+        except (NotThereError, NetworkError, SetupError) as error:
+            progress.step(f"{suite} is left out: {error.cause}")
+    end = _FLAVOURS[flavour]
+    pattern = re.compile(rf"linux-(?:image|binary)-(\d+\.\d+\.\d+)(?:\+deb\d+)?-{end}")
+    versions = {match[1] for name in names if (match := pattern.fullmatch(name))}
+    return tuple(
+        sorted(
+            (v for v in versions if _packages(DebianKernel(v, flavour), frozenset(names))),
+            key=parse_point_release,
+        )
+    )
 
 
 def _packages(source: DebianKernel, known: frozenset[str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ _SURVIVES = (
     'setsid sh -c "sleep {seconds:g}; : > .survived; kill -KILL -$p" > /dev/null 2>&1 & w=$!; '
     "wait $p; s=$?; kill -KILL -$w 2> /dev/null; [ -e .survived ] && exit 0; exit $s"
 )
-_GRACE = 30.0  # seconds for the end of a program that survived
+GRACE = 30.0  # seconds for the end of a program that survived
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ def file_program(
         files += [PushedFile(item, item.name, 0o644) for item in sorted(LIBRARY.glob("*.py"))]
     line = shlex.join([*kind.interpreter, f"./{files[0].name}", *arguments])
     if survives:
-        line = _SURVIVES.format(line=shlex.quote(line), seconds=seconds)
-        seconds += _GRACE
+        line, seconds = survivor(line, seconds), seconds + GRACE
     return Program(
         line,
         seconds,
@@ -121,6 +120,11 @@ def file_program(
         tuple(files),
         allowed_skips or {},
     )
+
+
+def survivor(line: str, seconds: float) -> str:
+    """Return the shell line that ends ``line`` after ``seconds``, which is its success."""
+    return _SURVIVES.format(line=shlex.quote(line), seconds=seconds)
 
 
 def page_size_skips(page_size: int) -> dict[str, str]:

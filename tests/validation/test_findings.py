@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Known kernel bugs: each program of guest/findings still shows its bug.
+"""Known kernel bugs: each finding of the catalogue still shows its bug.
 
 A finding is a probe that fails on an unmodified kernel; docs/findings/ has the
-write-up. On the recipes named here, Debian's newest source of a release, the bug must
+write-up, guest/bugs/ the program. On the recipes that have it by the catalogue the bug must
 show: when it no longer does, the test fails, so that the finding is closed and not
 forgotten. On another kernel it is reported: shown (xfail) or gone (pass).
 """
@@ -13,24 +13,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.paths import resources
-from harness.suite.head_comment import Probe, discover
+from harness.bugs.catalogue import Bug, catalogue
+from harness.suite.head_comment import read
 from harness.verdict.result import Status
 
 if TYPE_CHECKING:
     from harness.kernel import Kernel
     from harness.suite.fixtures import Runner
 
-FINDINGS = discover(resources() / "guest" / "findings")
-AFFECTED = ("stock", "stock-6.12")
+FINDINGS = [bug for bug in catalogue() if bug.finding]
 
 
-@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.name)
-def test_known_bug(finding: Probe, kernel: Kernel, run: Runner) -> None:
-    page = f"docs/findings/{finding.name.replace('_', '-')}.md"
-    result = run(finding, known_bug=page)
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda bug: read(bug.source).name)
+def test_known_bug(finding: Bug, kernel: Kernel, run: Runner) -> None:
+    result = run(read(finding.source), known_bug=finding.finding)
     if result.status is Status.SKIP:
         pytest.xfail(result.title)
-    assert kernel.name not in AFFECTED, (
+    assert kernel.name not in {on.kernel for on in finding.has}, (
         f"{finding.name} no longer shows on {kernel.release}: close the finding"
     )

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""Runs a reproducer on kernels: each run in a fresh clone of the kernel's saved guest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from harness.bugs.search import CannotTryError
+from harness.bugs.signs import signs_of
+from harness.core.errors import (
+    BaseGoneError,
+    BootError,
+    BuildError,
+    ConfigError,
+    HarnessError,
+    ImageError,
+    PatchError,
+    is_host_trouble,
+)
+from harness.core.keys import DIGITS
+from harness.suite.gather import gather
+from harness.verdict.judge import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.bugs.reproducer import Reproducer
+    from harness.bugs.tally import Tally
+    from harness.guest.template import Template
+    from harness.kernel import Kernel
+    from harness.suite.session import Session
+    from harness.suite.target import Target
+    from harness.verdict.result import ProbeResult
+
+TRIES = 3  # of one run that the host spoils
+# An ELF note of the owner GNU and the type 3, NT_GNU_BUILD_ID: 20 bytes that hash all of vmlinux.
+_BUILD_ID = re.compile(rb"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0.{20}", re.DOTALL)
+# What speaks against a point and not against the host.
+_UNTRIABLE = (BuildError, BootError, ConfigError, PatchError, ImageError, BaseGoneError)
+
+
+class KernelTrials:
+    """The Trials of a search over points, each of which is a ``target``.
+
+    ``keep`` gets the name of a point and the result of each run.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        reproducer: Reproducer,
+        target: Callable[[str], Target],
+        keep: Callable[[str, ProbeResult], None] = lambda *_: None,
+    ) -> None:
+        self._session = session
+        self._reproducer = reproducer
+        self._target = target
+        self._keep = keep
+        self._templates: dict[str, Template] = {}
+
+    def prepare(self, point: str, tally: Tally) -> None:
+        """Build and boot the kernel of a point. Raise CannotTryError if that does not succeed."""
+        try:
+            template = self._session.prepare(self._target(point))
+        except _UNTRIABLE as error:
+            raise CannotTryError(f"{_WHAT[type(error)]}: {error.cause}") from error
+        self._templates[point] = template
+        tally.content = content_of(template.kernel)
+        tally.release = template.kernel.release
+
+    def run(self, point: str) -> dict[str, str]:
+        """Run once in a fresh guest; return the signs. Raise HarnessError for the host's trouble.
+
+        What the host spoils is tried again, TRIES times in all.
+        """
+        template = self._templates[point]
+        program = self._reproducer.program(self._session.programs, template.kernel.page_size)
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                with self._session.guest(template) as guest:
+                    evidence = gather(guest, program)
+                break
+            except HarnessError as error:
+                if not left or not is_host_trouble(error.status):
+                    raise
+                self._session.progress.step(f"again, since the host is at fault: {error.cause}")
+        result = judge(evidence)
+        self._keep(point, result)
+        return signs_of(evidence, result, self._reproducer.console)
+
+
+_WHAT: dict[type[HarnessError], str] = {
+    BuildError: "does not build",
+    BootError: "does not come up",
+    ConfigError: "cannot be configured",
+    PatchError: "a patch does not apply",
+    ImageError: "cannot run the guest",
+    BaseGoneError: "cannot be had",
+}
+
+
+def content_of(kernel: Kernel) -> str:
+    """Return a key that two kernels of the same code share.
+
+    The harness writes a kernel's key into its Image as the host that it was built on, and the
+    linker the hash of all that.
+    """
+    image = kernel.image.read_bytes().replace(kernel.key.encode(), b"")
+    digest = hashlib.sha256(_BUILD_ID.sub(b"", image))
+    if kernel.initramfs:
+        digest.update(kernel.initramfs.read_bytes())
+    return digest.hexdigest()[:DIGITS]
