@@ -17,8 +17,8 @@ MOST_CPUS = 8  # of the GIC that QEMU's virt has with our -machine, and of use o
 _SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[MmGg]?)(?:i?[Bb])?")
 # Parameters that name the reporter's own disks, console and login.
 _OWN_PARAMETERS = re.compile(
-    r"(?:root|rootfstype|rootflags|rootwait|console|earlycon|earlyprintk|init|rdinit|ip|net\.|"
-    r"systemd\.|nfsroot|resume|rw$|ro$|quiet$)"
+    r"(?:root|rootfstype|rootflags|console|earlycon|earlyprintk|init|rdinit|ip|nfsroot|resume)=|"
+    r"(?:net|systemd)\.|(?:rw|ro|quiet|rootwait|earlycon)$"
 )
 
 

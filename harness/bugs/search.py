@@ -146,8 +146,11 @@ class Search:
         while len(journal.measured) < (given or settings.runs):
             if given and any(journal.measured):
                 break
-            journal.measured.append(self.trials.run(self.bad))
+            signs = self.trials.run(self.bad)
+            journal.measured.append(signs)
             self.save()
+            runs = f"run {len(journal.measured)} of {given or settings.runs}"
+            self.say(f"{runs} on {self._name(self.bad)}: {', '.join(signs) or 'nothing wrong'}")
         if not journal.sign:
             journal.sign = settings.sign or usual_sign(journal.measured) or ""
         tally = Tally(content=tally.content, release=tally.release)

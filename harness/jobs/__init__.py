@@ -14,7 +14,8 @@ A verdict on kernels:
 Reported bugs:
 
 * ``reproduce``: how often a program shows a bug on a kernel; ``bisect``: with which change it came;
-  ``report_options``: how the program is run; ``bug_commands``: the catalogue.
+  ``report_options``: how the program is run; ``bug_commands``: the catalogue;
+  ``bisect_proof``: searches whose right answer is known.
 
 Host and checkout:
 

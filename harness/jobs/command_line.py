@@ -9,6 +9,7 @@ import click
 
 from harness.jobs.bench import bench_command
 from harness.jobs.bisect import bisect_command
+from harness.jobs.bisect_proof import record_bisects_command
 from harness.jobs.bug_commands import bug_group
 from harness.jobs.checkout_commands import lock_command, test_command
 from harness.jobs.exit_status import exit_with_status
@@ -56,6 +57,7 @@ for command in (
     bench_command, figures_command, record_group, lock_command, test_command,
 ):  # fmt: skip
     cli.add_command(command)
+record_group.add_command(record_bisects_command)
 
 
 def main() -> NoReturn:
