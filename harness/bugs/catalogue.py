@@ -60,10 +60,14 @@ class On:
 
 @dataclass(frozen=True)
 class Measured:
-    """How often a bug showed on a kernel: when, on which release, with which QEMU and harness."""
+    """How often a bug showed on a kernel: when, on which release, with which QEMU and harness.
+
+    ``runs`` are those that ended with the bug or well; ``spoilt`` ended in another failure.
+    """
 
     hits: int
     runs: int
+    spoilt: int
     release: str
     date: str
     qemu: str

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.bugs.signs import ANY, usual_sign
+from harness.bugs.signs import ANY, in_words, usual_sign
 from harness.bugs.tally import Tally
 from harness.core.files import replace_file
 
@@ -52,7 +52,7 @@ def reproduce(
     for number in range(1, runs + 1):
         signs = trials.run(point)
         seen.append(signs)
-        say(f"run {number} of {runs}: {', '.join(signs) or 'nothing wrong'}")
+        say(f"run {number} of {runs}: {in_words(signs)}")
     sign = sign or usual_sign(seen) or ""
     for signs in seen:
         tally.add(signs, shows=bool(signs) if sign == ANY else sign in signs)

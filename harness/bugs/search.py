@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from harness.bugs.chance import Rate
-from harness.bugs.signs import ANY, usual_sign
+from harness.bugs.signs import ANY, in_words, usual_sign
 from harness.bugs.tally import Finding, Tally
 from harness.core.errors import UsageError
 
@@ -150,7 +150,7 @@ class Search:
             journal.measured.append(signs)
             self.save()
             runs = f"run {len(journal.measured)} of {given or settings.runs}"
-            self.say(f"{runs} on {self._name(self.bad)}: {', '.join(signs) or 'nothing wrong'}")
+            self.say(f"{runs} on {self._name(self.bad)}: {in_words(signs)}")
         if not journal.sign:
             journal.sign = settings.sign or usual_sign(journal.measured) or ""
         tally = Tally(content=tally.content, release=tally.release)

@@ -28,7 +28,7 @@ CONSOLE = "console"
 _KINDS = (
     CONSOLE, "case", "splat", "exit", "hang", "leak", "lost", "taint", "audit", "error", "untested",
 )  # fmt: skip
-_BAD = {Outcome.FAIL, Outcome.TIMEOUT, Outcome.XPASS}
+_BAD = {Outcome.FAIL, Outcome.XPASS}
 
 
 def signs_of(evidence: Evidence, result: ProbeResult, console: str = "") -> dict[str, str]:
@@ -39,7 +39,14 @@ def signs_of(evidence: Evidence, result: ProbeResult, console: str = "") -> dict
     if console:
         found = re.search(console, evidence.console, re.MULTILINE)
         return {CONSOLE: _line_of(evidence.console, found)} if found else {}
-    signs = {f"case {case.name}": case.reason for case in result.cases if case.outcome in _BAD}
+    # What ran out of time while the host kept its CPUs from the guest is no failure: judge() knows.
+    failed = [reason.text for reason in result.reasons if reason.status is Status.FAIL]
+    signs = {
+        f"case {case.name}": case.reason
+        for case in result.cases
+        if case.outcome in _BAD
+        or (case.outcome is Outcome.TIMEOUT and any(text.startswith(case.name) for text in failed))
+    }
     signs |= {f"splat {splat.fingerprint}": splat.title for splat in evidence.splats}
     program = evidence.program
     if evidence.lost:
@@ -47,7 +54,8 @@ def signs_of(evidence: Evidence, result: ProbeResult, console: str = "") -> dict
     elif program and program.overflow:
         signs["exit"] = "printed without end"
     elif program and program.exit_status is None:
-        signs["hang"] = f"did not end within {program.seconds:.0f} s"
+        if text := next((text for text in failed if text.startswith("did not end")), ""):
+            signs["hang"] = text
     elif program and program.exit_status and program.document is None:
         signs[f"exit {program.exit_status}"] = _last_line(program.stderr or program.stdout)
     if program and program.problems:
@@ -62,6 +70,14 @@ def usual_sign(runs: Iterable[Iterable[str]]) -> str | None:
     """Return the sign that most runs have; None if none has any."""
     counts = Counter(sign for run in runs for sign in run)
     return min(counts, key=lambda sign: (-counts[sign], _rank(sign), sign), default=None)
+
+
+def in_words(signs: dict[str, str]) -> str:
+    """Return the signs of a run in one line, with what the first one says."""
+    if not signs:
+        return "nothing wrong"
+    line = next(iter(signs.values()))
+    return ", ".join(signs) + (f": {line[:100]}" if line else "")
 
 
 def is_sign(word: str) -> bool:

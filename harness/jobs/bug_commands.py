@@ -130,7 +130,10 @@ def _kept(bug: Bug, on: On, found: Reproduction | None, session: Session, root: 
     commit = measuring.git(root, "rev-parse", "HEAD").strip()[:12]
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     version = str(session.qemu)
-    bug.keep_rate(on, Measured(tally.hits, tally.runs, tally.release, date, version, commit))
+    measured = Measured(
+        tally.hits, tally.hits + tally.clean, tally.spoilt, tally.release, date, version, commit
+    )
+    bug.keep_rate(on, measured)
     click.echo(f"{bug.name} on {on}: {tally}")
     return _as_expected(bug, on, found)
 

@@ -12,7 +12,8 @@ from the cache. Each step is a module of its own:
 * ``base``: the unpacked source of a recipe's base; ``sources``: the table of places that may have
   it;
 * ``debian_binary``: a kernel that Debian built; ``deb_files``: one in .deb files;
-  ``debug_symbols``: the vmlinux of a -dbg package;
+  ``debian_pool``: what a suite no longer lists of one; ``debug_symbols``: the vmlinux of a
+  -dbg package;
 * ``releases``: what differs between kernel releases;
 * ``patches``: a series on top; ``mbox``: a series as a mailing list sends it; ``series``: one
   that a command adds (--series);

@@ -17,6 +17,7 @@ from harness.host.debian_source import ARCHITECTURE
 from harness.host.downloaded import downloaded
 from harness.host.places import first_that_has
 from harness.kernel.deb_files import DebFile, DebKernel, obtain_debs
+from harness.kernel.debian_pool import with_parts_of_the_pool
 from harness.kernel.debug_symbols import with_symbols
 from harness.kernel.recipe import SOURCE_PACKAGE, DebianBase
 from harness.kernel.releases import parse_point_release, parse_release
@@ -134,6 +135,10 @@ def _fetch(source: DebianKernel, downloads: Path, progress: Progress) -> tuple[D
         wanted = DebSet(suite, ARCHITECTURE, (), dependencies=False)
         return fetch_chosen(wanted, choose, downloads, progress)
 
+    def in_pool(suite: str) -> tuple[Deb, ...]:
+        first = functools.partial(_packages, source, parts=PARTS[:1])
+        return with_parts_of_the_pool(suite, first, _other_parts, downloads, progress)
+
     def in_cache() -> tuple[Deb, ...]:
         debs = downloaded(choose, downloads)
         if source.is_series:
@@ -143,6 +148,11 @@ def _fetch(source: DebianKernel, downloads: Path, progress: Progress) -> tuple[D
     places: list[tuple[str, Callable[[], tuple[Deb, ...]]]] = [
         (suite, functools.partial(in_suite, suite)) for suite in binary_suites()
     ]
+    if not source.is_series and parse_release(source.version) >= FIRST_IN_PARTS:
+        places += [
+            (f"{suite} and the pool", functools.partial(in_pool, suite))
+            for suite in binary_suites()
+        ]
     # A point release does not change; of a series, a suite may have a newer one than the cache.
     places.insert(len(places) if source.is_series else 0, ("the cache", in_cache))
     debs = first_that_has(source.name, places, f"the suites are in {SOURCES}")
@@ -153,8 +163,9 @@ def _fetch(source: DebianKernel, downloads: Path, progress: Progress) -> tuple[D
 def released_kernels(flavour: str, cache: Path, progress: Progress) -> tuple[str, ...]:
     """Return the versions ("6.16.12") of all kernels that Debian built and that may be had, sorted.
 
-    They are those in the lists of the suites, and those in the cache. What a list names a mirror
-    may no longer have. A suite that does not answer is left out, and ``progress`` told.
+    They are those in the lists of the suites, and those in the cache. Whether the mirror still has
+    all packages of one shows when it is fetched. A suite that does not answer is left out, and
+    ``progress`` told.
     """
     downloads = cache / "downloads"
     names = {unquote(path.name).partition("_")[0] for path in downloads.glob("linux-*.deb")}
@@ -168,20 +179,25 @@ def released_kernels(flavour: str, cache: Path, progress: Progress) -> tuple[str
     end = _FLAVOURS[flavour]
     pattern = re.compile(rf"linux-(?:image|binary)-(\d+\.\d+\.\d+)(?:\+deb\d+)?-{end}")
     versions = {match[1] for name in names if (match := pattern.fullmatch(name))}
-    return tuple(
-        sorted(
-            (v for v in versions if _packages(DebianKernel(v, flavour), frozenset(names))),
-            key=parse_point_release,
-        )
-    )
+    return tuple(sorted(versions, key=parse_point_release))
 
 
-def _packages(source: DebianKernel, known: frozenset[str]) -> tuple[str, ...]:
+def _other_parts(binary: str) -> tuple[str, ...]:
+    """Return the names of the packages that belong to linux-binary-…"""
+    end = binary.removeprefix(f"linux-{PARTS[0]}-")
+    return tuple(f"linux-{part}-{end}" for part in PARTS[1:])
+
+
+def _packages(
+    source: DebianKernel, known: frozenset[str], parts: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """Return the names of the packages of ``source`` if all of them are ``known``, else none.
 
     Of a series (7.3) the newest release counts. A name has Debian's suffix: 7.3.4+deb13-arm64.
+    ``parts`` are the kinds of packages that count, by default all that the kernel is in.
     """
-    parts = PARTS if parse_release(source.version) >= FIRST_IN_PARTS else ("image",)
+    if not parts:
+        parts = PARTS if parse_release(source.version) >= FIRST_IN_PARTS else ("image",)
     release = re.escape(source.version) + (r"\.(\d+)" if source.is_series else r"()")
     end = _FLAVOURS[source.flavour]
     pattern = re.compile(rf"linux-{parts[0]}-({release}(?:\+deb\d+)?)-{end}")

@@ -53,6 +53,10 @@ def test_each_way_to_fail_has_a_sign() -> None:
     assert signs(ProgramEnd(0)) == set()
     assert signs(ProgramEnd(3, stderr="mmap: no\n")) == {"exit 3"}
     assert signs(ProgramEnd(None, seconds=5)) == {"hang"}
+    assert signs(ProgramEnd(None, seconds=5, waited=0.9)) == {"untested"}  # by the host
+    late = "KTAP version 1\n1..1\nnot ok 1 slow # TIMEOUT not finished after 5 s\n"
+    assert signs(ProgramEnd(1, ktap.parse(late))) == {"case slow"}
+    assert signs(ProgramEnd(1, ktap.parse(late), waited=0.9)) == {"untested"}
     assert signs(ProgramEnd(None, overflow=True)) == {"exit"}
     assert signs(ProgramEnd(1, ktap.parse(FAILS))) == {"case second"}
     assert signs(ProgramEnd(0, ktap.parse(PASSES))) == set()

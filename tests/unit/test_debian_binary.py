@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.errors import BaseGoneError, NotThereError, UsageError
+from harness.core.errors import BaseGoneError, NetworkError, NotThereError, UsageError
 from harness.core.progress import Silent
 from harness.host.debian import Deb
 from harness.host.downloaded import downloaded
-from harness.kernel import debian_binary
+from harness.kernel import debian_binary, debian_pool
 from harness.kernel.debian_binary import DebianKernel, obtain_debian, parse_debian
 from harness.kernel.recipe import DebianBase
 from tests.unit.kernel_files import BUILT_IN, RELEASE, VERSION, VMLINUX, boot_files, deb, write
@@ -62,7 +62,8 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]
         asked.append((wanted.suite, names))
         raise AskedError
 
-    monkeypatch.setattr(debian_binary, "fetch_chosen", fetch)
+    for module in (debian_binary, debian_pool):
+        monkeypatch.setattr(module, "fetch_chosen", fetch)
     return asked
 
 
@@ -91,13 +92,68 @@ def test_packages(
     assert fetched == [(suite, packages)]
 
 
-@pytest.mark.parametrize("argument", ["debian:6.19.1", "debian:7.2.13", "debian:6.18.15-rt"])
+@pytest.mark.parametrize("argument", ["debian:6.19.1", "debian:6.18.15-rt"])
 def test_a_release_that_no_suite_has(
     tmp_path: Path, fetched: list[tuple[str, tuple[str, ...]]], argument: str
 ) -> None:
     with pytest.raises(BaseGoneError, match=f"base gone: {re.escape(argument)} "):
         obtain_debian(parse_debian(argument), tmp_path, Silent())
     assert fetched == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_suite_no_longer_lists_comes_from_the_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    binary, *others = three("7.2.13+deb13-arm64")
+    asked = []
+
+    def fetch(
+        wanted: DebSet, choose: Callable[[frozenset[str]], tuple[str, ...]], *_: object
+    ) -> tuple[Deb, ...]:
+        names = choose(BACKPORTS if wanted.suite == "trixie-backports" else STABLE)
+        if not names:
+            raise NotThereError(f"{wanted.suite} has none")
+        return tuple(Deb(name, "7.2.13-1", "", "", 1, tmp_path / f"{name}.deb") for name in names)
+
+    def fetch_file(url: str, into: Path, _: object) -> None:
+        asked.append(url)
+        if not there:
+            raise NotThereError(f"there is no {url}")
+        into.write_text(url)
+
+    for module in (debian_binary, debian_pool):
+        monkeypatch.setattr(module, "fetch_chosen", fetch)
+    monkeypatch.setattr(debian_pool, "fetch_file", fetch_file)
+    source = parse_debian("debian:7.2.13")
+    if not there:
+        with pytest.raises(BaseGoneError, match=r"base gone: debian:7\.2\.13"):
+            debian_binary._fetch(source, tmp_path, Silent())
+        return
+    debs = debian_binary._fetch(source, tmp_path, Silent())
+    assert [deb.name for deb in debs] == [binary, *others]
+    pool = "https://deb.debian.org/debian/pool/main/l/linux"
+    assert asked == [f"{pool}/{name}_7.2.13-1_arm64.deb" for name in others]
+
+
+@pytest.mark.parametrize("lists", [True, False])
+def test_the_kernels_that_may_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool
+) -> None:
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads/linux-image-6.16.3+deb13-arm64_6.16.3-1%7ebpo13+1_arm64.deb").touch()
+
+    def names_in(wanted: DebSet, *_: object) -> frozenset[str]:
+        if not lists:
+            raise NetworkError("no answer")
+        return BACKPORTS if wanted.suite == "trixie-backports" else STABLE
+
+    monkeypatch.setattr(debian_binary, "names_in", names_in)
+    all_of_them = ("6.12.118", "6.16.3", "6.18.15", "7.2.9", "7.2.12", "7.2.13", "7.3.4")
+    found = debian_binary.released_kernels("", tmp_path, Silent())
+    assert found == (all_of_them if lists else ("6.16.3",))
+    rt = debian_binary.released_kernels("rt", tmp_path, Silent())
+    assert rt == (("6.12.118", "7.3.4") if lists else ())
 
 
 def test_an_empty_package_in_the_cache_is_no_kernel(tmp_path: Path) -> None:
