@@ -105,7 +105,9 @@ class Search:
         if self.settings.rate is not None:
             return Rate(given=self.settings.rate)
         there = [point for point, it in self.journal.findings.items() if it is Finding.SHOWS]
-        tallies = [self.journal.tallies[point] for point in there]
+        # Points of one Image share their runs.
+        once = {self.journal.tallies[point].content or point: point for point in there}
+        tallies = [self.journal.tallies[point] for point in once.values()]
         tallies += [self.journal.fresh[point] for point in there if point in self.journal.fresh]
         return Rate(sum(t.hits for t in tallies), sum(t.clean for t in tallies))
 

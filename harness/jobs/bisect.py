@@ -21,22 +21,13 @@ from harness.bugs.search import Search, Settings
 from harness.bugs.series_history import series_history
 from harness.core.errors import OK, PatchError, UsageError
 from harness.core.paths import cache_root
-from harness.jobs.options import (
-    append_option,
-    kernel_argument,
-    machine_option,
-    qemu_option,
-    shown_progress,
-    source_options,
-)
-from harness.jobs.report_options import report_options
-from harness.jobs.reproduce import require_sign
+from harness.jobs.options import kernel_argument, shown_progress
+from harness.jobs.report_options import Place, report_options
 from harness.kernel import TreeKernel
 from harness.kernel.debian_binary import PREFIX, released_kernels
 from harness.kernel.patches import Patch
 from harness.kernel.series import Series
 from harness.suite.session import Session
-from harness.suite.target import parse_target
 from harness.vm.geometry import PAGE
 
 if TYPE_CHECKING:
@@ -45,7 +36,6 @@ if TYPE_CHECKING:
     from harness.bugs.points import History
     from harness.bugs.reproducer import Reproducer
     from harness.core.progress import Progress
-    from harness.kernel.build_options import BuildOptions
     from harness.suite.target import Target
 
 DEBIAN = "debian"  # in place of KERNEL: the kernels that Debian built
@@ -82,36 +72,23 @@ WITHOUT = "without "  # a point: the last kernel without that commit or patch
     help="How often it shows, if that is known.",
 )
 @click.option(
-    "--sign",
-    default="",
-    metavar="TEXT",
-    help="What counts as the bug: a sign that reproduce prints, or any (default: the usual).",
-)
-@click.option(
     "--state",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path(STATE),
     show_default=True,
     help="The file with which the same command goes on after an interruption.",
 )
-@machine_option
-@append_option
-@source_options
-@qemu_option
 def bisect_command(
     kernel: str,
     reproducer: Reproducer,
+    place: Place,
+    sign: str,
     good: str | None,
     bad: str | None,
     confidence: float,
     runs: int,
     rate: float | None,
-    sign: str,
     state: Path,
-    machine: str | None,
-    append: str,
-    options: BuildOptions,
-    qemu_binary: str | None,
 ) -> int:
     """Find with which change a bug that PROGRAM shows came, or went.
 
@@ -119,38 +96,36 @@ def bisect_command(
     with --series, which is searched patch by patch; or the word debian, with --good and --bad as
     released kernels (debian:6.16.12). Each try is a fresh guest. The answer is on standard output.
     """
-    require_sign(sign)
     with shown_progress() as progress:
-        session = Session(cache_root(), progress, qemu_binary)
+        session = Session(cache_root(), progress, place.qemu_binary)
         reproducer.check(session.programs, PAGE)
-        target = functools.partial(parse_target, chosen=machine, append=append, options=options)
-        place = _place(kernel, good, bad, target, progress)
-        settings = Settings(place.came, confidence, runs, rate, sign)
+        where = _where(kernel, good, bad, place.target, progress)
+        settings = Settings(where.came, confidence, runs, rate, sign)
         search = {
-            "kernel": place.kernel,
-            "earlier end": place.history.first,
-            "later end": place.history.last,
+            "kernel": where.kernel,
+            "earlier end": where.history.first,
+            "later end": where.history.last,
             "program": reproducer.identity(),
-            "options": shlex.join([*options.words(), machine or "", append]),
+            "options": place.words(),
             "sign": sign,
         }
         journal = open_journal(state, search)
         save = functools.partial(journal.save, state)
-        trials = KernelTrials(session, reproducer, place.target)
-        found = Search(place.history, trials, journal, settings, save, progress.step)
+        trials = KernelTrials(session, reproducer, where.target)
+        found = Search(where.history, trials, journal, settings, save, progress.step)
         result = found.result()
         removed: list[str] = []
-        if len(result.suspects) == 1 and place.without:
+        if len(result.suspects) == 1 and where.without:
             tally = found.tried_without(WITHOUT + result.suspects[0])
-            removed = removed_lines(tally, found.needed, came=place.came)
+            removed = removed_lines(tally, found.needed, came=where.came)
     how = ["Found by", f"  {shlex.join(['mte-harness', *sys.argv[1:]])}"]
-    text = answer(place.history, journal, result, came=place.came, removed=removed, how=how)
+    text = answer(where.history, journal, result, came=where.came, removed=removed, how=how)
     click.echo(text, nl=False)
     return OK
 
 
 @dataclasses.dataclass(frozen=True)
-class _Place:
+class _Where:
     """Where a search takes place. ``target``: the kernel of a point, or of WITHOUT.
 
     ``without`` tells whether a culprit can be taken out again.
@@ -163,20 +138,20 @@ class _Place:
     without: bool = False
 
 
-def _place(
+def _where(
     kernel: str,
     good: str | None,
     bad: str | None,
     target: Callable[[str], Target],
     progress: Progress,
-) -> _Place:
+) -> _Where:
     """Return the history that the arguments name. Raise UsageError or SourceError."""
     if kernel == DEBIAN or kernel.startswith(PREFIX):
         if good is None or bad is None:
             raise UsageError("released kernels need --good and --bad", "such as debian:6.16.12")
         released = functools.partial(released_kernels, cache=cache_root(), progress=progress)
         releases, came = release_history(good, bad, released)
-        return _Place(DEBIAN, releases, came, target)
+        return _Where(DEBIAN, releases, came, target)
     whole = target(kernel)
     source = whole.kernel
     if isinstance(source, TreeKernel) and not source.revision and good and bad:
@@ -191,7 +166,7 @@ def _place(
                 return dataclasses.replace(whole, kernel=changed)
             return dataclasses.replace(whole, kernel=dataclasses.replace(tree, revision=point))
 
-        return _Place(str(source.path), commits, came, of_commit, without=True)
+        return _Where(str(source.path), commits, came, of_commit, without=True)
     patches, came = series_history(source, good, bad, progress)
 
     def of_patch(point: str) -> Target:
@@ -201,7 +176,7 @@ def _place(
             changed = patches.source(point)
         return dataclasses.replace(whole, kernel=changed)
 
-    return _Place(f"{kernel} {patches.digest}", patches, came, of_patch, without=True)
+    return _Where(f"{kernel} {patches.digest}", patches, came, of_patch, without=True)
 
 
 def _undo(commits: GitHistory, commit: str) -> Series:

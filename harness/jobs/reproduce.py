@@ -16,26 +16,16 @@ from harness.bugs.kernel_trial import KernelTrials
 from harness.bugs.report_qemu import reported_machine
 from harness.bugs.reproduction import Keeper, reproduce
 from harness.bugs.search import CannotTryError
-from harness.bugs.signs import is_sign
-from harness.core.errors import CANNOT_BUILD, OK, PROGRAM_FAILED, UsageError
+from harness.core.errors import CANNOT_BUILD, OK, PROGRAM_FAILED
 from harness.core.paths import cache_root
-from harness.jobs.options import (
-    append_option,
-    kernel_argument,
-    machine_option,
-    qemu_option,
-    shown_progress,
-    source_options,
-)
+from harness.jobs.options import kernel_argument, shown_progress
 from harness.jobs.output_stream import say
-from harness.jobs.report_options import report_options
+from harness.jobs.report_options import Place, report_options
 from harness.suite.session import Session
-from harness.suite.target import parse_target
 from harness.vm.geometry import PAGE
 
 if TYPE_CHECKING:
     from harness.bugs.reproducer import Reproducer
-    from harness.kernel.build_options import BuildOptions
 
 
 @click.command("reproduce", context_settings={"ignore_unknown_options": True})
@@ -48,7 +38,6 @@ if TYPE_CHECKING:
     show_default=True,
     help="Runs, each in a fresh guest.",
 )
-@click.option("--sign", default="", metavar="TEXT", help="What counts (default: the usual sign).")
 @click.option(
     "--qemu-line",
     default="",
@@ -60,32 +49,24 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Where console and output of each run go (default: reports/reproduce-DATE-TIME).",
 )
-@machine_option
-@append_option
-@source_options
-@qemu_option
 def reproduce_command(
     kernel: str,
     reproducer: Reproducer,
-    runs: int,
+    place: Place,
     sign: str,
+    runs: int,
     qemu_line: str,
     keep: Path | None,
-    machine: str | None,
-    append: str,
-    options: BuildOptions,
-    qemu_binary: str | None,
 ) -> int:
     """Run PROGRAM some times on KERNEL, each in a fresh guest, and say how often it showed a bug.
 
     PROGRAM is what a report has: C (also the C of syzkaller), a script or an arm64 binary. The
     exit status is 1 if it showed anything, 0 if not. Examples are in docs/reproduce.md.
     """
-    require_sign(sign)
     with shown_progress() as progress:
-        session = Session(cache_root(), progress, qemu_binary)
+        session = Session(cache_root(), progress, place.qemu_binary)
         reproducer.check(session.programs, PAGE)
-        target = parse_target(kernel, machine, append, options)
+        target = place.target(kernel)
         if qemu_line:
             reported = reported_machine(qemu_line, target.spec)
             words = f"{target.append} {reported.append}".strip()
@@ -117,9 +98,3 @@ def reproduce_command(
     click.echo("\n".join(found.lines()))
     click.echo(f"console and output of each run: {keeper.directory}")
     return PROGRAM_FAILED if found.tally.hits or found.tally.spoilt else OK
-
-
-def require_sign(sign: str) -> None:
-    """Raise UsageError for a word that is no sign."""
-    if sign and not is_sign(sign):
-        raise UsageError(f"--sign {sign!r} is no sign", "such as 'case peek', 'exit 1', or any")

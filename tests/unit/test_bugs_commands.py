@@ -176,13 +176,13 @@ def test_bisect_over_a_git_tree(
 ) -> None:
     """Three commits do not build, one does not come up; without the culprit the last is good."""
     hashes = commits(tree)
-    bad = set(hashes[7:])
+    bad = set(hashes[8:])
     plays(monkeypatch, lambda name: "fails" if name in bad else "passes")
-    fails: dict[str, Exception] = {one: BuildError("x") for one in hashes[3:6]}
+    fails: dict[str, Exception] = {one: BuildError("x") for one in hashes[4:7]}
     monkeypatch.setattr(Bench, "fails", {**fails, hashes[9]: BootError("no ready line")})
     status, out, _ = mte_harness("bisect", str(tree), "r.sh", "--good", "c0", "--bad", "c11")
     assert status == 0
-    assert re.search(r'The bug came with commit\n  [0-9a-f]{12} \("mm: step 7"\)', out)
+    assert re.search(r'The bug came with commit\n  [0-9a-f]{12} \("mm: step 8"\)', out)
     assert "Fixes: " in out
     assert re.search(r"Taken out of the last kernel again: 0 of [23], as it must be\.", out), out
     assert "skip" in out

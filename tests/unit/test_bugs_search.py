@@ -153,6 +153,13 @@ def test_the_same_image_is_not_run_twice() -> None:
     assert any("the same Image as" in line for line in run.said)
 
 
+def test_the_runs_of_one_image_count_once() -> None:
+    images = dict.fromkeys(POINTS[10:], "one")
+    run = Run(Line(POINTS), SimulatedTrials(POINTS[10:], images=images))
+    assert run.result().suspects == ("p10",)
+    assert run.search.rate == Rate(10, 0)
+
+
 def test_two_ends_of_one_image_are_refused() -> None:
     trials = SimulatedTrials(POINTS[30:], images={"p0": "one", "p39": "one"})
     with pytest.raises(UsageError, match="p0 and p39 are the same Image"):
