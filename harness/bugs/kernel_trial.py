@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.bugs.search import CannotTryError
 from harness.bugs.signs import signs_of
@@ -17,11 +18,11 @@ from harness.core.errors import (
     HarnessError,
     ImageError,
     PatchError,
-    is_host_trouble,
+    QemuDiedError,
 )
 from harness.core.keys import DIGITS
 from harness.suite.gather import gather
-from harness.verdict.judge import judge
+from harness.verdict.judge import STARVED, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from harness.bugs.tally import Tally
     from harness.guest.template import Template
     from harness.kernel import Kernel
+    from harness.suite.program import Program
     from harness.suite.session import Session
     from harness.suite.target import Target
+    from harness.verdict.evidence import Evidence
     from harness.verdict.result import ProbeResult
 
-TRIES = 3  # of one run that the host spoils
+T = TypeVar("T")
+TRIES = 3  # of what the host spoils: QEMU was killed, there is no memory, the guest gets no CPU
 # An ELF note of the owner GNU and the type 3, NT_GNU_BUILD_ID: 20 bytes that hash all of vmlinux.
 _BUILD_ID = re.compile(rb"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0.{20}", re.DOTALL)
 # What speaks against a point and not against the host.
@@ -63,7 +67,7 @@ class KernelTrials:
     def prepare(self, point: str, tally: Tally) -> None:
         """Build and boot the kernel of a point. Raise CannotTryError if that does not succeed."""
         try:
-            template = self._session.prepare(self._target(point))
+            template = self._again(lambda: self._session.prepare(self._target(point)))
         except _UNTRIABLE as error:
             raise CannotTryError(f"{_WHAT[type(error)]}: {error.cause}") from error
         self._templates[point] = template
@@ -71,24 +75,37 @@ class KernelTrials:
         tally.release = template.kernel.release
 
     def run(self, point: str) -> dict[str, str]:
-        """Run once in a fresh guest; return the signs. Raise HarnessError for the host's trouble.
-
-        What the host spoils is tried again, TRIES times in all.
-        """
+        """Run once in a fresh guest; return the signs. Raise HarnessError for host trouble."""
         template = self._templates[point]
         program = self._reproducer.program(self._session.programs, template.kernel.page_size)
-        for left in range(TRIES - 1, -1, -1):
-            try:
-                with self._session.guest(template) as guest:
-                    evidence = gather(guest, program)
-                break
-            except HarnessError as error:
-                if not left or not is_host_trouble(error.status):
-                    raise
-                self._session.progress.step(f"again, since the host is at fault: {error.cause}")
+        evidence = self._again(lambda: self._gathered(template, program))
         result = judge(evidence)
         self._keep(point, result)
         return signs_of(evidence, result, self._reproducer.console)
+
+    def _gathered(self, template: Template, program: Program) -> Evidence:
+        """Run a program once. Raise HarnessError if the host starved a guest that seems lost."""
+        started = time.monotonic()
+        with self._session.guest(template) as guest:
+            evidence = gather(guest, program)
+            if evidence.lost and not evidence.splats:
+                times = guest.process.cpu_times().values()
+                waited = max((thread.waited for thread in times), default=0.0)
+                if waited > STARVED * (time.monotonic() - started):
+                    raise HarnessError(f"the guest got no CPU: {evidence.lost.cause}", "load less")
+        return evidence
+
+    def _again(self, action: Callable[[], T]) -> T:
+        """Return what ``action`` gives; what the host spoils is tried TRIES times in all."""
+        for _ in range(TRIES - 1):
+            try:
+                return action()
+            except HarnessError as error:
+                # Others say what to do: install, correct, free. Again does not help there.
+                if type(error) not in (QemuDiedError, HarnessError):
+                    raise
+                self._session.progress.step(f"again, since the host is at fault: {error.cause}")
+        return action()
 
 
 _WHAT: dict[type[HarnessError], str] = {

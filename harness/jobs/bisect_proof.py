@@ -106,7 +106,7 @@ def record_bisects_command(count: int, seed: int) -> int:
         target = parse_target(KERNEL, None)
         kernel = session.kernel(target.kernel)
         for number in range(seed, seed + count):
-            counts += _one(number, session, target, progress)
+            counts += search_mutants(number, session, target, progress)
     keep(
         measuring.new_record(
             "bisect",
@@ -125,7 +125,7 @@ def record_bisects_command(count: int, seed: int) -> int:
     return PROGRAM_FAILED if any(name.startswith("wrong") for name in counts) else OK
 
 
-def _one(seed: int, session: Session, target: Target, progress: Progress) -> Counter[str]:
+def search_mutants(seed: int, session: Session, target: Target, progress: Progress) -> Counter[str]:
     """Return the counts of one search, whose choices follow from ``seed``."""
     chance = random.Random(seed)
     rate = RATES[seed % 2]

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.bugs import kernel_trial
-from harness.core.errors import BootError, BuildError
+from harness.core.errors import BootError, BuildError, QemuDiedError
 from harness.jobs import bisect, bug_commands, command_line, exit_status, reproduce
-from tests.support.fake_session import PROGRAMS, FakeGuest, FakeSession
+from harness.vm.process import CpuTime
+from tests.support.fake_session import PROGRAMS, FakeGuest, FakeProcess, FakeSession, Played
 from tests.unit.kernel_world import FAKE
 
 if TYPE_CHECKING:
@@ -265,3 +266,36 @@ def test_the_catalogue_is_listed_and_shown(mte_harness: Command) -> None:
     assert (status, "fixed       6.18/6.12.117/6.1.192 f04aad36a07c" in out) == (0, True)
     status, _, err = mte_harness("bug", "show", "nosuch")
     assert (status, err.count("\n")) == (160, 1)
+
+
+def test_what_the_host_spoils_is_run_again(
+    mte_harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = QemuDiedError("QEMU was killed")
+    played: Iterator[str | QemuDiedError] = iter([killed, "fails", QemuDiedError("x"), "passes"])
+
+    def choose(_: str) -> str:
+        what = next(played)
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+    plays(monkeypatch, choose)
+    status, out, err = mte_harness("reproduce", "stock", "r.sh", "--runs", "2")
+    assert (status, out.splitlines()[0]) == (1, "reproduced 1 of 2, sign: case second")
+    assert err.count("again, since the host is at fault: QEMU was killed") == 1
+    played = iter([QemuDiedError("killed") for _ in range(9)])
+    status, _, err = mte_harness("reproduce", "stock", "r.sh", "--runs", "2")
+    assert (status, err.count("again")) == (172, 2)
+
+
+def test_a_guest_that_gets_no_cpu_is_not_lost(
+    mte_harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plays(monkeypatch, lambda _: "silent_loss")
+    monkeypatch.setitem(PROGRAMS, "silent_loss", Played("", dies=True))
+    status, out, _ = mte_harness("reproduce", "stock", "r.sh", "--runs", "1")
+    assert (status, out.splitlines()[0]) == (1, "reproduced 1 of 1, sign: lost")
+    monkeypatch.setattr(FakeProcess, "cpu_times", lambda _: {1: CpuTime(0.1, 1000.0)})
+    status, _, err = mte_harness("reproduce", "stock", "r.sh", "--runs", "1")
+    assert (status, "the guest got no CPU" in err) == (159, True)
