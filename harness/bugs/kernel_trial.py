@@ -25,7 +25,7 @@ from harness.suite.gather import gather
 from harness.verdict.judge import STARVED, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from harness.bugs.reproducer import Reproducer
     from harness.bugs.tally import Tally
@@ -48,7 +48,8 @@ _UNTRIABLE = (BuildError, BootError, ConfigError, PatchError, ImageError, BaseGo
 class KernelTrials:
     """The Trials of a search over points, each of which is a ``target``.
 
-    ``keep`` gets the name of a point and the result of each run.
+    ``keep`` gets the name of a point and the result of each run. ``needs`` are config symbols
+    (``CONFIG_SWAP``) without which the program says nothing.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class KernelTrials:
         reproducer: Reproducer,
         target: Callable[[str], Target],
         keep: Callable[[str, ProbeResult], None] = lambda *_: None,
+        needs: Sequence[str] = (),
     ) -> None:
         self._session = session
         self._reproducer = reproducer
         self._target = target
         self._keep = keep
+        self._needs = needs
         self._templates: dict[str, Template] = {}
 
     def prepare(self, point: str, tally: Tally) -> None:
@@ -70,6 +73,9 @@ class KernelTrials:
             template = self._again(lambda: self._session.prepare(self._target(point)))
         except _UNTRIABLE as error:
             raise CannotTryError(f"{_WHAT[type(error)]}: {error.cause}") from error
+        lacking = [one for one in self._needs if template.kernel.built_with(one) is False]
+        if lacking:
+            raise CannotTryError(f"has no {' '.join(lacking)}")
         self._templates[point] = template
         tally.content = content_of(template.kernel)
         tally.release = template.kernel.release

@@ -144,12 +144,7 @@ def _found(
     """Return what some runs on a kernel give; None, and a line, if the kernel cannot be tried."""
     progress.step(f"{bug.name} on {on}")
     target = parse_target(on.kernel, bug.machine, on.append)
-    kernel = session.kernel(target.kernel)
-    lacking = [symbol for symbol in bug.needs if kernel.built_with(symbol) is False]
-    if lacking:
-        say(f"mte-harness: {on} has no {' '.join(lacking)}, which {bug.name} needs")
-        return None
-    trials = KernelTrials(session, bug.reproducer(), lambda _: target)
+    trials = KernelTrials(session, bug.reproducer(), lambda _: target, needs=bug.needs)
     try:
         return reproduce(trials, str(on), runs, bug.sign, progress.step)
     except CannotTryError as error:

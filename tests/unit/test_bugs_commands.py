@@ -259,6 +259,11 @@ def _with_sign(name: str, sign: str) -> Any:
     return replace(find_bug(name), sign=sign)
 
 
+def test_a_kernel_without_what_a_bug_needs_is_refused(mte_harness: Command) -> None:
+    status, _, err = mte_harness("bug", "run", "ksm-unmergeable", "--on", "stock")
+    assert (status, "stock has no CONFIG_KSM" in err) == (1, True)
+
+
 def test_the_catalogue_is_listed_and_shown(mte_harness: Command) -> None:
     status, out, _ = mte_harness("bug", "list")
     assert (status, "ksm-unmergeable  [fixed]  MADV_UNMERGEABLE" in out) == (0, True)
