@@ -122,8 +122,8 @@ def this_host() -> Host:
 
 
 def _is_dirty(root: Path) -> bool:
-    """Return whether anything but records and figures differs from the commit."""
-    outputs = [f":(top,exclude){path}" for path in (RECORDS, FIGURES)]
+    """Return whether anything but records, figures and rates differs from the commit."""
+    outputs = [f":(top,exclude){path}" for path in (RECORDS, FIGURES, "guest/bugs/*/rates.json")]
     return bool(git(root, "status", "--porcelain", "--", ":(top)", *outputs))
 
 

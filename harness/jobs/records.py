@@ -60,7 +60,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "harness/jobs/run_suite.py",
         _RECIPE,
     ),
-    "bisect": (*_JUDGED, "guest/probes", "guest/bugs", "harness/bugs", _RECIPE),
+    "bisect": (*_JUDGED, "guest/probes", "guest/bugs/*/bug.toml", "harness/bugs", _RECIPE),
     "series-check": (*_JUDGED, "guest/probes", "harness/jobs/series_*", _RECIPE),
 }
 
