@@ -27,7 +27,8 @@ from harness.core.errors import RecipeError, SourceError, UsageError
 from harness.core.paths import resources
 from harness.core.progress import Silent
 from harness.core.store import Store
-from harness.kernel import DebianKernel, RecipeKernel, locate_kernel
+from harness.kernel import DebianKernel, RecipeKernel, load_series, locate_kernel
+from harness.kernel.build_options import BuildOptions
 from harness.suite.program import survivor
 from harness.verdict.evidence import Evidence, Lost, ProgramEnd
 from harness.verdict.judge import judge
@@ -233,6 +234,23 @@ def test_a_series_that_cannot_be_searched_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         series_history(locate_kernel(kernel, resources()), good, bad, Silent())
+
+
+def test_nothing_but_a_directory_of_patches_is_a_history() -> None:
+    directory = resources() / "kernel-configs/tag-storage/patches"
+    series = load_series([directory], Silent())
+    source = locate_kernel("stock-6.12", resources(), BuildOptions(series=series))
+    history, came = series_history(source, "20", "4", Silent())
+    assert (history.first, history.last, came) == ("4", "20", False)
+    fifth = history.source("5")
+    assert isinstance(fifth, RecipeKernel)
+    assert fifth.options.series[0].patches == series[0].patches[:5]
+    without = history.without("5")
+    assert isinstance(without, RecipeKernel)
+    assert len(without.options.series[0].patches) == 19
+    twice = locate_kernel("stock-6.12", resources(), BuildOptions(series=(*series, *series)))
+    with pytest.raises(UsageError, match="--series is given twice"):
+        series_history(twice, None, None, Silent())
 
 
 def test_a_kernel_that_is_built_has_no_patches() -> None:
