@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 import re
 import time
@@ -23,6 +25,7 @@ from harness.core.errors import (
 from harness.core.keys import DIGITS
 from harness.suite.gather import gather
 from harness.verdict.judge import STARVED, judge
+from harness.verdict.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,8 +87,13 @@ class KernelTrials:
         """Run once in a fresh guest; return the signs. Raise HarnessError for host trouble."""
         template = self._templates[point]
         program = self._reproducer.program(self._session.programs, template.kernel.page_size)
-        evidence = self._again(lambda: self._gathered(template, program))
-        result = judge(evidence)
+        for patience in range(1, TRIES + 1):
+            # What had no precondition, or no CPU for its time, gets another guest and more time.
+            patient = dataclasses.replace(program, patience=patience)
+            evidence = self._again(functools.partial(self._gathered, template, patient))
+            result = judge(evidence)
+            if result.status is not Status.UNTESTED:
+                break
         self._keep(point, result)
         return signs_of(evidence, result, self._reproducer.console)
 

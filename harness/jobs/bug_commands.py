@@ -127,6 +127,9 @@ def _kept(bug: Bug, on: On, found: Reproduction | None, session: Session, root: 
     if found is None:
         return PROGRAM_FAILED
     tally = found.tally
+    if tally.runs == tally.spoilt:
+        say(f"mte-harness: {bug.name} on {on}: no run tells, and no rate is kept: {tally}")
+        return PROGRAM_FAILED
     commit = measuring.git(root, "rev-parse", "HEAD").strip()[:12]
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     version = str(session.qemu)
@@ -154,9 +157,11 @@ def _found(
 
 def _as_expected(bug: Bug, on: On, found: Reproduction) -> int:
     expected = on in bug.has
-    if bool(found.tally.hits) == expected:
+    if found.tally.runs > found.tally.spoilt and bool(found.tally.hits) == expected:
         return OK
     what = "shows no longer" if expected else "shows, against the catalogue,"
+    if found.tally.runs == found.tally.spoilt:
+        what = "cannot be told"
     say(f"mte-harness: {bug.name} {what} on {on}: {found.tally}")
     return PROGRAM_FAILED
 

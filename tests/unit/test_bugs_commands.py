@@ -294,6 +294,19 @@ def test_what_the_host_spoils_is_run_again(
     assert (status, err.count("again")) == (172, 2)
 
 
+def test_runs_that_tell_nothing_are_no_answer(
+    mte_harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plays(monkeypatch, lambda _: "luckless")
+    status, _, err = mte_harness("bug", "run", "ptrace-tagged-address", "--runs", "2")
+    assert (status, "cannot be told on stock: 0 of 2; other failures: 2 x untested" in err) == (
+        1,
+        True,
+    )
+    # Each of the two got two guests more.
+    assert len(Bench.last.guests) == 6
+
+
 def test_a_guest_that_gets_no_cpu_is_not_lost(
     mte_harness: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
