@@ -43,8 +43,10 @@ MUTANT = re.compile(r"mte_mutant=(\d+)")
 SWITCH = "/sys/module/kernel/parameters/mte_mutant"
 COMMITS = 32
 RATES = (1.0, 0.3)
-# A clone's random numbers are its own: the run disk brings their seed.
-RARELY = "[ $(($(head -c4 /dev/urandom | cksum | cut -d' ' -f1) % 10)) -lt 3 ] || exit 0"
+# 77 of 256 random bytes pass. A clone's random numbers are its own: the run disk brings their seed.
+RARELY = (
+    "read -r u < /proc/sys/kernel/random/uuid; case $u in [0-3]*|4[0-9a-c]*) ;; *) exit 0 ;; esac"
+)
 
 
 class Commits(ListHistory):
