@@ -37,6 +37,7 @@ class Kernel:
     without which the guest has no root file system. Files that a ready Image came without are None.
     ``unmodified``: its source is a release as Debian or Linux has it, so that it may speak for that
     release. ``source``: where its source can be had, if the selftests are not built (selftests.py).
+    ``cures``: the bugs of docs/findings that its recipe claims to cure.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Kernel:
     initramfs: Path | None = None
     unmodified: bool = False
     source: DebianBase | None = None
+    cures: frozenset[str] = frozenset()
 
     @functools.cached_property
     def page_size(self) -> int:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,7 +95,8 @@ class _Builder:
             directory = self._from_origin(origin, additions, keep=True)
             about = f"{about}; source: {origin.title}"
         unmodified = isinstance(recipe.base, DebianBase) and not recipe.patches
-        return self._load(directory, recipe.name, about, unmodified=unmodified)
+        kernel = self._load(directory, recipe.name, about, unmodified=unmodified)
+        return dataclasses.replace(kernel, cures=recipe.cures)
 
     def tree(self, source: TreeKernel) -> Kernel:
         """Return the kernel of a source directory; its Kconfig may lack any symbol asked for."""

@@ -20,17 +20,20 @@ breaks = "what the patch breaks"
 probes = ["swap_disk"]        # the probes that must fail
 sometimes = ["ksm_merge"]     # probes that may fail, by chance; all others must pass
 as = "known-bad/x"            # alone: the same bug as there, in another release
+
+[cures]                       # bugs of docs/findings that the patches cure; those inherited count too
+findings = ["ptrace-no-access"]
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import RecipeError
+from harness.kernel.recipe_toml import RecipeToml
 
 RECIPES = "kernel-configs"
 FRAGMENTS = "fragments"
@@ -40,6 +43,7 @@ SOURCE_PACKAGE = "linux-source-"  # the series follows: linux-source-6.12
 TOP_KEYS = {"description", "inherits", "fragments", "optional", "patches", "mbox", "machine"}
 BASE_KEYS = {"debian", "version", "git", "revision", "directory"}
 KNOWN_BAD_KEYS = {"breaks", "probes", "sometimes"}
+CURES_KEYS = {"findings"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class Recipe:
     ``patches`` are series files or mboxes, in the order of application; ``own_patches`` is the
     last of them, unless all are inherited. ``optional`` are symbol names without ``CONFIG_``.
     ``machine`` is a machine's name as written at ``machine_place`` ("kernel.toml:3"), which may be
-    wrong: the room vm/, above this one, knows the machines.
+    wrong: the room vm/, above this one, knows the machines. ``cures`` are names of pages of
+    docs/findings without ``.md``, which may be wrong: the suite knows the findings.
     """
 
     name: str
@@ -100,6 +105,7 @@ class Recipe:
     machine: str | None
     machine_place: str
     known_bad: KnownBad | None
+    cures: frozenset[str]
 
 
 def recipe_path(argument: str, root: Path) -> Path | None:
@@ -131,8 +137,8 @@ def _load(path: Path, root: Path, heirs: tuple[Path, ...]) -> Recipe:
     path = path.resolve()
     if path in heirs:
         raise RecipeError(f"{path}: inherits itself", "break the circle of `inherits`")
-    toml = _Toml(path)
-    top = toml.table(toml.values, TOP_KEYS | {"base", "known_bad"}, "")
+    toml = RecipeToml(path)
+    top = toml.table(toml.values, TOP_KEYS | {"base", "known_bad", "cures"}, "")
     parent = None
     if "inherits" in top:
         name = toml.text(top, "inherits")
@@ -163,6 +169,7 @@ def _load(path: Path, root: Path, heirs: tuple[Path, ...]) -> Recipe:
         machine=machine,
         machine_place=place,
         known_bad=_known_bad(toml, root) if "known_bad" in top else None,
+        cures=_cures(toml, top) | (parent.cures if parent else frozenset()),
     )
 
 
@@ -172,7 +179,7 @@ def _name(path: Path, root: Path) -> str:
     return path.parent.relative_to(top).as_posix() if inside else path.parent.name
 
 
-def _base(toml: _Toml) -> Base:
+def _base(toml: RecipeToml) -> Base:
     base = toml.table(toml.values["base"], BASE_KEYS, "base")
     kinds = sorted(base.keys() - {"revision", "version"})
     if len(kinds) != 1:
@@ -191,7 +198,7 @@ def _base(toml: _Toml) -> Base:
             return DirectoryBase((toml.path.parent / path).resolve())
 
 
-def _debian_base(toml: _Toml, base: dict[str, Any]) -> DebianBase:
+def _debian_base(toml: RecipeToml, base: dict[str, Any]) -> DebianBase:
     package = toml.text(base, "debian")
     if "version" not in base:
         return DebianBase(package)
@@ -202,7 +209,7 @@ def _debian_base(toml: _Toml, base: dict[str, Any]) -> DebianBase:
     return DebianBase(package, version)
 
 
-def _fragment(toml: _Toml, name: str, root: Path) -> Path:
+def _fragment(toml: RecipeToml, name: str, root: Path) -> Path:
     local = name.startswith(("./", "../", "/"))
     path = toml.path.parent / name if local else root / RECIPES / FRAGMENTS / f"{name}.config"
     if not path.is_file():
@@ -210,7 +217,7 @@ def _fragment(toml: _Toml, name: str, root: Path) -> Path:
     return path
 
 
-def _patches(toml: _Toml, top: dict[str, Any]) -> list[Path]:
+def _patches(toml: RecipeToml, top: dict[str, Any]) -> list[Path]:
     found = []
     for key in ("patches", "mbox"):
         if key in top:
@@ -223,7 +230,7 @@ def _patches(toml: _Toml, top: dict[str, Any]) -> list[Path]:
     return found
 
 
-def _known_bad(toml: _Toml, root: Path) -> KnownBad:
+def _known_bad(toml: RecipeToml, root: Path) -> KnownBad:
     if "as" in toml.values["known_bad"]:
         return _same_bug(toml, root)
     table = toml.table(toml.values["known_bad"], KNOWN_BAD_KEYS, "known_bad")
@@ -231,7 +238,7 @@ def _known_bad(toml: _Toml, root: Path) -> KnownBad:
     return KnownBad(toml.texts(table, "probes"), toml.texts(table, "sometimes"))
 
 
-def _same_bug(toml: _Toml, root: Path) -> KnownBad:
+def _same_bug(toml: RecipeToml, root: Path) -> KnownBad:
     """Return the table of the recipe with the same bug in another release."""
     table = toml.table(toml.values["known_bad"], {"as"}, "known_bad")
     name = toml.text(table, "as")
@@ -242,52 +249,10 @@ def _same_bug(toml: _Toml, root: Path) -> KnownBad:
     return other
 
 
-class _Toml:
-    """A parsed file that knows on which line a key stands."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._text = path.read_text(encoding="utf-8")
-            self.values = tomllib.loads(self._text)
-        except UnicodeDecodeError as error:
-            raise RecipeError(f"{path} is not in UTF-8: {error}", "convert it: iconv") from error
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"{path}: {error}", "correct the TOML") from error
-
-    def error(self, key: str, cause: str, cure: str = "correct the recipe") -> RecipeError:
-        """Return an error that names the line of ``key``."""
-        return RecipeError(f"{self.place(key)}: {cause}", cure)
-
-    def place(self, key: str) -> str:
-        """Return ``path:line`` of ``key``; line 1 if the file does not have it."""
-        pattern = rf"\s*\[?\s*[\"']?{re.escape(key)}[\"']?\s*[]=]"
-        lines = self._text.splitlines()
-        number = next((n for n, line in enumerate(lines, 1) if re.match(pattern, line)), 1)
-        return f"{self.path}:{number}"
-
-    def table(self, value: object, known: set[str], where: str) -> dict[str, Any]:
-        """Return ``value`` as a table that has only ``known`` keys."""
-        if not isinstance(value, dict):
-            raise self.error(where, f"{where} must be a table")
-        for key in value:
-            if key not in known:
-                place = f" in [{where}]" if where else ""
-                raise self.error(
-                    key, f"unknown key {key!r}{place}", f"known: {', '.join(sorted(known))}"
-                )
-        return value
-
-    def text(self, table: dict[str, Any], key: str) -> str:
-        """Return the string at ``key``, which must be there."""
-        value = table.get(key)
-        if not isinstance(value, str) or not value:
-            raise self.error(key, f"{key} must be a string, and is needed")
-        return value
-
-    def texts(self, table: dict[str, Any], key: str) -> tuple[str, ...]:
-        """Return the list of strings at ``key``; none if it is not there."""
-        value = table.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(key, f"{key} must be a list of strings")
-        return tuple(value)
+def _cures(toml: RecipeToml, top: dict[str, Any]) -> frozenset[str]:
+    if "cures" not in top:
+        return frozenset()
+    names = toml.texts(toml.table(top["cures"], CURES_KEYS, "cures"), "findings")
+    if not names:
+        raise toml.error("cures", "[cures] must name findings", "remove the table")
+    return frozenset(names)

@@ -116,6 +116,9 @@ def test_optional_symbols_lose_their_prefix(root: Path) -> None:
             5,
             "unknown key 'probes'",
         ),
+        ('description = "d"\ninherits = "stock"\n[cures]\nfinding = ["x"]\n', 4, "'finding'"),
+        ('description = "d"\ninherits = "stock"\n[cures]\nfindings = "x"\n', 4, "list of strings"),
+        ('description = "d"\ninherits = "stock"\n[cures]\n', 3, "must name findings"),
     ],
 )
 def test_error_names_the_line(root: Path, text: str, line: int, word: str) -> None:
@@ -131,6 +134,13 @@ def test_the_same_bug_in_another_release(root: Path) -> None:
     write(root, "bad/new", head + table)
     old = load(root, "bad/new/6.12", head + 'as = "bad/new"\n')
     assert old.known_bad == KnownBad(("swap_disk",), ("ksm_merge",))
+
+
+def test_cures_of_a_recipe_are_those_of_its_parents_too(root: Path) -> None:
+    assert load(root, "stock", STOCK).cures == frozenset()
+    write(root, "mid", 'description = "m"\ninherits = "stock"\n[cures]\nfindings = ["a-b"]\n')
+    top = load(root, "top", 'description = "t"\ninherits = "mid"\n[cures]\nfindings = ["c"]\n')
+    assert top.cures == {"a-b", "c"}
 
 
 def test_bad_toml_names_the_line(root: Path) -> None:
@@ -190,3 +200,25 @@ def test_a_recipe_that_is_not_utf8(root: Path) -> None:
     path.write_bytes(b'description = "M\xfcller"\n')
     with pytest.raises(RecipeError, match=r"kernel\.toml is not in UTF-8"):
         load_recipe(path, root)
+
+
+def test_cures_of_the_repository_are_findings() -> None:
+    pages = {page.stem for page in (resources() / "docs/findings").glob("*.md")}
+    for name in recipe_names(resources()):
+        path = recipe_path(name, resources())
+        assert path is not None
+        assert load_recipe(path, resources()).cures <= pages, name
+
+
+def test_fixes_claims_what_its_parts_claim() -> None:
+    """A cure that is not in the list of patches, or a patch without a claim, would go unseen."""
+    for whole in ("fixes", "fixes-6.12"):
+        top = resources() / "kernel-configs" / whole
+        recipe = load_recipe(top / "kernel.toml", resources())
+        listed = (top / "series").read_text()
+        for part in top.glob("*/kernel.toml"):
+            cures = load_recipe(part, resources()).cures
+            assert cures == {part.parent.name}
+            assert cures <= recipe.cures
+            for patch in part.parent.glob("patches/*.patch"):
+                assert f"{part.parent.name}/patches/{patch.name}\n" in listed
