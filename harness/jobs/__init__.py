@@ -35,6 +35,8 @@ A series of patches:
 * ``series_commands``: tree, refresh, check; ``series_edit``: patches as git commits and back;
 * ``series_check``: each patch on its own; ``series_prefix``: the kernels between two patches;
 * ``series_style``: checkpatch.pl; ``series_binding``: dt_binding_check.
+* ``fix_commands``: record and show; ``fix_runs``: a cure's selftest without and with it;
+  ``fix_mails``: a cure as mails.
 
 What all commands share:
 

@@ -57,6 +57,10 @@ def write_back(recipe: Recipe, directory: Path) -> list[Path]:
             f"{recipe.path} names no patches of its own",
             'add patches = "patches/series" there, and an empty file of that name',
         )
+    if not is_mbox(own) and (far := [path for path in listed(own) if path.parent != own.parent]):
+        raise UsageError(
+            f"{own} lists patches of other directories", f"refresh the recipe of {far[0].parent}"
+        )
     if _git(directory, "status", "--porcelain", "--untracked-files=no"):
         raise UsageError(f"{directory} has changes that are not committed", "commit or stash them")
     if is_mbox(own):

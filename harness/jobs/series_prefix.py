@@ -39,7 +39,7 @@ def write_prefix(recipe: Recipe, parent: Recipe, count: int, into: Path) -> Path
     patch may be the one that adds them.
     """
     files = series_files(recipe)
-    place = into / f"{recipe.name}-{count:02}"
+    place = into / f"{recipe.name.replace('/', '-')}-{count:02}"
     place.mkdir()
     (place / "series").write_text("".join(f"{file}\n" for file in files[:count]))
     own = [path for path in recipe.fragments if path not in parent.fragments]

@@ -21,7 +21,7 @@ probes = ["swap_disk"]        # the probes that must fail
 sometimes = ["ksm_merge"]     # probes that may fail, by chance; all others must pass
 as = "known-bad/x"            # alone: the same bug as there, in another release
 
-[cures]                       # bugs of docs/findings that the patches cure; those inherited count too
+[cures]                       # bugs of docs/findings that the patches cure, and what it inherits
 findings = ["ptrace-no-access"]
 """
 

@@ -9,6 +9,7 @@ import pytest
 
 from harness.core.errors import RecipeError, SourceError, UsageError
 from harness.core.paths import resources
+from harness.jobs.series_edit import write_back
 from harness.jobs.series_prefix import BUILD_LOG, series_files, warnings, write_prefix
 from harness.jobs.series_style import Exceptions, check_style, read_exceptions
 from harness.kernel.artifact import Kernel
@@ -84,6 +85,18 @@ def test_a_prefix_is_a_recipe_of_the_first_patches(tmp_path: Path) -> None:
     assert prefix.fragments == whole.fragments
     assert "ARM64_MTE_TAG_STORAGE" in prefix.optional
     assert prefix.machine == whole.machine
+
+
+def test_a_prefix_of_a_recipe_in_a_directory_has_a_directory(tmp_path: Path) -> None:
+    place = write_prefix(recipe("fixes/thp-partial-tag"), recipe("stock"), 1, tmp_path)
+    assert place.parent == tmp_path
+
+
+def test_a_list_of_other_recipes_patches_is_not_written_back(tmp_path: Path) -> None:
+    before = [file.read_bytes() for file in series_files(recipe("fixes"))]
+    with pytest.raises(UsageError, match="other directories"):
+        write_back(recipe("fixes"), tmp_path)
+    assert [file.read_bytes() for file in series_files(recipe("fixes"))] == before
 
 
 def test_a_recipe_without_a_series_is_refused() -> None:
