@@ -37,7 +37,7 @@ def fix_group() -> None:
 def record_command(name: str, qemu_binary: str | None) -> int:
     """Run the selftest of the cure NAME on stock and on fixes, and keep what it printed.
 
-    The record is kernel-configs/fixes/NAME/runs.json, which the cover letter quotes.
+    The record is runs.json beside the patches; the cover letter quotes it.
     """
     checkout("mte-harness fix record")
     recipe = _find(name)

@@ -54,6 +54,7 @@ FOREIGN = {
     "docs/devel/tcg-icount.rst": "QEMU",
     "scripts/cc-version.sh": "Linux",
     "scripts/checkpatch.pl": "Linux",
+    "scripts/get_maintainer.pl": "Linux",
     "scripts/kconfig/confdata.c": "Linux",
     "scripts/min-tool-version.sh": "Linux",
     "scripts/mksysmap": "Linux",

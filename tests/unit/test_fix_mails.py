@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.errors import RecipeError, SourceError
+from harness.core.errors import PROGRAM_FAILED, RecipeError, SourceError, UsageError
 from harness.core.paths import resources
+from harness.jobs import fix_commands
 from harness.jobs.fix_mails import COVER, Recipients, mails_of, recipients_of
 from harness.jobs.fix_runs import RUNS, Run, Runs, digest_of, read_runs, selftest_of
 from harness.kernel.recipe import Recipe, load_recipe
@@ -160,3 +161,35 @@ def test_maintainers_are_to_and_others_cc(recipe: Recipe, tmp_path: Path) -> Non
 def test_unknown_line_of_get_maintainer_is_an_error(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="unknown form"):
         recipients_of([recipe.path.parent / "1.patch"], fake_tree(tmp_path, "nobody\n"))
+
+
+@pytest.mark.parametrize(("before", "after"), [(True, True), (False, False)])
+def test_a_test_that_proves_nothing_leaves_no_record(
+    recipe: Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    before: bool,
+    after: bool,
+) -> None:
+    runs = runs_of(recipe)
+    runs = replace(
+        runs, before=replace(runs.before, good=before), after=replace(runs.after, good=after)
+    )
+    monkeypatch.setattr(fix_commands, "_find", lambda _: recipe)
+    monkeypatch.setattr(fix_commands, "Session", lambda *_: None)
+    monkeypatch.setattr(fix_commands, "make_runs", lambda *_: runs)
+    assert fix_commands.record_command.main(["bug"], standalone_mode=False) == PROGRAM_FAILED
+    assert "nothing is written" in capsys.readouterr().err
+    assert not (recipe.path.parent / RUNS).exists()
+
+
+def test_an_author_without_an_address_is_refused() -> None:
+    with pytest.raises(UsageError, match="no name with an address"):
+        fix_commands.show_command.main(["thp-partial-tag", "--author", "Jo"], standalone_mode=False)
+
+
+def test_an_unknown_cure_lists_those_there_are() -> None:
+    with pytest.raises(UsageError) as caught:
+        fix_commands.show_command.main(["no"], standalone_mode=False)
+    assert "thp-partial-tag" in (caught.value.cure or "")
