@@ -131,6 +131,13 @@ def test_patched_variant_leaves_the_shared_source_alone(world: World) -> None:
     assert stock.vmlinux.read_bytes() != odd.vmlinux.read_bytes()
 
 
+def test_a_kernel_knows_what_its_recipe_cures(world: World) -> None:
+    world.recipe("cured", 'description="c"\ninherits="odd"\n[cures]\nfindings=["a-b"]\n')
+    stock, odd, cured = (world.obtain(name) for name in ("stock", "odd", "cured"))
+    assert (stock.cures, odd.cures, cured.cures) == (frozenset(), frozenset(), {"a-b"})
+    assert cured.key == odd.key  # a claim is no part of what is built
+
+
 def test_progress_knows_how_far_it_is(world: World) -> None:
     world.obtain("stock")
     steps = Steps()
