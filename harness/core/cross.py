@@ -133,11 +133,15 @@ def _library(store: Store, page_size: int, compiler: str) -> Path:
 
 
 def _key(compiler: str, flags: Sequence[str], files: Iterable[Path]) -> str:
-    """Return the cache key: a change of any file, or of a header beside one, compiles again."""
+    """Return the cache key: a change of any file, or of a header beside one, compiles again.
+
+    Where the checkout lies is no part of it: another host's program of the same sources is as good.
+    """
     files = list(files)
+    flags = [flag.replace(str(resources()), "") for flag in flags]
     headers = {h for d in (INCLUDE, *(file.parent for file in files)) for h in d.glob("*.h")}
     digests = [(path.name, file_digest(path)) for path in (*files, *sorted(headers))]
-    return key_of({"compiler": compiler_version(compiler), "flags": list(flags), "files": digests})
+    return key_of({"compiler": compiler_version(compiler), "flags": flags, "files": digests})
 
 
 def _run(argv: Sequence[str], source: Path, directory: Path) -> None:

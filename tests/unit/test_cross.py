@@ -12,6 +12,7 @@ import pytest
 from harness.core import cross
 from harness.core.cross import PAGE_SIZES, compile_program, probe_flags, user_flags
 from harness.core.errors import ProgramError
+from harness.core.paths import resources
 from harness.core.progress import plain_progress
 from harness.core.store import Store
 
@@ -126,3 +127,18 @@ def test_what_gcc_says_of_a_source_that_is_not_utf8(store: Store, tmp_path: Path
         compile_program(store, [source], user_flags(4096))
     assert "'wrong' undeclared" in caught.value.cause.replace("\u2018", "'").replace("\u2019", "'")
     assert "M\ufffdller" in caught.value.details
+
+
+def test_where_the_checkout_lies_does_not_matter(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle brings a root image with our programs in it to hosts with other directories."""
+    file = sources / "one.c"
+    write(file, PROGRAM)
+    here = cross._key("gcc", PROBE_FLAGS, [file])
+    monkeypatch.setattr(cross, "resources", lambda: tmp_path / "elsewhere")
+    flags = tuple(
+        flag.replace(str(resources()), str(tmp_path / "elsewhere")) for flag in PROBE_FLAGS
+    )
+    assert cross._key("gcc", flags, [file]) == here
+    assert cross._key("gcc", PROBE_FLAGS, [file]) != here
