@@ -17,6 +17,10 @@ Reported bugs:
   ``report_options``: how the program is run; ``bug_commands``: the catalogue;
   ``bisect_proof``: searches whose right answer is known.
 
+Many machines:
+
+* ``shard_commands``: plan, bundle, shard and merge; ``slurm_command``: a plan on a cluster.
+
 Host and checkout:
 
 * ``host_commands``: doctor, build, clean; ``checkout_commands``: test, lock.
@@ -27,7 +31,8 @@ Measurements:
 * ``records``: the file of one measurement in ``docs/records/``; ``measuring``: makes one;
   ``record_sums``: adds them up; ``record_commands``: the command ``record``;
 * ``figures``: docs/figures.md from the records; ``code_figures``: measures the source code itself;
-  ``fresh``: a command of the README on a fresh Debian;
+  ``fresh``: a command of the README on a fresh Debian; ``cluster_figures``: the suite on Slurm's
+  nodes; ``scale_figures``: plan and merge of very many shards;
 * ``pressure``: runs the pressure program, and computes the tags that DRAM must hold after it.
 
 A series of patches:

@@ -22,6 +22,13 @@ from harness.jobs.rate import rate_command
 from harness.jobs.record_commands import record_group
 from harness.jobs.reproduce import reproduce_command
 from harness.jobs.series_commands import series_group
+from harness.jobs.shard_commands import (
+    bundle_command,
+    merge_command,
+    plan_command,
+    shard_command,
+)
+from harness.jobs.slurm_command import slurm_command
 from harness.jobs.tries_command import tries_command
 from harness.jobs.validate import validate_command
 
@@ -54,8 +61,9 @@ def cli() -> None:
 for command in (
     validate_command, run_command, reproduce_command, bisect_command, bug_group, shell_command,
     tags_command, build_command, doctor_command, clean_command, tries_command, rate_command,
-    known_bad_command, series_group, fix_group,
-    bench_command, figures_command, record_group, lock_command, test_command,
+    known_bad_command, series_group, fix_group, bench_command, figures_command, record_group,
+    lock_command, test_command, plan_command, bundle_command, shard_command, merge_command,
+    slurm_command,
 ):  # fmt: skip
     cli.add_command(command)
 record_group.add_command(record_bisects_command)

@@ -15,6 +15,7 @@ import click
 from harness.core.errors import ArtifactError
 from harness.core.paths import resources
 from harness.jobs import records
+from harness.jobs.cluster_figures import FOUR_NODES, TWO_NODES
 from harness.jobs.costs import OPERATIONS
 from harness.jobs.rate_page import rate_rows
 from harness.jobs.record_sums import Sum, add_up, difference
@@ -62,6 +63,8 @@ AIMS = (
     Aim("kernel-build", "stock", "one mm/*.c changed, to a probe's verdict", "25 s", "issue 19"),
     Aim("kernel-build", "stock", "source directory, nothing changed", "2 s", _README),
     Aim("kernel-build", "stock", "source directory, one mm/*.c changed", "40 s", _README),
+    Aim("cluster", "debian:7.3", TWO_NODES, "1.10", "issue 20"),
+    Aim("cluster", "debian:7.3", FOUR_NODES, "at least 3.5", "issue 20"),
     Aim("pressure", "stock on dram/carveout", "wrong", "0 in 10 seeds", _README),
     Aim("pressure", "stock on dram/unaware", "caught", "10 of 10", _README),
     Aim("pressure", "tag-storage", "wrong", "0 in 30 seeds", _README),

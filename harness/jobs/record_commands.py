@@ -14,8 +14,10 @@ import click
 
 from harness.core.paths import checkout
 from harness.jobs import measuring, records
+from harness.jobs.cluster_figures import cluster_record
 from harness.jobs.code_figures import code_record
 from harness.jobs.fresh import fresh_record
+from harness.jobs.scale_figures import scale_record
 from harness.report import json_file
 from harness.suite.report_files import REPORT
 
@@ -62,6 +64,33 @@ def record_fresh_command(release: str, command: tuple[str, ...]) -> None:
     """Record how long COMMAND takes on a fresh Debian RELEASE, with nothing cached. Needs root."""
     root = checkout("mte-harness record")
     keep(fresh_record(root, release, command), root)
+
+
+@record_group.command("cluster")
+@click.argument("kernel", metavar="KERNEL[@MACHINE]")
+@click.option("-k", "expression", help="Only tests that match this pytest expression.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+def record_cluster_command(kernel: str, expression: str | None, rounds: int) -> None:
+    """Record what a cluster of Slurm nodes on this host makes of the suite. Needs root and Slurm.
+
+    Two nodes against one process with two guests at once, and four nodes of half a core against
+    one, alternately. Compare only the ratios.
+    """
+    root = checkout("mte-harness record")
+    keep(cluster_record(root, kernel, expression, rounds), root)
+
+
+@record_group.command("scale")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--kernels", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--shards", type=click.IntRange(1), default=1000, show_default=True)
+def record_scale_command(directory: Path, kernels: int, shards: int) -> None:
+    """Record what plan and merge of very many shards cost, with the tests of DIRECTORY's report.
+
+    No guest is started. The report is one of a single kernel.
+    """
+    root = checkout("mte-harness record")
+    keep(scale_record(root, json_file.read(directory / REPORT), kernels, shards), root)
 
 
 def report_record(report: Report, root: Path, kind: str, subject: str) -> records.Record:

@@ -10,25 +10,29 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.core import errors
-from harness.core.errors import UsageError
+from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import resources
 from harness.kernel.build_options import PLAIN
 from harness.report import json_file
+from harness.shards.merge import is_trouble
+from harness.suite import listing
 from harness.suite.plugin import VALIDATION
 from harness.suite.report_files import REPORT, make_directory, remove_old
 from harness.suite.target import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from harness.kernel.build_options import BuildOptions
     from harness.report.model import Report
+    from harness.suite.listing import Listing
     from harness.suite.session import Session
 
 
@@ -61,34 +65,30 @@ def run_suite(
     append: str = "",
     options: BuildOptions = PLAIN,
     quiet: bool = False,
+    tests: Sequence[str] = (str(VALIDATION),),
+    bundle: Path | None = None,
 ) -> int:
     """Run the suite on ``kernels``, write the report, and return the worst verdict's exit status.
 
     ``expression`` is pytest's ``-k``, ``append`` more words for the kernels' command lines,
     ``options`` how their sources are built. ``quiet`` keeps pytest's output from the terminal.
+    ``tests`` are paths or node ids in place of the whole suite, in the order in which they are to
+    run. ``bundle`` is a directory with the kernels, which then need no source.
     """
     directory = make_directory(report)
-    root = resources()
-    settings = root / "pyproject.toml"
-    # -P: pytest is not to import modules of the user's directory. -c: nor to take its settings
-    # from a project that the environment with the wheel lies in.
-    command = [sys.executable, "-P", "-m", "pytest", "--rootdir", str(root)]
-    command += ["-c", str(settings) if settings.is_file() else os.devnull]
-    command += ["--qemu", "--report", str(directory), "-p", "no:cacheprovider", "-q", "--no-header"]
-    if machine_name:
-        command += ["--machine", machine_name]
-    for kernel in kernels:
-        command += ["--kernel", kernel]
+    command = [*_pytest(), "--report", str(directory), *_kernel_words(kernels, machine_name)]
     if append:
         command.append(f"--append={append}")  # it may begin with a dash
     command += options.words()
     if qemu_binary:
         command += ["--qemu-binary", qemu_binary]
+    if bundle:
+        command += ["--bundle", str(bundle)]
     if expression:
         command += ["-k", expression]
     if workers > 1:
         command += ["-n", str(workers), "--dist", "worksteal"]
-    command.append(str(VALIDATION))
+    command += tests
     remove_old(directory)
     status = _wait_for(command, quiet=quiet)
     if status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -96,6 +96,42 @@ def run_suite(
         if status == pytest.ExitCode.TESTS_FAILED and worst == errors.OK:
             return errors.INTERNAL  # a failure that pytest counted is missing from the report
         return worst
+    return _status_without_report(status, expression)
+
+
+def list_suite(kernels: Sequence[str], machine_name: str | None, expression: str | None) -> Listing:
+    """Return the tests of the suite on ``kernels``; none is run, and no kernel is built."""
+    with tempfile.TemporaryDirectory(prefix="mte-listing-") as directory:
+        path = Path(directory) / "listing.json"
+        command = [*_pytest(), "--collect-only", "-p", listing.__name__, "--listing", str(path)]
+        command += _kernel_words(kernels, machine_name)
+        if expression:
+            command += ["-k", expression]
+        status = _wait_for([*command, str(VALIDATION)], quiet=True)
+        if status == pytest.ExitCode.OK:
+            return listing.read_listing(path)
+    status = _status_without_report(status, expression)
+    raise HarnessError(f"pytest cannot list the suite, and ends with {status}", LIST_CURE)
+
+
+def _pytest() -> list[str]:
+    """Return the words with which pytest runs tests of the suite, whatever the directory is."""
+    root = resources()
+    settings = root / "pyproject.toml"
+    # -P: pytest is not to import modules of the user's directory. -c: nor to take its settings
+    # from a project that the environment with the wheel lies in.
+    command = [sys.executable, "-P", "-m", "pytest", "--rootdir", str(root)]
+    command += ["-c", str(settings) if settings.is_file() else os.devnull]
+    return [*command, "--qemu", "-p", "no:cacheprovider", "-q", "--no-header"]
+
+
+def _kernel_words(kernels: Sequence[str], machine_name: str | None) -> list[str]:
+    words = ["--machine", machine_name] if machine_name else []
+    return [*words, *(word for kernel in kernels for word in ("--kernel", kernel))]
+
+
+def _status_without_report(status: int, expression: str | None) -> int:
+    """Return the exit status of a pytest that ran no test. Raise UsageError."""
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise UsageError(f"no test of the suite has a name that fits -k {expression!r}", LIST_CURE)
     if status == pytest.ExitCode.USAGE_ERROR:
@@ -141,10 +177,13 @@ def worst_status(report: Report) -> int:
     """Return the exit status of a report: that of its worst test.
 
     Of tests that are equally bad, the host's trouble (128 and more) counts before a probe that
-    could not run.
+    could not run. Where only holes speak against a pass, it is the status of the host's trouble.
     """
     if report.good:
         return errors.OK
+    if report.holes and not report.failures:
+        troubles = [shard.status for shard in report.shards if is_trouble(shard.status)]
+        return max(troubles, default=errors.HarnessError.status)
     if not report.failures:
         return errors.INTERNAL
     worst = report.failures[0].status

@@ -24,6 +24,7 @@ from the cache. Each step is a module of its own:
 * ``linux_image``: the header, version and .config in an Image; ``packed_image``: Image.gz and the
   like; ``adopt``: a ready Image; ``installed``: where the files of its build lie; ``modules``:
   those that a guest needs; ``initramfs``: what loads them;
+* ``bundle``: built kernels in a directory, for other hosts;
 * ``artifact``: the published directory, and ``Kernel``, its frozen description; ``history``: which
   builds of a user's directory are kept.
 
@@ -33,6 +34,7 @@ Imports only core/ and host/.
 """
 
 from harness.kernel.artifact import Kernel
+from harness.kernel.bundle import BundledKernel, find_bundled, pack
 from harness.kernel.deb_files import DebKernel
 from harness.kernel.debian_binary import DebianKernel
 from harness.kernel.locate import ImageKernel, KernelSource, RecipeKernel, TreeKernel, locate_kernel
@@ -41,6 +43,7 @@ from harness.kernel.selftests import obtain_selftests
 from harness.kernel.series import Series, load_series
 
 __all__ = [
+    "BundledKernel",
     "DebKernel",
     "DebianKernel",
     "ImageKernel",
@@ -49,8 +52,10 @@ __all__ = [
     "RecipeKernel",
     "Series",
     "TreeKernel",
+    "find_bundled",
     "load_series",
     "locate_kernel",
     "obtain_kernel",
     "obtain_selftests",
+    "pack",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.core.errors import UsageError
 from harness.kernel.build_options import PLAIN, TREE, BuildOptions
+from harness.kernel.bundle import BundledKernel
 from harness.kernel.deb_files import DebKernel, is_deb, kernel_in, kernel_of
 from harness.kernel.debian_binary import PREFIX, DebianKernel, parse_debian
 from harness.kernel.directory import Content, content_of
@@ -73,7 +74,7 @@ class ImageKernel:
     name: str = ""
 
 
-KernelSource = RecipeKernel | TreeKernel | ImageKernel | DebKernel | DebianKernel
+KernelSource = RecipeKernel | TreeKernel | ImageKernel | DebKernel | DebianKernel | BundledKernel
 
 
 def locate_kernel(argument: str, root: Path, options: BuildOptions = PLAIN) -> KernelSource:

@@ -19,6 +19,7 @@ from harness.kernel.artifact import Kernel, load_kernel
 from harness.kernel.base import Origin, find_origin, pristine, unpacked
 from harness.kernel.build import OBJECTS, Job, build_kernel
 from harness.kernel.build_options import PLAIN
+from harness.kernel.bundle import BundledKernel, obtain_bundled
 from harness.kernel.config import Request, merge_fragments
 from harness.kernel.deb_files import DebKernel, obtain_debs
 from harness.kernel.debian_binary import DebianKernel, obtain_debian
@@ -48,6 +49,8 @@ def obtain_kernel(source: KernelSource, cache: Path, progress: Progress) -> Kern
     if isinstance(source, ImageKernel):
         builds, programs = (Store(cache, kind, progress) for kind in ("builds", "programs"))
         return adopt_image(source.path, builds, programs, source.name)
+    if isinstance(source, BundledKernel):
+        return obtain_bundled(source, cache, progress)
     if isinstance(source, DebKernel):
         return obtain_debs(source, cache, progress)
     if isinstance(source, DebianKernel):

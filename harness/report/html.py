@@ -128,9 +128,13 @@ def headline(report: Report) -> str:
     if report.errors:
         return f"No verdict: {report.errors[0]}"
     if not report.tests:
-        return "No verdict: no test ran"
+        reason = report.holes[0].text if report.holes else "no test ran"
+        return f"No verdict: {reason}"
     columns = dict.fromkeys(test.column for test in report.tests)
     verdicts = [_verdict_on(column, report) for column in columns]
+    if report.holes:
+        count = len(report.holes)
+        verdicts.insert(0, f"Incomplete, {count} hole{'s' if count > 1 else ''}")
     if report.left_out:
         verdicts.append(f"{report.left_out} tests left out")
     if missing := tests_not_run(report.tests):

@@ -38,6 +38,9 @@ def render(report: Report) -> bytes:
     for error in report.errors:
         case = ET.SubElement(suite, "testcase", name="the run itself", time="0")
         ET.SubElement(case, "error", message=_text(error))
+    for hole in report.holes:
+        case = ET.SubElement(suite, "testcase", name=f"hole: {_text(hole.kind)}", time="0")
+        ET.SubElement(case, "error", message=_text(hole.text)).text = _text("\n".join(hole.tests))
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
     suite.set("tests", str(len(suite.findall("testcase"))))

@@ -9,6 +9,7 @@ when one is added with a default.
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -111,6 +112,48 @@ class Figure:
     result: str
 
 
+class HoleKind(enum.StrEnum):
+    """Why something of a plan has no result that counts."""
+
+    MISSING = "missing"  # no report of a shard
+    TROUBLE = "trouble"  # the host's, that ended a shard
+    NO_RESULT = "no result"  # a test of the plan that no shard reports
+    TWICE = "twice"  # a test, or a shard
+    FOREIGN = "foreign"  # of another plan, another mte-harness, or no test of the plan
+    KERNELS = "kernels"  # shards had different builds of one kernel
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Something of a plan that has no result, or none that counts: one line, and tests' ids.
+
+    ``shard`` is its number in the plan, 0 where it is about no single shard.
+    """
+
+    kind: HoleKind
+    text: str
+    shard: int = 0
+    tests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """Which part of which plan a report is, and where it was made.
+
+    ``plan`` is the key of the plan's content, ``number`` counts from 1 to ``of``. ``harness`` is
+    the key of the content of the mte-harness that ran it, ``commit`` what a person calls that.
+    ``node`` is the host's name, ``status`` the exit status of the shard.
+    """
+
+    plan: str
+    number: int
+    of: int
+    harness: str
+    commit: str
+    node: str
+    status: int
+
+
 @dataclass(frozen=True)
 class Report:
     """A whole run. ``started`` is UTC, ISO 8601; ``host`` and ``machine`` are label to text.
@@ -118,7 +161,9 @@ class Report:
     ``errors`` are what kept the run itself from going on (no kernel, no QEMU): a run
     that has one is not good, whatever its tests found. ``left_out``: how many tests were collected
     and not run, because ``-k`` or the like left them out. ``figures``: what reuse of tag storage
-    gives and costs, where that was measured.
+    gives and costs, where that was measured. ``shards``: the one shard that the report is of, or
+    those that it was merged from; none where one host ran everything. ``holes`` are what a merged
+    report lacks: a run with a hole is not good.
     """
 
     started: str
@@ -132,13 +177,16 @@ class Report:
     errors: tuple[str, ...] = ()
     left_out: int = 0
     figures: tuple[Figure, ...] = ()
+    shards: tuple[ShardRecord, ...] = ()
+    holes: tuple[Hole, ...] = ()
     schema: int = SCHEMA
 
     @property
     def good(self) -> bool:
         """Return whether something was tried, and nothing speaks against any kernel."""
         tried = any(not test.base_gone for test in self.tests)
-        return tried and not self.errors and all(test.good for test in self.tests)
+        whole = not self.errors and not self.holes
+        return tried and whole and all(test.good for test in self.tests)
 
     @property
     def failures(self) -> tuple[TestRecord, ...]:

@@ -28,6 +28,7 @@ _STYLES = {
     Status.LOST: "bold red",
 }
 _FAILURES_SHOWN = 10
+_TESTS_SHOWN = 5  # of a hole
 _WIDTH = 100
 
 
@@ -74,6 +75,7 @@ def _print(report: Report, page: Path, console: Console) -> None:
         table.add_row(escape(area), *(_counts(report, area, column) for column in columns))
     if report.tests:
         console.print(table)
+    _print_holes(report, console)
     for test in report.failures[:_FAILURES_SHOWN]:
         status = test.status
         mark = f"[{_STYLES[status]}]{SYMBOLS[status]} {escape(test.name)}[/]"
@@ -95,6 +97,15 @@ def _print(report: Report, page: Path, console: Console) -> None:
     verdict = f"\n{mark} {escape(headline(report))}[/] in {seconds(report.seconds)}"
     console.print(verdict, highlight=False, soft_wrap=True)
     console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
+
+
+def _print_holes(report: Report, console: Console) -> None:
+    for hole in report.holes:
+        console.print(f"\n[yellow]! hole:[/] {escape(hole.text)}", highlight=False, soft_wrap=True)
+        for test_id in hole.tests[:_TESTS_SHOWN]:
+            console.print(f"    {escape(test_id)}", highlight=False, soft_wrap=True)
+        if len(hole.tests) > _TESTS_SHOWN:
+            console.print(f"    and {len(hole.tests) - _TESTS_SHOWN} more")
 
 
 def _counts(report: Report, area: str, column: str) -> str:

@@ -8,5 +8,6 @@
   another guest for cases that chance did not give what they need, and ``precondition_record``:
   how often that was;
 * ``plugin``: pytest's hooks; ``fixtures``: what tests use; ``collect``: from a test to the entry
-  that travels on pytest's report; ``report_files``: the report's directory.
+  that travels on pytest's report; ``report_files``: the report's directory; ``listing``: which
+  tests would run.
 """

@@ -165,13 +165,13 @@ def repeat_command(item: pytest.Item) -> str:
     program = Path(sys.executable).with_name("pytest")
     words = [os.path.relpath(program, here) if program.is_relative_to(here) else str(program)]
     words.append("--qemu")
-    if kernel := _kernel_argument(item):
+    if kernel := kernel_argument(item):
         words += ["--kernel", kernel]
     for option in ("--machine", "--qemu-binary", "--append"):
         if value := item.config.getoption(option):
             words += [option, value]
     words += item.config.stash[OPTIONS].words()
-    return shlex.join([*words, _node_id(item, here)])
+    return shlex.join([*words, node_id(item, here)])
 
 
 def base_gone(item: pytest.Item, error: BaseException | None) -> BaseGoneError | None:
@@ -180,10 +180,10 @@ def base_gone(item: pytest.Item, error: BaseException | None) -> BaseGoneError |
     Only a test that chooses its kernels itself is skipped. A ``--kernel`` that is gone is an error
     of each of its tests: a run that asked for a verdict on it must not look like a pass.
     """
-    return error if isinstance(error, BaseGoneError) and not _kernel_argument(item) else None
+    return error if isinstance(error, BaseGoneError) and not kernel_argument(item) else None
 
 
-def _node_id(item: pytest.Item, base: Path) -> str:
+def node_id(item: pytest.Item, base: Path) -> str:
     """Return the test's id with its file's path from ``base``, or a whole path outside it.
 
     pytest's own node id depends on its rootdir, which any existing path among the options
@@ -231,13 +231,13 @@ def _entry(item: pytest.Item, own: TestState) -> Entry:
     if not kernels and (kernel := _first(arguments, Kernel)):
         kernels = [kernel]
     # A kernel that does not build or boot is in no fixture.
-    argument = _kernel_argument(item)
+    argument = kernel_argument(item)
     target = target_id(argument, item.config.stash[OPTIONS]) if argument else ""
     gone = next((gone for _, error in own.phases if (gone := base_gone(item, error))), None)
     evidence = own.evidence or Evidence(console="".join(guest.console.text() for guest in guests))
     evidence = dataclasses.replace(evidence, test=_end(own))
     record = TestRecord(
-        id=_node_id(item, resources()),
+        id=node_id(item, resources()),
         name=probe.name if probe else item.name.split("[")[0],
         area=probe.area if probe else item.path.stem.removeprefix("test_"),
         kernel=gone.kernel
@@ -255,7 +255,7 @@ def _entry(item: pytest.Item, own: TestState) -> Entry:
     return Entry(record, tuple(used or [_kernel_record(kernel, None) for kernel in kernels]))
 
 
-def _kernel_argument(item: pytest.Item) -> str:
+def kernel_argument(item: pytest.Item) -> str:
     """Return the ``--kernel`` that a test runs on, "" if it asks for none of them."""
     callspec = getattr(item, "callspec", None)
     return str(callspec.params.get("mte_target", "")) if callspec else ""

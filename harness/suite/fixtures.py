@@ -55,7 +55,8 @@ def mte_target(
     """Return one of ``--kernel``, with its machine."""
     given = request.config.getoption
     options = request.config.stash[OPTIONS]
-    return parse_target(request.param, given("--machine"), given("--append"), options)
+    machine, append, bundle = given("--machine"), given("--append"), given("--bundle")
+    return parse_target(request.param, machine, append, options, bundle)
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="when a test fails, keep its guest running and print how to log in",
     )
+    group.addoption(
+        "--bundle",
+        metavar="DIR",
+        type=Path,
+        help="take each --kernel from this directory, which mte-harness bundle made",
+    )
     group.addoption("--report", metavar="DIR", type=Path, help="write HTML, JSON and JUnit there")
 
 

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import RecipeError
 from harness.core.paths import resources
-from harness.kernel import KernelSource, RecipeKernel, locate_kernel
+from harness.kernel import (
+    BundledKernel,
+    KernelSource,
+    RecipeKernel,
+    find_bundled,
+    locate_kernel,
+)
 from harness.kernel.build_options import PLAIN
 from harness.vm.spec import find_machine, is_family_of, machine_names
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.kernel.build_options import BuildOptions
     from harness.kernel.recipe import Recipe
     from harness.vm.spec import MachineSpec
@@ -40,22 +48,38 @@ def split_target(argument: str) -> tuple[str, str]:
 
 
 def parse_target(
-    argument: str, chosen: str | None, append: str = "", options: BuildOptions = PLAIN
+    argument: str,
+    chosen: str | None,
+    append: str = "",
+    options: BuildOptions = PLAIN,
+    bundle: Path | None = None,
 ) -> Target:
     """Return the target of ``KERNEL`` or ``KERNEL@MACHINE``, with ``append`` and ``options``.
 
     Without ``@MACHINE`` the machine is ``chosen``; without that, the recipe's. The name of a family
-    (``dram``) means the recipe's machine, if it is of that family. Raise UsageError
-    for a kernel or machine that does not exist or a kernel that does not go with the options,
-    RecipeError for a recipe that is wrong.
+    (``dram``) means the recipe's machine, if it is of that family. With ``bundle`` the kernel is
+    taken from that directory, and needs no source. Raise UsageError for a kernel or machine that
+    does not exist or a kernel that does not go with the options, RecipeError for a recipe that is
+    wrong, ArtifactError for a damaged bundle.
     """
     kernel, named = split_target(argument)
     chosen = named or chosen
-    source = locate_kernel(kernel, resources(), options)
-    own = recipe_machine(source.recipe) if isinstance(source, RecipeKernel) else None
+    source: KernelSource
+    if bundle is not None:
+        source = find_bundled(bundle, kernel)
+    else:
+        source = locate_kernel(kernel, resources(), options)
+    own = machine_of(source)
     if own is not None and (chosen is None or is_family_of(chosen, own)):
         chosen = own
     return Target(source, find_machine(chosen or DEFAULT_MACHINE), append)
+
+
+def machine_of(source: KernelSource) -> str | None:
+    """Return the name of the machine that a kernel's recipe asks for, None without one."""
+    if isinstance(source, BundledKernel):
+        return source.machine
+    return recipe_machine(source.recipe) if isinstance(source, RecipeKernel) else None
 
 
 def recipe_machine(recipe: Recipe) -> str | None:

@@ -26,7 +26,7 @@ from harness.guest.attach import Handle
 from harness.guest.guest import Guest
 from harness.guest.ssh import Completed
 from harness.guest.template import Template
-from harness.kernel import DebianKernel, Kernel, RecipeKernel
+from harness.kernel import BundledKernel, DebianKernel, Kernel, RecipeKernel
 from harness.kernel.linux_image import HEADER, MAGIC
 from harness.suite import plugin
 from harness.suite.session import Session
@@ -326,6 +326,8 @@ class FakeSession(Session):
             name = source.recipe.name + source.options.suffix
         elif isinstance(source, DebianKernel):
             name = source.name
+        elif isinstance(source, BundledKernel):
+            name = source.place.stem
         else:
             name = source.path.name
         if name in GONE:

@@ -431,7 +431,7 @@ def test_the_reference_has_every_field_of_the_report() -> None:
         cls.__name__: {field.name for field in dataclasses.fields(cls)} | DERIVED.get(cls, set())
         for cls in (
             model.Report, model.KernelRecord, model.TestRecord, ProbeResult, Reason, KtapResult,
-            Splat, Frame, CounterSample, Finding, model.Figure,
+            Splat, Frame, CounterSample, Finding, model.Figure, model.ShardRecord, model.Hole,
         )
     }  # fmt: skip
     assert documented == real

@@ -13,7 +13,15 @@ import pytest
 
 from harness.core.ktap import KtapResult, Outcome
 from harness.report import html, plot, terminal
-from harness.report.model import NO_KERNEL, Figure, KernelRecord, Report
+from harness.report.model import (
+    NO_KERNEL,
+    Figure,
+    Hole,
+    HoleKind,
+    KernelRecord,
+    Report,
+    ShardRecord,
+)
 from harness.verdict.patterns import SplatKind
 from harness.verdict.result import CounterSample, ProbeResult, Reason, Status
 from harness.verdict.splat import Frame, Splat
@@ -169,6 +177,8 @@ def full_report(text: str) -> Report:
         tests=(record, good),
         errors=(text,),
         figures=(Figure(text, text, text, text, text),),
+        shards=(ShardRecord(text, 1, 2, text, text, text, 0),),
+        holes=(Hole(HoleKind.MISSING, text, 2, (text,)),),
     )
 
 
@@ -188,6 +198,8 @@ SHOWN = {
     "KernelRecord": ("name", "release", "key", "recipe", "unaudited"),
     "ProbeResult": ("stdout", "stderr", "console", "phases"),
     "Figure": ("what", "reach", "stock", "reuse", "result"),
+    "ShardRecord": ("node", "commit"),
+    "Hole": ("text", "tests"),
 }
 
 
@@ -202,7 +214,7 @@ def test_everything_is_shown_as_it_is(owner: str, field: str) -> None:
         value = {hostile: hostile}
     elif field == "phases":
         value = {hostile: 1.0}
-    elif field == "errors":
+    elif field in {"errors", "tests"}:
         value = (hostile,)
     change: dict[str, Any] = {field: value}
     (bad, good) = report.tests
@@ -214,6 +226,10 @@ def test_everything_is_shown_as_it_is(owner: str, field: str) -> None:
         report = replace(report, tests=(replace(bad, result=replace(bad.result, **change)), good))
     elif owner == "KernelRecord":
         report = replace(report, kernels=(replace(report.kernels[0], **change),))
+    elif owner == "ShardRecord":
+        report = replace(report, shards=(replace(report.shards[0], **change),))
+    elif owner == "Hole":
+        report = replace(report, holes=(replace(report.holes[0], **change),))
     else:
         report = replace(report, figures=(replace(report.figures[0], **change),))
     page = Page(html.render(report))
@@ -263,12 +279,17 @@ def test_figures_of_reuse_are_shown_where_there_are_any() -> None:
     assert "1.004" in page.text
 
 
+HOLES = (Hole(HoleKind.MISSING, "shard 2 is missing", 2, ("test_x",)),)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"tests": ()}, "No verdict: no test ran"),
         ({"errors": ("no QEMU",)}, "No verdict: no QEMU"),
         ({"tests": (), "kernels": (), "errors": ("recipe is wrong",)}, "No verdict: recipe"),
+        ({"holes": HOLES}, "Incomplete, 1 hole; stock: 13 passed, 1 skipped"),
+        ({"tests": (), "holes": HOLES}, "No verdict: shard 2 is missing"),
     ],
 )
 def test_run_without_verdict_is_not_good(change: dict[str, Any], said: str) -> None:

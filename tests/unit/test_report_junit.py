@@ -11,6 +11,7 @@ import pytest
 
 from harness.core.ktap import Outcome
 from harness.report import junit
+from harness.report.model import Hole, HoleKind
 from harness.verdict.result import Reason, Status
 from tests.unit.report_sample import (
     case,
@@ -192,3 +193,13 @@ def test_file_is_replaced_whole(tmp_path: Path) -> None:
     junit.write(good_report(), path)
     assert path.read_bytes() == junit.render(good_report())
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_hole_is_an_error() -> None:
+    hole = Hole(HoleKind.MISSING, "shard 2 is missing", 2, ("test_a", "test_b"))
+    suite = parsed(replace(good_report(), holes=(hole,)))
+    assert suite.attrib["errors"] == "1"
+    error = named(suite, "hole: missing").find("error")
+    assert error is not None
+    assert error.attrib["message"] == "shard 2 is missing"
+    assert error.text == "test_a\ntest_b"
