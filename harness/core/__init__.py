@@ -6,8 +6,8 @@
 * ``keys``: the hashes that name entries; ``file_lock``: a lock between runs;
 * ``disk``: a full disk as an error; ``host_trouble``: what else a host refuses;
 * ``files``: a file replaced as a whole;
-* ``structure``: dataclasses from JSON;
-* ``deadline`` and ``limits``: how long to wait;
+* ``structure``: dataclasses from JSON; ``toml_file``: TOML whose errors name their line;
+* ``deadline`` and ``limits``: how long to wait; ``amounts``: times and sizes that a user wrote;
 * ``progress``: the steps of a long run, as lines; ``terminal_progress``: as a live line;
 * ``printable``: text from a guest that is fit to be shown;
 * ``ktap``: the parser of what a probe or selftest prints;

@@ -32,3 +32,18 @@ def locked(path: Path, waiting: str, progress: Progress) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def free(path: Path) -> Iterator[bool]:
+    """Hold the file lock ``path`` if no other process does, and tell whether that is so."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

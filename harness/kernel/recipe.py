@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import RecipeError
-from harness.kernel.recipe_toml import RecipeToml
+from harness.core.toml_file import TomlFile
 
 RECIPES = "kernel-configs"
 FRAGMENTS = "fragments"
@@ -137,7 +137,7 @@ def _load(path: Path, root: Path, heirs: tuple[Path, ...]) -> Recipe:
     path = path.resolve()
     if path in heirs:
         raise RecipeError(f"{path}: inherits itself", "break the circle of `inherits`")
-    toml = RecipeToml(path)
+    toml = TomlFile(path, RecipeError, "correct the recipe")
     top = toml.table(toml.values, TOP_KEYS | {"base", "known_bad", "cures"}, "")
     parent = None
     if "inherits" in top:
@@ -179,7 +179,7 @@ def _name(path: Path, root: Path) -> str:
     return path.parent.relative_to(top).as_posix() if inside else path.parent.name
 
 
-def _base(toml: RecipeToml) -> Base:
+def _base(toml: TomlFile) -> Base:
     base = toml.table(toml.values["base"], BASE_KEYS, "base")
     kinds = sorted(base.keys() - {"revision", "version"})
     if len(kinds) != 1:
@@ -198,7 +198,7 @@ def _base(toml: RecipeToml) -> Base:
             return DirectoryBase((toml.path.parent / path).resolve())
 
 
-def _debian_base(toml: RecipeToml, base: dict[str, Any]) -> DebianBase:
+def _debian_base(toml: TomlFile, base: dict[str, Any]) -> DebianBase:
     package = toml.text(base, "debian")
     if "version" not in base:
         return DebianBase(package)
@@ -209,7 +209,7 @@ def _debian_base(toml: RecipeToml, base: dict[str, Any]) -> DebianBase:
     return DebianBase(package, version)
 
 
-def _fragment(toml: RecipeToml, name: str, root: Path) -> Path:
+def _fragment(toml: TomlFile, name: str, root: Path) -> Path:
     local = name.startswith(("./", "../", "/"))
     path = toml.path.parent / name if local else root / RECIPES / FRAGMENTS / f"{name}.config"
     if not path.is_file():
@@ -217,7 +217,7 @@ def _fragment(toml: RecipeToml, name: str, root: Path) -> Path:
     return path
 
 
-def _patches(toml: RecipeToml, top: dict[str, Any]) -> list[Path]:
+def _patches(toml: TomlFile, top: dict[str, Any]) -> list[Path]:
     found = []
     for key in ("patches", "mbox"):
         if key in top:
@@ -230,7 +230,7 @@ def _patches(toml: RecipeToml, top: dict[str, Any]) -> list[Path]:
     return found
 
 
-def _known_bad(toml: RecipeToml, root: Path) -> KnownBad:
+def _known_bad(toml: TomlFile, root: Path) -> KnownBad:
     if "as" in toml.values["known_bad"]:
         return _same_bug(toml, root)
     table = toml.table(toml.values["known_bad"], KNOWN_BAD_KEYS, "known_bad")
@@ -238,7 +238,7 @@ def _known_bad(toml: RecipeToml, root: Path) -> KnownBad:
     return KnownBad(toml.texts(table, "probes"), toml.texts(table, "sometimes"))
 
 
-def _same_bug(toml: RecipeToml, root: Path) -> KnownBad:
+def _same_bug(toml: TomlFile, root: Path) -> KnownBad:
     """Return the table of the recipe with the same bug in another release."""
     table = toml.table(toml.values["known_bad"], {"as"}, "known_bad")
     name = toml.text(table, "as")
@@ -249,7 +249,7 @@ def _same_bug(toml: RecipeToml, root: Path) -> KnownBad:
     return other
 
 
-def _cures(toml: RecipeToml, top: dict[str, Any]) -> frozenset[str]:
+def _cures(toml: TomlFile, top: dict[str, Any]) -> frozenset[str]:
     if "cures" not in top:
         return frozenset()
     names = toml.texts(toml.table(top["cures"], CURES_KEYS, "cures"), "findings")
