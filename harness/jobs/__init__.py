@@ -11,6 +11,12 @@ A verdict on kernels:
   beside it; ``rate_page``: what docs/figures.md says of it;
 * ``by_hand``: the QEMU commands that --dry-run prints.
 
+Nights:
+
+* ``nightly``: the command; ``matrix``: what is to be run; ``night_suites``: the kinds of suites;
+  ``night_run``: runs them, and goes on after an interruption;
+* ``history_commands``: history and compare.
+
 Reported bugs:
 
 * ``reproduce``: how often a program shows a bug on a kernel; ``bisect``: with which change it came;
@@ -32,7 +38,8 @@ Measurements:
   ``record_sums``: adds them up; ``record_commands``: the command ``record``;
 * ``figures``: docs/figures.md from the records; ``code_figures``: measures the source code itself;
   ``fresh``: a command of the README on a fresh Debian; ``cluster_figures``: the suite on Slurm's
-  nodes; ``scale_figures``: plan and merge of very many shards;
+  nodes; ``scale_figures``: plan and merge of very many shards; ``site_speed``: a year of nights;
+  ``night_speed``: a night beside ``validate``;
 * ``pressure``: runs the pressure program, and computes the tags that DRAM must hold after it.
 
 A series of patches:

@@ -16,8 +16,10 @@ from harness.jobs.exit_status import exit_with_status
 from harness.jobs.figures import figures_command
 from harness.jobs.fix_commands import fix_group
 from harness.jobs.guest_commands import run_command, shell_command, tags_command
+from harness.jobs.history_commands import compare_command, history_command
 from harness.jobs.host_commands import build_command, clean_command, doctor_command
 from harness.jobs.known_bad import known_bad_command
+from harness.jobs.nightly import nightly_command
 from harness.jobs.rate import rate_command
 from harness.jobs.record_commands import record_group
 from harness.jobs.reproduce import reproduce_command
@@ -63,7 +65,7 @@ for command in (
     tags_command, build_command, doctor_command, clean_command, tries_command, rate_command,
     known_bad_command, series_group, fix_group, bench_command, figures_command, record_group,
     lock_command, test_command, plan_command, bundle_command, shard_command, merge_command,
-    slurm_command,
+    slurm_command, nightly_command, history_command, compare_command,
 ):  # fmt: skip
     cli.add_command(command)
 record_group.add_command(record_bisects_command)

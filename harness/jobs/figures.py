@@ -69,6 +69,15 @@ AIMS = (
     Aim("pressure", "stock on dram/unaware", "caught", "10 of 10", _README),
     Aim("pressure", "tag-storage", "wrong", "0 in 30 seeds", _README),
     Aim("pressure", "tag-storage-debug", "wrong", "0 in 30 seeds", _README),
+    *[
+        Aim("site", "365 nights, 20 kernels, 900 results", what, aim, "issue 20")
+        for what, aim in (
+            ("database made from the records", "60 s"),
+            ("front page from the database", "5 s"),
+            ("size of the front page", "1024 KiB"),
+        )
+    ],
+    Aim("night", "debian:7.3 -k smoke", "nightly / validate", "1.05", "issue 20"),
     Aim("mutants", "mutants", "tests: pass", "121 of 121", "issue 17"),
     Aim(
         "costs",

@@ -10,7 +10,10 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from harness.core import errors
+from harness.core.amounts import size
+from harness.core.errors import UsageError
 from harness.core.paths import cache_root, resources
+from harness.history.make_room import make_room
 from harness.host import doctor
 from harness.jobs.options import shown_progress, source_options
 from harness.kernel import locate_kernel
@@ -47,8 +50,20 @@ def build_command(kernel: str, options: BuildOptions) -> int:
 
 @click.command("clean")
 @click.argument("part", required=False)
-def clean_command(part: str | None) -> int:
+@click.option(
+    "--keep",
+    metavar="SIZE",
+    help="Remove only what nothing has used for a day, the oldest first, until the cache takes no "
+    "more than SIZE, such as 40GiB.",
+)
+def clean_command(part: str | None, keep: str | None) -> int:
     """Remove the cache, or PART of it: templates, images, builds/KEY, …"""
-    for path in clean(cache_root(), part):
+    if keep and part:
+        raise UsageError("--keep is for the whole cache", f"leave out {part}")
+    try:
+        limit = size(keep) if keep else 0
+    except ValueError as error:
+        raise UsageError(f"--keep: {error}") from error
+    for path in make_room(limit, cache_root()) if keep else clean(cache_root(), part):
         click.echo(f"removed {path}")
     return errors.OK

@@ -17,7 +17,9 @@ from harness.jobs import measuring, records
 from harness.jobs.cluster_figures import cluster_record
 from harness.jobs.code_figures import code_record
 from harness.jobs.fresh import fresh_record
+from harness.jobs.night_speed import night_record
 from harness.jobs.scale_figures import scale_record
+from harness.jobs.site_speed import site_record
 from harness.report import json_file
 from harness.suite.report_files import REPORT
 
@@ -91,6 +93,23 @@ def record_scale_command(directory: Path, kernels: int, shards: int) -> None:
     """
     root = checkout("mte-harness record")
     keep(scale_record(root, json_file.read(directory / REPORT), kernels, shards), root)
+
+
+@record_group.command("site")
+def record_site_command() -> None:
+    """Record how long database and pages of a year of nights take, from records made up."""
+    root = checkout("mte-harness record")
+    keep(site_record(root, shlex.join(["mte-harness", *sys.argv[1:]])), root)
+
+
+@record_group.command("night")
+@click.argument("kernel")
+@click.option("-k", "expression", required=True, help="The tests that both run.")
+def record_night_command(kernel: str, expression: str) -> None:
+    """Record what a night on KERNEL takes beside `validate` of the same tests."""
+    root = checkout("mte-harness record")
+    words = shlex.join(["mte-harness", *sys.argv[1:]])
+    keep(night_record(root, kernel, expression, words), root)
 
 
 def report_record(report: Report, root: Path, kind: str, subject: str) -> records.Record:

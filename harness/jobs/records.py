@@ -70,6 +70,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         _RECIPE,
     ),
     "bisect": (*_JUDGED, "guest/probes", "guest/bugs/*/bug.toml", "harness/bugs", _RECIPE),
+    "site": ("harness/history", "harness/jobs/site_speed.py"),
+    "night": ("harness/history", "harness/jobs/night*", "harness/jobs/run_suite.py"),
     "series-check": (*_JUDGED, "guest/probes", "harness/jobs/series_*", _RECIPE),
 }
 

@@ -141,6 +141,22 @@ def _status_without_report(status: int, expression: str | None) -> int:
     return errors.INTERRUPTED if status == pytest.ExitCode.INTERRUPTED else errors.INTERNAL
 
 
+def collect_tests(tests: Sequence[str]) -> tuple[str, ...]:
+    """Return the node ids of the tests in some paths. Raise HarnessError if pytest finds none."""
+    done = subprocess.run(
+        [*_pytest(), "--collect-only", *tests],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=own_environment(),
+        check=False,
+    )
+    found = tuple(line for line in done.stdout.splitlines() if "::" in line)
+    if done.returncode or not found:
+        raise HarnessError(f"pytest cannot collect {' '.join(tests)}", details=done.stdout[-2000:])
+    return found
+
+
 def own_environment() -> dict[str, str]:
     """Return the environment without what changes which tests pytest runs, or how Python does.
 

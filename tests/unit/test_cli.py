@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,26 @@ def test_clean_keeps_to_the_cache(
     assert (tmp_path / "precious").exists()
     assert mte_harness("clean", "templates") == (0, "")
     assert not (tmp_path / "cache" / "templates").exists()
+
+
+@pytest.mark.parametrize("words", [("--keep", "much"), ("templates", "--keep", "1GiB")])
+def test_clean_refuses(mte_harness: Command, words: tuple[str, ...]) -> None:
+    assert mte_harness("clean", *words)[0] == errors.UsageError.status
+
+
+def test_clean_to_a_size_keeps_what_fits(
+    mte_harness: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTE_HARNESS_CACHE", str(tmp_path / "cache"))
+    old = tmp_path / "cache" / "templates" / "x"
+    old.mkdir(parents=True)
+    (old / "memory").write_bytes(b"x" * 100_000)
+    for path in (old / "memory", old):
+        os.utime(path, (1, 1))
+    assert mte_harness("clean", "--keep", "1 GiB") == (0, "")
+    assert old.exists()
+    assert mte_harness("clean", "--keep", "0 MiB") == (0, "")
+    assert not old.exists()
 
 
 def test_an_internal_error_names_its_traceback(

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""Runs a night, entry by entry, so that an interrupted one goes on where it was.
+
+In the directory of the results, ``nights/NAME/night.json`` is the plan, and each entry that is done
+has its record in ``nights/NAME/records/``. What has no record is run again from its start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+import shutil
+import subprocess
+import time
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.core.errors import HarnessError
+from harness.core.paths import is_checkout, resources
+from harness.core.toolchain import find_toolchain
+from harness.history import night as records
+from harness.history.night import RECORDS, Context, Night, Planned, Run, load_night, load_run
+from harness.history.night_plan import Earlier, clock, forecast, plan, waiting_longest
+from harness.jobs.measuring import this_host
+from harness.jobs.night_suites import SUITES, Job, Outcome, run_job
+from harness.vm.qemu import find_qemu
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+    from harness.core.progress import Progress
+    from harness.history.night_plan import Matrix
+
+NAME = "%Y%m%d-%H%M%S"
+STALE = timedelta(hours=24)  # after which an interrupted night is not gone on with
+
+
+@dataclass(frozen=True)
+class Place:
+    """The directory of the results, and what is in it."""
+
+    results: Path
+
+    def night(self, name: str) -> Path:
+        """Return the directory of a night."""
+        return self.results / "nights" / name
+
+    def plan(self, name: str) -> Path:
+        """Return the file of its plan."""
+        return self.night(name) / records.PLAN
+
+    def entry(self, name: str, number: int, entry: str) -> tuple[Path, Path]:
+        """Return the record of an entry, and the directory of its report."""
+        words = re.sub(r"[^A-Za-z0-9.@]+", "-", entry).strip("-")[:80]
+        stem = f"{number:03}-{words}"
+        return self.night(name) / RECORDS / f"{stem}.json", self.night(name) / stem
+
+
+def unfinished(place: Place, matrix: Matrix) -> Night | None:
+    """Return the last night, if it was interrupted less than a day ago with this matrix."""
+    files = records.night_files(place.results)
+    if not files:
+        return None
+    last = load_night(files[-1])
+    started = datetime.strptime(last.name, NAME).replace(tzinfo=UTC)
+    stale = datetime.now(UTC) - started > STALE
+    return None if last.finished or stale or last.matrix != digest(matrix) else last
+
+
+def digest(matrix: Matrix) -> str:
+    """Return what tells one matrix from another."""
+    return hashlib.sha256(repr(matrix.cells).encode()).hexdigest()[:16]
+
+
+def new_night(matrix: Matrix, budget: float, database: sqlite3.Connection) -> Night:
+    """Return the plan of a night that begins now."""
+    now = datetime.now(UTC)
+    rotating = {cell.suite for cell in matrix.cells if cell.rotate}
+    last = _last_nights(database) if rotating else {}
+    tests = {
+        suite: waiting_longest(list_tests(), last)
+        for suite in rotating
+        if (list_tests := SUITES[suite].tests)
+    }
+    entries = plan(matrix, budget, _earlier(database), tests)
+    return Night(
+        now.strftime(NAME), now.isoformat(timespec="seconds"), digest(matrix), budget, entries
+    )
+
+
+def _earlier(database: sqlite3.Connection) -> dict[str, Earlier]:
+    """Return seconds and number of tests of all whole runs, by the name of their entry."""
+    found: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for entry, seconds, tests in database.execute(
+        "SELECT entry, run.seconds, count(result.seconds) FROM run LEFT JOIN result "
+        "ON result.run = run.id WHERE whole GROUP BY run.id ORDER BY run.id"
+    ):
+        found[entry].append((seconds, tests))
+    return {entry: Earlier(tuple(runs)) for entry, runs in found.items()}
+
+
+def _last_nights(database: sqlite3.Connection) -> dict[str, str]:
+    """Return the last night of each test."""
+    return dict(
+        database.execute(
+            "SELECT test, max(night) FROM result JOIN subject ON subject.id = result.subject "
+            "JOIN run ON run.id = result.run WHERE name = '' GROUP BY test"
+        )
+    )
+
+
+def run_night(place: Place, night: Night, workers: int, progress: Progress) -> Night:
+    """Run what the night still has to run, and return it with what was left out.
+
+    An interruption (KeyboardInterrupt, SystemExit) leaves what is done.
+    """
+    records.save(night, place.plan(night.name))
+    click.echo(forecast(night.entries, night.budget))
+    spent = 0.0
+    ends: list[Planned] = []
+    for number, entry in enumerate(night.entries, 1):
+        file, directory = place.entry(night.name, number, entry.entry)
+        if file.is_file():
+            spent += load_run(file).seconds
+        elif not entry.left_out:
+            if spent and spent + entry.expected > night.budget:
+                late = f"no time: {clock(entry.expected)} expected, the others took {clock(spent)}"
+                click.echo(f"not run  {entry.entry}  ({late})")
+                ends.append(replace(entry, left_out=late))
+                continue
+            shutil.rmtree(directory, ignore_errors=True)  # of an interrupted try
+            run = _run_entry(place, night, entry, Job(entry, directory, workers, progress))
+            records.save(run, file)
+            spent += run.seconds
+            click.echo(_line(run))
+        ends.append(entry)
+    done = replace(night, entries=tuple(ends))
+    records.save(done, place.plan(night.name))
+    return done
+
+
+def finish(place: Place, night: Night) -> None:
+    """Mark a night as finished, once all that it leaves is there."""
+    done = datetime.now(UTC).isoformat(timespec="seconds")
+    records.save(replace(night, finished=done), place.plan(night.name))
+
+
+def _run_entry(place: Place, night: Night, entry: Planned, job: Job) -> Run:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    start = time.monotonic()
+    outcome = run_job(job)
+    shown = (job.directory / "report.html").relative_to(place.results).as_posix()
+    return Run(
+        night=night.name,
+        entry=entry.entry,
+        suite=entry.suite,
+        kernel=entry.kernel,
+        machine=entry.machine,
+        started=started,
+        seconds=round(time.monotonic() - start, 1),
+        prepare_seconds=round(outcome.prepare_seconds, 1),
+        exit_status=outcome.exit_status,
+        context=_context(outcome, entry),
+        kernels=outcome.kernels,
+        tests=outcome.tests,
+        measures=outcome.measures,
+        selection=_selection(entry),
+        errors=outcome.errors,
+        not_run=outcome.not_run or {},
+        command=outcome.command,
+        report=shown if outcome.page else "",
+    )
+
+
+def _selection(entry: Planned) -> str:
+    """Return what of the suite is run; two rotations are the same only if their tests are."""
+    if not entry.picked:
+        return entry.select
+    chosen = hashlib.sha256("\n".join(sorted(entry.picked)).encode()).hexdigest()[:8]
+    return f"{entry.select} {len(entry.picked)} of {entry.known} ({chosen})".strip()
+
+
+def _line(run: Run) -> str:
+    counts: dict[str, int] = defaultdict(int)
+    for test in run.tests:
+        counts[test.state.value] += 1
+    found = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no test"
+    trouble = f"  CUT SHORT: {run.errors[0]}" if run.errors else ""
+    return f"{clock(run.seconds):>8}  {run.entry}  ({found}){trouble}"
+
+
+def _context(outcome: Outcome, entry: Planned) -> Context:
+    """Return what else a result depends on; "" for what cannot be told on this host."""
+    try:
+        qemu = outcome.qemu or find_qemu(entry.qemu or None).banner
+    except HarnessError:
+        qemu = ""
+    try:
+        compiler = find_toolchain().identity
+    except HarnessError:
+        compiler = ""
+    host = this_host()
+    return Context(
+        harness=_harness(),
+        qemu=qemu,
+        compiler=compiler,
+        host=f"{platform.node()}: {host.host_class}, Linux {host.kernel}",
+    )
+
+
+def _harness() -> str:
+    """Return the commit of this checkout, with a digest of what is not committed."""
+    root = resources()
+    if is_checkout() and (commit := _git(root, "rev-parse", "--short=12", "HEAD").strip()):
+        edits = _git(root, "diff", "HEAD") + _git(root, "status", "--porcelain")
+        dirty = hashlib.sha256(edits.encode()).hexdigest()[:8] if edits else ""
+        return f"{commit} with edits {dirty}" if dirty else commit
+    try:
+        return version("mte-harness")
+    except PackageNotFoundError:  # a checkout without git, and not installed
+        return "unknown"
+
+
+def _git(root: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(root), *words],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return "" if done.returncode else done.stdout

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+"""The suites that a night can run: each a function from an entry to its outcome.
+
+To add one, write a function that takes a Job and returns an Outcome, and name it in SUITES. What
+it cannot do on this host it says by a HarnessError.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.core import errors
+from harness.core.errors import BaseGoneError, HarnessError
+from harness.core.paths import cache_root, checkout, resources
+from harness.history.from_report import (
+    kernels_of,
+    labelled,
+    measures_of,
+    node_name,
+    not_run_of,
+    results_of,
+)
+from harness.history.night import COMES_UP, KernelRun, Measure, State, TestRun
+from harness.jobs.costs import measure_costs
+from harness.jobs.known_bad import PREFIX, prove, recipes
+from harness.jobs.run_suite import collect_tests, prepare, run_suite
+from harness.kernel import locate_kernel
+from harness.report import json_file
+from harness.suite.collect import target_id
+from harness.suite.plugin import VALIDATION
+from harness.suite.report_files import PAGE, REPORT
+from harness.suite.session import Session
+from harness.suite.target import parse_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.core.progress import Progress
+    from harness.history.night import Planned
+
+
+@dataclass(frozen=True)
+class Job:
+    """An entry to be run now, with the directory for its report."""
+
+    entry: Planned
+    directory: Path
+    workers: int
+    progress: Progress
+
+    @property
+    def session(self) -> Session:
+        """A new session on the cache, with the QEMU of the entry."""
+        return Session(cache_root(), self.progress, self.entry.qemu or None)
+
+    @property
+    def label(self) -> str:
+        """What the machines' names say of a QEMU that is not the host's."""
+        return f"QEMU {self.entry.qemu}" if self.entry.qemu else ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job; see history.night.Run. ``errors``: what cut it short."""
+
+    exit_status: int = errors.OK
+    tests: tuple[TestRun, ...] = ()
+    kernels: tuple[KernelRun, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    not_run: dict[str, str] | None = None
+    errors: tuple[str, ...] = ()
+    qemu: str = ""
+    command: str = ""
+    page: bool = False
+    prepare_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A kind of suite. ``tests`` lists what can be run in rotation, None if that is nothing."""
+
+    about: str
+    takes_kernel: bool
+    run: Callable[[Job], Outcome]
+    tests: Callable[[], tuple[str, ...]] | None = None
+
+
+def run_job(job: Job) -> Outcome:
+    """Run an entry; trouble of the host, and a base that is gone, are in the outcome."""
+    try:
+        return SUITES[job.entry.suite].run(job)
+    except BaseGoneError as error:
+        return Outcome(error.status, not_run={job.entry.entry: str(error)}, errors=(str(error),))
+    except HarnessError as error:
+        return Outcome(error.status, errors=(str(error),))
+
+
+def _validation(job: Job) -> Outcome:
+    """Run the suite of `validate` on the kernel, once it has come up."""
+    entry = job.entry
+    target = parse_target(entry.kernel, entry.machine or None)
+    name, machine = target_id(entry.kernel), labelled(target.spec.name, job.label)
+    start = time.monotonic()
+    try:
+        prepare(job.session, [entry.kernel], entry.machine or None)
+    except HarnessError as error:
+        if errors.is_host_trouble(error.status):
+            raise
+        state = State.FAIL if error.status == errors.CANNOT_BUILD else State.LOST
+        came = TestRun(COMES_UP, name, machine, state, time.monotonic() - start, reason=str(error))
+        return Outcome(error.status, tests=(came,), errors=(f"{name}: {error}",))
+    spent = time.monotonic() - start
+    came = TestRun(COMES_UP, name, machine, State.PASS, round(spent, 3))
+    return _pytest(job, [str(VALIDATION)], (came,), spent)
+
+
+def _pytest(
+    job: Job, tests: list[str], first: tuple[TestRun, ...] = (), spent: float = 0
+) -> Outcome:
+    entry = job.entry
+    status = run_suite(
+        [entry.kernel] if entry.kernel else [],
+        entry.machine or None,
+        report=job.directory,
+        expression=entry.select or None,
+        workers=job.workers,
+        qemu_binary=entry.qemu or None,
+        quiet=True,
+        tests=tests,
+    )
+    if not (job.directory / REPORT).is_file():
+        trouble = f"pytest ended with {status}, and made no report"
+        return Outcome(status, first, errors=(trouble,), prepare_seconds=spent)
+    report = json_file.read(job.directory / REPORT)
+    return Outcome(
+        status,
+        (*first, *results_of(report, job.label)),
+        kernels_of(report, job.label),
+        measures_of(report, job.label),
+        not_run_of(report),
+        report.errors,
+        report.qemu,
+        report.command,
+        page=(job.directory / PAGE).is_file(),
+        prepare_seconds=spent,
+    )
+
+
+def _own_tests(directory: str) -> Callable[[Job], Outcome]:
+    """Return what runs the tests in a directory of the checkout, or those that were picked."""
+
+    def run(job: Job) -> Outcome:
+        root = checkout(f"the suite of {directory}")
+        by_name = {node_name(node): node for node in collect_tests([str(root / directory)])}
+        picked = [by_name[name] for name in job.entry.picked if name in by_name]
+        return _pytest(job, [str(root / node) for node in picked] or [str(root / directory)])
+
+    return run
+
+
+def _listed(directory: str) -> Callable[[], tuple[str, ...]]:
+    def tests() -> tuple[str, ...]:
+        root = checkout(f"the suite of {directory}")
+        return tuple(node_name(node) for node in collect_tests([str(root / directory)]))
+
+    return tests
+
+
+def _known_bad(job: Job) -> Outcome:
+    """Prove known-bad kernels; one that is proved passes."""
+    tests: list[TestRun] = []
+    kernels: list[KernelRun] = []
+    not_run: dict[str, str] = {}
+    session = job.session
+    for recipe in recipes([name.removeprefix(PREFIX) for name in job.entry.picked], None, None):
+        try:
+            row = prove(job.session, recipe, None, job.workers)
+        except BaseGoneError as error:
+            not_run[recipe.name] = str(error)
+            continue
+        except HarnessError as error:  # the others may be tried all the same
+            tests.append(TestRun(recipe.name, recipe.name, "", State.ERROR, 0, reason=str(error)))
+            continue
+        machine = labelled(parse_target(recipe.name, None).spec.name, job.label)
+        state = State.PASS if row.proved else State.ERROR if row.trouble else State.FAIL
+        tests.append(
+            TestRun(recipe.name, recipe.name, machine, state, row.seconds, reason=row.difference)
+        )
+        kernel = session.kernel(locate_kernel(recipe.name, resources()))
+        kernels.append(
+            KernelRun(kernel.name, machine, kernel.key, kernel.release, kernel.description)
+        )
+    bad = any(test.state is not State.PASS for test in tests)
+    status = errors.PROGRAM_FAILED if bad else errors.OK
+    return Outcome(status, tuple(tests), tuple(kernels), not_run=not_run, qemu=str(session.qemu))
+
+
+def _known_bad_names() -> tuple[str, ...]:
+    return tuple(recipe.name for recipe in recipes([], None, None))
+
+
+def _costs(job: Job) -> Outcome:
+    """Measure what reuse of tag storage costs: numbers with a trend, and no verdict."""
+    session = job.session
+    start = time.monotonic()
+    figures = measure_costs(session)
+    kernel = session.kernel(locate_kernel("tag-storage", resources()))
+    machine = labelled("dram/tag-storage", job.label)
+    measures = []
+    for figure in figures:
+        number, _, unit = figure.result.partition(" ")
+        if number:
+            value = float(number) / (100 if unit == "%" else 1)
+            measures.append(Measure(figure.what, kernel.name, machine, "ratio", value))
+    done = TestRun(
+        "costs/measured", kernel.name, machine, State.PASS, round(time.monotonic() - start, 3)
+    )
+    used = KernelRun(kernel.name, machine, kernel.key, kernel.release, kernel.description)
+    return Outcome(errors.OK, (done,), (used,), tuple(measures), qemu=str(session.qemu))
+
+
+SUITES: dict[str, Suite] = {
+    "validation": Suite("the suite of `validate`", takes_kernel=True, run=_validation),
+    "nightly-tests": Suite(
+        "tests/nightly",
+        takes_kernel=False,
+        run=_own_tests("tests/nightly"),
+        tests=_listed("tests/nightly"),
+    ),
+    "mutants": Suite(
+        "tests/mutants: each mutant is caught",
+        takes_kernel=False,
+        run=_own_tests("tests/mutants"),
+        tests=_listed("tests/mutants"),
+    ),
+    "known-bad": Suite(
+        "known-bad kernels fail as their recipes say",
+        takes_kernel=False,
+        run=_known_bad,
+        tests=_known_bad_names,
+    ),
+    "costs": Suite("what reuse of tag storage costs", takes_kernel=False, run=_costs),
+}
