@@ -8,7 +8,7 @@
 * ``qemu_args``: every QEMU command line, and the ways to start (`ColdBoot`, `Restore`);
   ``device_tree``: QEMU's tree with tag storage described (``*.dtso``);
 * ``virtual_machine``: the machine, ready to be started, saved and restored;
-* ``confined``: the rights that QEMU runs without;
+* ``confined``: the rights that QEMU runs without; ``cpu_share``: what it has of this host's CPUs;
 * ``channels``: sockets and disks without names; ``run_disk``: keys and clock of one clone;
 * ``process``: the running QEMU, over QMP; ``console``: its serial console; ``loopback``: whether
   this host reaches itself; ``descriptors``: whether it lets us open enough files;

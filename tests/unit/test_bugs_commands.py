@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.bugs import kernel_trial
+from harness.bugs.kernel_trial import TRIES
 from harness.core.errors import BootError, BuildError, QemuDiedError
 from harness.jobs import bisect, bug_commands, command_line, exit_status, reproduce
-from harness.vm.process import CpuTime
-from tests.support.fake_session import PROGRAMS, FakeGuest, FakeProcess, FakeSession, Played
+from harness.vm.cpu_share import starved_error
+from tests.support.fake_session import PROGRAMS, FakeGuest, FakeSession, Played
 from tests.unit.kernel_world import FAKE
 
 if TYPE_CHECKING:
@@ -307,13 +308,14 @@ def test_runs_that_tell_nothing_are_no_answer(
     assert len(Bench.last.guests) == 6
 
 
-def test_a_guest_that_gets_no_cpu_is_not_lost(
+def test_a_guest_that_gets_no_cpu_is_run_again_and_is_not_lost(
     mte_harness: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plays(monkeypatch, lambda _: "silent_loss")
     monkeypatch.setitem(PROGRAMS, "silent_loss", Played("", dies=True))
     status, out, _ = mte_harness("reproduce", "stock", "r.sh", "--runs", "1")
     assert (status, out.splitlines()[0]) == (1, "reproduced 1 of 1, sign: lost")
-    monkeypatch.setattr(FakeProcess, "cpu_times", lambda _: {1: CpuTime(0.1, 1000.0)})
+    monkeypatch.setattr(FakeGuest, "_gone", lambda _, phase: starved_error(phase))
     status, _, err = mte_harness("reproduce", "stock", "r.sh", "--runs", "1")
-    assert (status, "the guest got no CPU" in err) == (159, True)
+    assert (status, "too busy" in err) == (159, True)
+    assert len(Bench.last.guests) == TRIES

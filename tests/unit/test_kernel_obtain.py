@@ -134,7 +134,8 @@ def test_patched_variant_leaves_the_shared_source_alone(world: World) -> None:
 def test_a_kernel_knows_what_its_recipe_cures(world: World) -> None:
     world.recipe("cured", 'description="c"\ninherits="odd"\n[cures]\nfindings=["a-b"]\n')
     stock, odd, cured = (world.obtain(name) for name in ("stock", "odd", "cured"))
-    assert (stock.cures, odd.cures, cured.cures) == (frozenset(), frozenset(), {"a-b"})
+    assert not stock.cures | odd.cures
+    assert cured.cures == {"a-b"}
     assert cured.key == odd.key  # a claim is no part of what is built
 
 
