@@ -33,22 +33,13 @@ Host and checkout:
 
 Measurements:
 
-* ``bench``: the command; ``speeds``: of the harness itself; ``costs``: of reusing tag storage;
-* ``records``: the file of one measurement in ``docs/records/``; ``measuring``: makes one;
-  ``record_sums``: adds them up; ``record_commands``: the command ``record``;
-* ``figures``: docs/figures.md from the records; ``code_figures``: measures the source code itself;
-  ``fresh``: a command of the README on a fresh Debian; ``cluster_figures``: the suite on Slurm's
-  nodes; ``scale_figures``: plan and merge of very many shards; ``site_speed``: a year of nights;
-  ``night_speed``: a night beside ``validate``;
-* ``pressure``: runs the pressure program, and computes the tags that DRAM must hold after it.
+* ``bench``: the command; ``record_commands``: the command ``record``; ``figures``: docs/figures.md
+  from the records.
 
 A series of patches:
 
-* ``series_commands``: tree, refresh, check; ``series_edit``: patches as git commits and back;
-* ``series_check``: each patch on its own; ``series_prefix``: the kernels between two patches;
-* ``series_style``: checkpatch.pl; ``series_binding``: dt_binding_check.
-* ``fix_commands``: record and show; ``fix_runs``: a cure's selftest without and with it;
-  ``fix_mails``: a cure as mails.
+* ``series_commands``: tree, refresh, check; ``series_check``: each patch on its own;
+* ``fix_commands``: cures of single bugs.
 
 What all commands share:
 

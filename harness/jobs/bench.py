@@ -11,18 +11,18 @@ import click
 
 from harness.core.paths import cache_root, checkout, resources
 from harness.core.progress import plain_progress
-from harness.jobs import measuring
-from harness.jobs.costs import measure_costs
 from harness.jobs.record_commands import keep
-from harness.jobs.speeds import build_samples, guest_samples
 from harness.kernel import locate_kernel
+from harness.measure import measuring
+from harness.measure.costs import measure_costs
+from harness.measure.speeds import build_samples, guest_samples
 from harness.suite.session import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.jobs.records import Record, Value
-    from harness.jobs.speeds import Samples
+    from harness.measure.records import Record, Value
+    from harness.measure.speeds import Samples
 
 
 @click.command("bench")

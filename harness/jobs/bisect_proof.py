@@ -25,9 +25,9 @@ from harness.bugs.points import ListHistory
 from harness.bugs.search import Search, Settings
 from harness.core.errors import OK, PROGRAM_FAILED, UsageError
 from harness.core.paths import cache_root, checkout
-from harness.jobs import measuring
 from harness.jobs.options import shown_progress
 from harness.jobs.record_commands import keep
+from harness.measure import measuring
 from harness.suite.session import Session
 from harness.suite.target import parse_target
 

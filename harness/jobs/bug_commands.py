@@ -14,9 +14,9 @@ from harness.bugs.reproduction import Reproduction, reproduce
 from harness.bugs.search import CannotTryError
 from harness.core.errors import OK, PROGRAM_FAILED
 from harness.core.paths import cache_root, checkout
-from harness.jobs import measuring
 from harness.jobs.options import qemu_option, shown_progress
 from harness.jobs.output_stream import say
+from harness.measure import measuring
 from harness.suite.session import Session
 from harness.suite.target import parse_target
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """``mte-harness figures``: make docs/figures.md from the records of docs/records/.
 
-Nobody types a figure: a measurement leaves a record (:mod:`harness.jobs.records`), and the same
+Nobody types a figure: a measurement leaves a record (:mod:`harness.measure.records`), and the same
 records give the same page.
 """
 
@@ -14,12 +14,12 @@ import click
 
 from harness.core.errors import ArtifactError
 from harness.core.paths import resources
-from harness.jobs import records
-from harness.jobs.cluster_figures import FOUR_NODES, TWO_NODES
-from harness.jobs.costs import OPERATIONS
 from harness.jobs.rate_page import rate_rows
-from harness.jobs.record_sums import Sum, add_up, difference
-from harness.jobs.records import FIGURES, KINDS, Record
+from harness.measure import records
+from harness.measure.cluster_figures import FOUR_NODES, TWO_NODES
+from harness.measure.costs import OPERATIONS
+from harness.measure.record_sums import Sum, add_up, difference
+from harness.measure.records import FIGURES, KINDS, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,8 +109,8 @@ HEAD = """\
 `mte-harness figures` writes this page from the records in `docs/records/`, one file a
 measurement; nobody types a figure here. Records add up if they measure the same and nothing that
 can change the figure differs between them: the repository paths that `KINDS` in
-`harness/jobs/records.py` lists, the kernels, the machine, QEMU, and for wall times the host
-(`harness/jobs/records.py` has the rules). Added up, counts are sums; a value is the mean of the
+`harness/measure/records.py` lists, the kernels, the machine, QEMU, and for wall times the host
+(`harness/measure/records.py` has the rules). Added up, counts are sums; a value is the mean of the
 medians, weighted by n, with the lowest and the highest of all samples. The newest records that
 have a figure give it; "before" is what the records before them gave.
 """

@@ -12,14 +12,14 @@ from harness.core.errors import OK, PROGRAM_FAILED, UsageError
 from harness.core.files import replace_file
 from harness.core.paths import cache_root, checkout, resources
 from harness.core.progress import plain_progress
-from harness.jobs.fix_mails import mails_of, recipients_of
-from harness.jobs.fix_runs import CURED, PLAIN, make_runs, read_runs, write_runs
 from harness.jobs.options import qemu_option, shown_progress
 from harness.jobs.output_stream import say
 from harness.jobs.series_commands import find_recipe
-from harness.jobs.series_prefix import series_files
 from harness.kernel.base import find_origin, pristine
 from harness.kernel.recipe import RECIPES, DirectoryBase, Recipe
+from harness.series.cure_mails import mails_of, recipients_of
+from harness.series.cure_runs import CURED, PLAIN, make_runs, read_runs, write_runs
+from harness.series.prefix import series_files
 from harness.suite.session import Session
 
 _VERB = {True: "passes", False: "fails"}
@@ -28,7 +28,7 @@ _AUTHOR = re.compile(r"[^<>\n]+ <[^<>\s]+@[^<>\s]+>")
 
 @click.group("fix")
 def fix_group() -> None:
-    """Cures of kernel bugs, as mails that a person can send."""
+    """Try cures of kernel bugs, and write them as mails that a person can send."""
 
 
 @fix_group.command("record")

@@ -27,8 +27,8 @@ from harness.core.toolchain import find_toolchain
 from harness.history import night as records
 from harness.history.night import RECORDS, Context, Night, Planned, Run, load_night, load_run
 from harness.history.night_plan import Earlier, clock, forecast, plan, waiting_longest
-from harness.jobs.measuring import this_host
 from harness.jobs.night_suites import SUITES, Job, Outcome, run_job
+from harness.measure.measuring import this_host
 from harness.vm.qemu import find_qemu
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ from harness.history.from_report import (
     results_of,
 )
 from harness.history.night import COMES_UP, KernelRun, Measure, State, TestRun
-from harness.jobs.costs import measure_costs
 from harness.jobs.known_bad import PREFIX, prove, recipes
 from harness.jobs.run_suite import collect_tests, prepare, run_suite
 from harness.kernel import locate_kernel
+from harness.measure.costs import measure_costs
 from harness.report import json_file
 from harness.suite.collect import target_id
 from harness.suite.plugin import VALIDATION

@@ -2,7 +2,7 @@
 """``mte-harness rate``: how often the suite is wrong about a kernel that is known to be healthy.
 
 Whatever is not good on such a kernel is a wrong failure. The counts of all runs go into one
-record, which adds up with those of other runs (harness/jobs/record_sums.py).
+record, which adds up with those of other runs (harness/measure/record_sums.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import click
 from harness.core import errors
 from harness.core.errors import HarnessError
 from harness.core.paths import cache_root, checkout
-from harness.jobs import measuring
 from harness.jobs.host_load import LOADS, host_load
 from harness.jobs.options import (
     machine_option,
@@ -32,6 +31,7 @@ from harness.jobs.options import (
 )
 from harness.jobs.record_commands import keep
 from harness.jobs.run_suite import prepare, run_suite
+from harness.measure import measuring
 from harness.report import json_file
 from harness.suite.report_files import REPORT
 from harness.suite.session import Session

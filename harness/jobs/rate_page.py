@@ -10,7 +10,7 @@ from harness.jobs.rate import AGAIN, KNOWN, PROGRAMS, RESULTS, RUNS, SKIPPED, WR
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.jobs.record_sums import Sum
+    from harness.measure.record_sums import Sum
 
 COLUMNS = (
     "kernel, load, workers", "runs", "programs", "KTAP results", "wrong failures",

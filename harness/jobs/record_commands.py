@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.core.paths import checkout
-from harness.jobs import measuring, records
-from harness.jobs.cluster_figures import cluster_record
-from harness.jobs.code_figures import code_record
-from harness.jobs.fresh import fresh_record
-from harness.jobs.night_speed import night_record
-from harness.jobs.scale_figures import scale_record
-from harness.jobs.site_speed import site_record
+from harness.measure import measuring, records
+from harness.measure.cluster_figures import cluster_record
+from harness.measure.code_figures import code_record
+from harness.measure.fresh import fresh_record
+from harness.measure.night_speed import night_record
+from harness.measure.scale_figures import scale_record
+from harness.measure.site_speed import site_record
 from harness.report import json_file
 from harness.suite.report_files import REPORT
 

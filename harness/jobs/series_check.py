@@ -22,15 +22,15 @@ from harness.core import errors
 from harness.core.errors import BootError, BuildError, ConfigError, UsageError
 from harness.core.paths import resources
 from harness.jobs.run_suite import prepare, run_suite
-from harness.jobs.series_binding import BINDINGS, check_bindings
-from harness.jobs.series_prefix import series_files, warnings, write_prefix
-from harness.jobs.series_style import EXCEPTIONS, check_style, read_exceptions
 from harness.kernel import locate_kernel
 from harness.kernel.base import find_origin, pristine
 from harness.kernel.locate import DEFAULT_RECIPE
 from harness.kernel.patches import Patch, apply_patches, read_patches
 from harness.kernel.recipe import DirectoryBase, Recipe, load_recipe, recipe_path
 from harness.kernel.workspace import build_place, link_tree
+from harness.series.binding import BINDINGS, check_bindings
+from harness.series.prefix import series_files, warnings, write_prefix
+from harness.series.style import EXCEPTIONS, check_style, read_exceptions
 from harness.suite.head_comment import SMOKE
 from harness.suite.session import Session
 

@@ -11,8 +11,8 @@ from harness.core.errors import UsageError
 from harness.core.paths import cache_root, checkout, resources
 from harness.core.progress import plain_progress
 from harness.jobs.series_check import check_series
-from harness.jobs.series_edit import make_tree, write_back
 from harness.kernel.recipe import Recipe, load_recipe, recipe_path
+from harness.series.edit import make_tree, write_back
 
 directory_argument = click.argument(
     "directory", required=False, type=click.Path(path_type=Path, resolve_path=True)

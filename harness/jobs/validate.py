@@ -15,7 +15,6 @@ import click
 from harness.core.errors import OK, HarnessError, UsageError
 from harness.core.paths import cache_root, is_checkout, require_utf8, resources
 from harness.jobs.by_hand import print_commands
-from harness.jobs.costs import measure_costs
 from harness.jobs.options import (
     append_option,
     dry_run_option,
@@ -27,6 +26,7 @@ from harness.jobs.options import (
 )
 from harness.jobs.run_suite import prepare, run_suite
 from harness.kernel.build_options import PLAIN
+from harness.measure.costs import measure_costs
 from harness.report import json_file, terminal
 from harness.suite.report_files import PAGE, REPORT, make_directory, write_all
 from harness.suite.session import Session

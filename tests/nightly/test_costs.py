@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The costs of reuse can be measured: the program counts what harness/jobs/costs.py lists."""
+"""The costs of reuse can be measured: the program counts what harness/measure/costs.py lists."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.jobs.costs import OPERATIONS, measure_costs
+from harness.measure.costs import OPERATIONS, measure_costs
 
 if TYPE_CHECKING:
     from harness.suite.session import Session

@@ -19,7 +19,7 @@ from harness.history.database import opened
 from harness.history.past import load_past
 from harness.history.review import review
 from harness.history.site import Site
-from harness.jobs.site_speed import make_up
+from harness.measure.site_speed import make_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.jobs.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, hold_pressure
+from harness.measure.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, hold_pressure
 from harness.verdict.audit import audit, learn
 from harness.verdict.splat import find_splats
 from tests.support.few import few

@@ -16,7 +16,7 @@ from harness.core.cross import compile_program, probe_flags
 from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import cache_root, resources
 from harness.guest.kpageflags import MTE_TAGGED
-from harness.jobs.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
+from harness.measure.pressure import TAGGED, WRONG_DATA, WRONG_TAGS, Held, hold_pressure
 from harness.suite.gather import run_program
 from harness.suite.program import file_program
 from harness.verdict.audit import Audit, audit, learn

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.jobs.costs import FILLED, OPERATIONS, compare, parse_counts
+from harness.measure.costs import FILLED, OPERATIONS, compare, parse_counts
 
 STOCK = dict.fromkeys(OPERATIONS, 1000.0) | {FILLED: 900 * 1024.0}
 REUSE = dict.fromkeys(OPERATIONS, 1010.0) | {FILLED: 931 * 1024.0}

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from harness.core.errors import ArtifactError, HarnessError
 from harness.core.paths import resources
-from harness.jobs import code_figures, figures, record_commands, records
-from harness.jobs.records import KINDS, Host, Inputs, Record, Value
+from harness.jobs import figures, record_commands
+from harness.measure import code_figures, records
+from harness.measure.records import KINDS, Host, Inputs, Record, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,9 @@ import pytest
 from harness.core.errors import PROGRAM_FAILED, RecipeError, SourceError, UsageError
 from harness.core.paths import resources
 from harness.jobs import fix_commands
-from harness.jobs.fix_mails import COVER, Recipients, mails_of, recipients_of
-from harness.jobs.fix_runs import RUNS, Run, Runs, digest_of, read_runs, selftest_of
 from harness.kernel.recipe import Recipe, load_recipe
+from harness.series.cure_mails import COVER, Recipients, mails_of, recipients_of
+from harness.series.cure_runs import RUNS, Run, Runs, digest_of, read_runs, selftest_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,12 +13,12 @@ from harness.core.errors import PatchError, UsageError
 from harness.core.progress import Silent
 from harness.core.toolchain import clean_environment
 from harness.host.debian_source import SourceTarball
-from harness.jobs import series_edit
-from harness.jobs.series_edit import make_tree, write_back
 from harness.kernel import base
 from harness.kernel.patches import read_patches
 from harness.kernel.recipe import Recipe, load_recipe
 from harness.kernel.sources import Places
+from harness.series import edit
+from harness.series.edit import make_tree, write_back
 
 FAKE = Path(__file__).parent / "fakelinux"
 
@@ -71,7 +71,7 @@ def series_of_two(root: Path) -> dict[str, bytes]:
 def test_no_git_gc_runs_in_the_background(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = root / "trace"
     monkeypatch.setattr(
-        series_edit, "clean_environment", lambda: clean_environment() | {"GIT_TRACE": str(trace)}
+        edit, "clean_environment", lambda: clean_environment() | {"GIT_TRACE": str(trace)}
     )
     series_of_two(root)
     make_tree(recipe(root, "odd"), root / "again", root / "cache", Silent())

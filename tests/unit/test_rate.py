@@ -18,10 +18,11 @@ from click.testing import CliRunner
 
 from harness.core import errors
 from harness.core.errors import HarnessError, UsageError
-from harness.jobs import figures, host_load, rate, records
+from harness.jobs import figures, host_load, rate
 from harness.jobs.rate import counts_of, rate_command, wrong
-from harness.jobs.records import Host, Inputs, Record
 from harness.jobs.run_suite import worst_status
+from harness.measure import records
+from harness.measure.records import Host, Inputs, Record
 from harness.report import json_file
 from harness.suite.report_files import REPORT
 from harness.verdict.result import ProbeResult, Reason, Status

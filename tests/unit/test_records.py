@@ -11,8 +11,9 @@ import pytest
 
 from harness.core.errors import ArtifactError, UsageError
 from harness.core.paths import resources
-from harness.jobs import measuring, record_commands, record_sums, records
-from harness.jobs.records import KINDS, RECORDS, Host, Inputs, Record, Value
+from harness.jobs import record_commands
+from harness.measure import measuring, record_sums, records
+from harness.measure.records import KINDS, RECORDS, Host, Inputs, Record, Value
 from tests.unit.report_sample import sample_report
 
 if TYPE_CHECKING:

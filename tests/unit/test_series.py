@@ -9,12 +9,12 @@ import pytest
 
 from harness.core.errors import RecipeError, SourceError, UsageError
 from harness.core.paths import resources
-from harness.jobs.series_edit import write_back
-from harness.jobs.series_prefix import BUILD_LOG, series_files, warnings, write_prefix
-from harness.jobs.series_style import Exceptions, check_style, read_exceptions
 from harness.kernel.artifact import Kernel
 from harness.kernel.patches import read_series
 from harness.kernel.recipe import load_recipe, recipe_path
+from harness.series.edit import write_back
+from harness.series.prefix import BUILD_LOG, series_files, warnings, write_prefix
+from harness.series.style import Exceptions, check_style, read_exceptions
 from harness.suite.head_comment import discover
 
 if TYPE_CHECKING:

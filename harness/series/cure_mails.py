@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import RecipeError, SourceError
 from harness.core.toolchain import clean_environment
-from harness.jobs.series_prefix import series_files
+from harness.series.prefix import series_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from harness.jobs.fix_runs import Run, Runs
     from harness.kernel.recipe import Recipe
+    from harness.series.cure_runs import Run, Runs
 
 COVER = "cover.txt"
 COVER_FILE = "0000-cover-letter.patch"

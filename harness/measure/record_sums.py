@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.jobs.records import CONVERTER, TIME_UNITS, Record, Value
+from harness.measure.records import CONVERTER, TIME_UNITS, Record, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -45,8 +45,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "rate": (*_JUDGED, "guest/probes", "tests/validation", _RECIPE),
     "clone": (
         *_JUDGED,
-        "harness/jobs/speeds.py",
-        "harness/jobs/pressure.py",
+        "harness/measure/speeds.py",
+        "harness/measure/pressure.py",
         "guest/probes/*/pressure*",
     ),
     "cluster": (
@@ -57,10 +57,10 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "harness/jobs/run_suite.py",
         "harness/jobs/s*_command*.py",
     ),
-    "scale": ("harness/report", "harness/shards", "harness/jobs/scale_figures.py"),
-    "kernel-build": ("harness/core", "harness/kernel", "harness/jobs/speeds.py", _RECIPE),
-    "costs": (*_JUDGED, "guest/bench", "harness/jobs/costs.py", _RECIPE),
-    "pressure": (*_JUDGED, "guest/probes/*/pressure*", "harness/jobs/pressure.py", _RECIPE),
+    "scale": ("harness/report", "harness/shards", "harness/measure/scale_figures.py"),
+    "kernel-build": ("harness/core", "harness/kernel", "harness/measure/speeds.py", _RECIPE),
+    "costs": (*_JUDGED, "guest/bench", "harness/measure/costs.py", _RECIPE),
+    "pressure": (*_JUDGED, "guest/probes/*/pressure*", "harness/measure/pressure.py", _RECIPE),
     "mutants": (*_JUDGED, "guest/probes", "tests/mutants", "kernel-configs/*mutants/*"),
     "known-bad": (
         *_JUDGED,
@@ -70,9 +70,14 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         _RECIPE,
     ),
     "bisect": (*_JUDGED, "guest/probes", "guest/bugs/*/bug.toml", "harness/bugs", _RECIPE),
-    "site": ("harness/history", "harness/jobs/site_speed.py"),
-    "night": ("harness/history", "harness/jobs/night*", "harness/jobs/run_suite.py"),
-    "series-check": (*_JUDGED, "guest/probes", "harness/jobs/series_*", _RECIPE),
+    "site": ("harness/history", "harness/measure/site_speed.py"),
+    "night": (
+        "harness/history",
+        "harness/jobs/night*",
+        "harness/measure/night_speed.py",
+        "harness/jobs/run_suite.py",
+    ),
+    "series-check": (*_JUDGED, "guest/probes", "harness/jobs/series_*", "harness/series", _RECIPE),
 }
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import UsageError
-from harness.jobs.records import DATE, FIGURES, KINDS, RECORDS, Host, Inputs, Record, Value
+from harness.measure.records import DATE, FIGURES, KINDS, RECORDS, Host, Inputs, Record, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

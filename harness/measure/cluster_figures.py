@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import HarnessError
-from harness.jobs import measuring
+from harness.measure import measuring
 from harness.report import json_file
 from harness.shards.loopback_cluster import LoopbackCluster
 from harness.suite.report_files import REPORT
@@ -25,7 +25,7 @@ from harness.suite.report_files import REPORT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from harness.jobs.records import Record
+    from harness.measure.records import Record
     from harness.report.model import Report
 
 TWO_NODES = "two Slurm nodes / one process with -n 2"

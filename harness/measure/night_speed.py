@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from harness.core.errors import HarnessError
 from harness.core.paths import cache_root, resources
 from harness.core.progress import plain_progress
-from harness.jobs import measuring
 from harness.kernel import locate_kernel
+from harness.measure import measuring
 from harness.suite.session import Session
 
 if TYPE_CHECKING:
-    from harness.jobs.records import Record
+    from harness.measure.records import Record
 
 TIMES = 3
 MATRIX = """\

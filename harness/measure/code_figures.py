@@ -9,12 +9,12 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from harness.jobs import measuring
+from harness.measure import measuring
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.jobs.records import Record
+    from harness.measure.records import Record
 
 
 def import_cycles(package: Path) -> set[frozenset[str]]:

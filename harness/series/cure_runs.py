@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import RecipeError
 from harness.core.files import replace_file
-from harness.jobs.series_prefix import series_files
 from harness.kernel.locate import DEFAULT_RECIPE
+from harness.series.prefix import series_files
 from harness.suite.gather import gather
 from harness.suite.program import file_program
 from harness.suite.target import parse_target

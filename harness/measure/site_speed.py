@@ -24,10 +24,10 @@ from harness.history.night import (
 from harness.history.past import load_past
 from harness.history.review import review
 from harness.history.site import Site
-from harness.jobs import measuring
+from harness.measure import measuring
 
 if TYPE_CHECKING:
-    from harness.jobs.records import Record
+    from harness.measure.records import Record
 
 NIGHTS, KERNELS, RESULTS = 365, 20, 900
 SEED = 20

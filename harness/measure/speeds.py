@@ -17,8 +17,8 @@ from harness.core.paths import cache_root, resources
 from harness.core.progress import plain_progress
 from harness.guest.ssh import SshConnection
 from harness.guest.template import Template, guest_files, wait_ready
-from harness.jobs.pressure import hold_pressure
 from harness.kernel import Kernel, locate_kernel, obtain_kernel
+from harness.measure.pressure import hold_pressure
 from harness.suite.gather import run_program
 from harness.suite.head_comment import discover
 from harness.suite.program import probe_program

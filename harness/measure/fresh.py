@@ -11,13 +11,13 @@ import time
 from typing import TYPE_CHECKING
 
 from harness.core.errors import HarnessError
-from harness.jobs import measuring
+from harness.measure import measuring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from harness.jobs.records import Record
+    from harness.measure.records import Record
 
 SCRIPT = "scripts/in-debian"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import UsageError
-from harness.jobs import measuring
+from harness.measure import measuring
 from harness.report.model import Report, ShardRecord, TestRecord
 from harness.shards.balance import SETUP, cut
 from harness.shards.merge import Part, merge
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from harness.jobs.records import Record
+    from harness.measure.records import Record
 
     T = TypeVar("T")
 
