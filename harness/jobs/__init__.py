@@ -14,7 +14,7 @@ A verdict on kernels:
 Nights:
 
 * ``nightly``: the command; ``matrix``: what is to be run; ``night_suites``: the kinds of suites;
-  ``night_run``: runs them, and goes on after an interruption;
+  ``night_run``: runs them, and goes on after an interruption; ``night_cluster``: on Slurm;
 * ``history_commands``: history and compare.
 
 Reported bugs:

@@ -27,6 +27,7 @@ from harness.core.toolchain import find_toolchain
 from harness.history import night as records
 from harness.history.night import RECORDS, Context, Night, Planned, Run, load_night, load_run
 from harness.history.night_plan import Earlier, clock, forecast, plan, waiting_longest
+from harness.jobs.night_cluster import Cluster, left_out, run_on_cluster
 from harness.jobs.night_suites import SUITES, Job, Outcome, run_job
 from harness.measure.measuring import this_host
 from harness.vm.qemu import find_qemu
@@ -116,13 +117,19 @@ def _last_nights(database: sqlite3.Connection) -> dict[str, str]:
     )
 
 
-def run_night(place: Place, night: Night, workers: int, progress: Progress) -> Night:
+def run_night(
+    place: Place, night: Night, workers: int, progress: Progress, cluster: Cluster | None = None
+) -> Night:
     """Run what the night still has to run, and return it with what was left out.
 
     An interruption (KeyboardInterrupt, SystemExit) leaves what is done.
     """
+    if cluster:
+        night = replace(night, entries=left_out(cluster, night.entries))
     records.save(night, place.plan(night.name))
     click.echo(forecast(night.entries, night.budget))
+    if cluster:
+        _run_on_cluster(place, night, cluster)
     spent = 0.0
     ends: list[Planned] = []
     for number, entry in enumerate(night.entries, 1):
@@ -136,7 +143,10 @@ def run_night(place: Place, night: Night, workers: int, progress: Progress) -> N
                 ends.append(replace(entry, left_out=late))
                 continue
             shutil.rmtree(directory, ignore_errors=True)  # of an interrupted try
-            run = _run_entry(place, night, entry, Job(entry, directory, workers, progress))
+            job = Job(entry, directory, workers, progress)
+            start = time.monotonic()
+            outcome = run_job(job)
+            run = _run_of(place, night, entry, directory, outcome, time.monotonic() - start)
             records.save(run, file)
             spent += run.seconds
             click.echo(_line(run))
@@ -152,19 +162,42 @@ def finish(place: Place, night: Night) -> None:
     records.save(replace(night, finished=done), place.plan(night.name))
 
 
-def _run_entry(place: Place, night: Night, entry: Planned, job: Job) -> Run:
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    start = time.monotonic()
-    outcome = run_job(job)
-    shown = (job.directory / "report.html").relative_to(place.results).as_posix()
+def _run_on_cluster(place: Place, night: Night, cluster: Cluster) -> None:
+    """Leave a record of each entry of the night that has none."""
+    missing = {
+        place.entry(night.name, number, entry.entry): entry
+        for number, entry in enumerate(night.entries, 1)
+        if not entry.left_out
+    }
+    missing = {paths: entry for paths, entry in missing.items() if not paths[0].is_file()}
+    if not missing:
+        return
+    earlier = [file.parent for file in sorted(place.results.glob("nights/*/*/report.json"))]
+    directories = {directory: entry for (_, directory), entry in missing.items()}
+    outcomes = run_on_cluster(cluster, directories, earlier)
+    for (file, directory), entry in missing.items():
+        outcome = outcomes[entry.entry]
+        # What one host would need, so that the next forecast holds wherever it is run.
+        seconds = sum(test.seconds for test in outcome.tests)
+        run = _run_of(place, night, entry, directory, outcome, seconds)
+        records.save(run, file)
+        click.echo(_line(run))
+
+
+def _run_of(
+    place: Place, night: Night, entry: Planned, directory: Path, outcome: Outcome, seconds: float
+) -> Run:
+    """Return the record of an entry that has just ended, after ``seconds``."""
+    started = datetime.now(UTC) - timedelta(seconds=seconds)
+    shown = (directory / "report.html").relative_to(place.results).as_posix()
     return Run(
         night=night.name,
         entry=entry.entry,
         suite=entry.suite,
         kernel=entry.kernel,
         machine=entry.machine,
-        started=started,
-        seconds=round(time.monotonic() - start, 1),
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(seconds, 1),
         prepare_seconds=round(outcome.prepare_seconds, 1),
         exit_status=outcome.exit_status,
         context=_context(outcome, entry),

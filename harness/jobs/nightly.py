@@ -24,7 +24,9 @@ from harness.history.past import load_past
 from harness.history.review import review
 from harness.history.site import Site
 from harness.jobs.matrix import SHIPPED, read_matrix
+from harness.jobs.night_cluster import Cluster
 from harness.jobs.night_run import Place, finish, new_night, run_night, unfinished
+from harness.jobs.slurm_command import cluster_options, request
 from harness.suite.report_files import make_directory
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ MAIL = "mail.txt"
 KCIDB = "kcidb.json"
 SITE = "site"
 FRONT = "index.html"
+SLURM = "slurm"  # below the directory of a night
 
 
 def default_results() -> Path:
@@ -61,8 +64,34 @@ results_option = click.option(
 )
 @click.option("--budget", metavar="TIME", help="90s, 60m, 1h30m (default: the matrix's).")
 @results_option
+@click.option(
+    "--engine",
+    type=click.Choice(["host", "slurm"]),
+    default="host",
+    show_default=True,
+    help="Where the suites of `validate` run; with slurm, nothing else does.",
+)
+@click.option(
+    "--shards",
+    type=click.IntRange(1),
+    default=16,
+    show_default=True,
+    help="With --engine slurm: into how many parts all of them are cut.",
+)
+@cluster_options
 @click.option("--dry-run", is_flag=True, help="Only print the forecast.")
-def nightly_command(matrix: Path, budget: str | None, results: Path, *, dry_run: bool) -> int:
+def nightly_command(
+    matrix: Path,
+    budget: str | None,
+    results: Path,
+    engine: str,
+    shards: int,
+    cache: str,
+    tries: int,
+    words: tuple[str, ...],
+    *,
+    dry_run: bool,
+) -> int:
     """Run the matrix, as far as it fits in the budget, and say what changed.
 
     A night that was interrupted goes on where it was, for a day and with the same matrix. The
@@ -83,7 +112,11 @@ def nightly_command(matrix: Path, budget: str | None, results: Path, *, dry_run:
         if dry_run:
             click.echo(forecast(night.entries, night.budget))
             return errors.OK
-        night = run_night(place, night, read.workers, plain_progress())
+        cluster = None
+        if engine == "slurm":
+            asked = request(place.night(night.name) / SLURM, read.workers, cache, tries, words)
+            cluster = Cluster(shards, asked)
+        night = run_night(place, night, read.workers, plain_progress(), cluster)
         ended = _tell(place, night, read.keep)
         finish(place, night)
         return ended

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,30 +20,54 @@ from harness.shards import slurm
 from harness.shards.plan import read_plan
 from harness.suite.report_files import PAGE, REPORT
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.report.model import Report
+
 _EVERY = 2.0  # seconds
 _PATIENCE = 600.0  # seconds without an answer of Slurm
+
+
+_OPTIONS = (
+    click.option(
+        "--cache",
+        default="",
+        metavar="DIR",
+        help="The shards' cache on a node; variables in it are the node's: '/scratch/$USER/mte'.",
+    ),
+    click.option(
+        "--tries",
+        type=click.IntRange(0),
+        default=2,
+        show_default=True,
+        help="How often a job starts again that the host's trouble ended.",
+    ),
+    click.option(
+        "--sbatch", "words", multiple=True, metavar="WORD", help="One more argument of each sbatch."
+    ),
+)
+
+
+def cluster_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that say how jobs are submitted: ``cache``, ``tries``, ``words``."""
+    return functools.reduce(lambda function, option: option(function), reversed(_OPTIONS), command)
+
+
+def request(
+    directory: Path, workers: int, cache: str, tries: int, words: tuple[str, ...]
+) -> slurm.Request:
+    """Return how a plan is submitted whose everything goes to ``directory``."""
+    require_utf8(str(directory), cache, *words)
+    command = str(Path(sys.executable).with_name("mte-harness"))
+    return slurm.Request(directory.resolve(), command, workers, cache, tries, words)
 
 
 @click.command("slurm")
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.argument("directory", type=click.Path(path_type=Path))
 @workers_option
-@click.option(
-    "--cache",
-    default="",
-    metavar="DIR",
-    help="The shards' cache on a node; variables in it are the node's: '/scratch/$USER/mte'.",
-)
-@click.option(
-    "--tries",
-    type=click.IntRange(0),
-    default=2,
-    show_default=True,
-    help="How often a job starts again that the host's trouble ended.",
-)
-@click.option(
-    "--sbatch", "words", multiple=True, metavar="WORD", help="One more argument of each sbatch."
-)
+@cluster_options
 @click.option("--wait", is_flag=True, help="Wait for the report, and end with its status.")
 @click.option("--dry-run", is_flag=True, help="Write the scripts, print how, and submit nothing.")
 def slurm_command(
@@ -59,11 +85,9 @@ def slurm_command(
 
     A build job for each kernel, arrays of shards after them, and a merge after those.
     """
-    require_utf8(str(directory), cache, *words)
-    command = str(Path(sys.executable).with_name("mte-harness"))
-    place = directory.resolve()
-    request = slurm.Request(place, command, workers, cache, tries, words)
-    jobs = slurm.write_jobs(read_plan(plan), request)
+    asked = request(directory, workers, cache, tries, words)
+    place = asked.directory
+    jobs = slurm.write_jobs(read_plan(plan), asked)
     if dry_run:
         for line in slurm.commands(jobs, place):
             click.echo(line)
@@ -72,11 +96,19 @@ def slurm_command(
     for name, number in ids.items():
         click.echo(f"{name}: job {number}")
     click.echo(f"to end them: scancel {' '.join(ids.values())}")
-    return _wait(place, list(ids.values())) if wait else OK
+    if not wait:
+        return OK
+    report = wait_for(place, list(ids.values()))
+    page = place / slurm.REPORT / PAGE
+    click.echo(terminal.render(report, page, color=sys.stdout.isatty()))
+    return worst_status(report)
 
 
-def _wait(directory: Path, ids: list[str]) -> int:
-    """Wait until the jobs have ended; show the report, and return its status."""
+def wait_for(directory: Path, ids: list[str]) -> Report:
+    """Wait until the jobs of a directory have ended; return the report that their merge made.
+
+    Raise HarnessError where there is none, or Slurm does not answer for _PATIENCE.
+    """
     answered = time.monotonic()
     while True:
         try:
@@ -90,6 +122,4 @@ def _wait(directory: Path, ids: list[str]) -> int:
     path = directory / slurm.REPORT
     if not (path / REPORT).is_file():
         raise HarnessError(f"the merge left no report in {path}", f"see {directory}/logs")
-    report = json_file.read(path / REPORT)
-    click.echo(terminal.render(report, path / PAGE, color=sys.stdout.isatty()))
-    return worst_status(report)
+    return json_file.read(path / REPORT)

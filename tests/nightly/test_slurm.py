@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.history.night import State, load_run, run_files
+from harness.jobs.night_cluster import ELSEWHERE
 from harness.report import json_file
 from harness.shards import slurm
 from harness.shards.loopback_cluster import LoopbackCluster
@@ -88,6 +90,25 @@ def test_a_node_that_is_lost_changes_no_result(
         assert not {"downloads", "sources", "tarballs"} & {
             path.name for path in (tmp_path / f"cache-{node}").iterdir()
         }
+
+
+def test_a_night_on_the_cluster(cluster: LoopbackCluster, cli: Cli, tmp_path: Path) -> None:
+    matrix, results = tmp_path / "m.toml", tmp_path / "nights"
+    matrix.write_text(
+        '[[entry]]\nsuite = "validation"\nkernels = ["debian:7.3"]\nestimate = "1m"\n'
+        f'select = "{PROBES}"\n[[entry]]\nsuite = "costs"\nestimate = "1m"\n'
+    )
+    words = ["nightly", "--matrix", str(matrix), "--results", str(results), "--engine", "slurm"]
+    words += ["--shards", "2", "--cache", f"{tmp_path}/cache-$SLURMD_NODENAME"]
+    done = subprocess.run(
+        [COMMAND, *words], env=cluster.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = map(load_run, run_files(results))
+    assert run.whole
+    assert {test.state for test in run.tests} == {State.PASS}
+    assert len(run.tests) == len(PROBES.split(" or ")) + 1
+    assert ELSEWHERE in done.stdout
 
 
 def played(directory: Path, *, bundle: int = 0, shard: str = "exit 0") -> str:
