@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness.core import ktap
 from harness.core.cross import PAGE_SIZES
 from harness.core.errors import AuditError, GuestLostError, HarnessError
+from harness.guest.ssh import SilentError, SshError
 from harness.verdict import counters
 from harness.verdict.audit import audit, learn
 from harness.verdict.auditable import unauditable
@@ -105,9 +106,9 @@ def _snapshot(
         found = counters.parse(meminfo, vmstat, zoneinfo, page_kb=page_kb)
         snapshot = Snapshot(found, int(tainted), clock.seconds())
     except (KeyError, ValueError) as error:
-        raise guest.lost(
-            f"/proc cannot be read: {done.stdout[-200:]}{done.stderr}", phase
-        ) from error
+        kind = SilentError if done.status is None else SshError
+        why = kind(f"/proc cannot be read: {done.stdout[-200:]}{done.stderr}")
+        raise guest.lost(why, phase) from error
     if files and done.status != 0:
         names = ", ".join(file.name for file in files)
         raise HarnessError(f"cannot write {names} in the guest: {done.stderr.strip()}")
