@@ -20,7 +20,7 @@ from harness.bugs.tally import Finding, Tally
 from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from harness.bugs.journal import Journal
     from harness.bugs.points import History
@@ -210,26 +210,16 @@ class Search:
         earlier = tuple(dict.fromkeys(edge))
         needed, confidence, unconfirmed = self.needed, 1.0, []
         for point in earlier if self.settings.came else (suspects[-1],):
-            tally = self._prepared(point)
-            if tally.skip:
-                unconfirmed.append(f"{self._name(point)} {tally}")
-                continue
-            fresh = self.journal.fresh.setdefault(point, Tally())
-            finding = self._run_until(point, fresh, needed)
-            self.say(f"{self._name(point)} again: {fresh}")
+            finding, tally = self._again(point, needed)
             if finding is Finding.SHOWS:
-                if point == self.good:
-                    raise UsageError(
-                        f"the bug shows on the good end {self._name(point)} after all: {fresh}",
-                        "name an end that is free of it",
-                    )
-                self.journal.findings[point] = Finding.SHOWS
-                self.save()
+                self._take_back(point, needed)
                 return None
-            if finding is not Finding.ABSENT:
-                unconfirmed.append(f"{self._name(point)}: {fresh}")
-                continue
-            confidence *= 1 - self.rate.all_miss(fresh.clean)
+            if finding is Finding.ABSENT:
+                confidence *= 1 - self.rate.all_miss(tally.clean)
+            else:
+                unconfirmed.append(f"{self._name(point)}: {tally}")
+        if not self.settings.came:
+            unconfirmed += self._without_what_came(suspects[-1], earlier)
         return Result(
             tuple(suspects),
             earlier,
@@ -238,6 +228,72 @@ class Search:
             needed,
             tuple(unconfirmed),
         )
+
+    def _again(self, point: str, needed: int) -> tuple[Finding, Tally]:
+        """Run a point once more, or for the first time; return what that gave."""
+        if point not in self.journal.findings:
+            return self._test(point), self._tally(point)
+        tally = self._prepared(point)
+        if tally.skip:
+            return Finding.SKIP, tally
+        fresh = self.journal.fresh.setdefault(point, Tally())
+        finding = self._run_until(point, fresh, needed)
+        self.say(f"{self._name(point)} again: {fresh}")
+        return finding, fresh
+
+    def _take_back(self, point: str, needed: int) -> None:
+        """Take ``point``, which counted as free of the bug, for one that has it.
+
+        A later point that is free of it, too, contains this one: then it was taken wrongly, or the
+        bug went in between, and this search is for the second time that it came (git-bisect(1) asks
+        of the merge base for the same reason). Raise UsageError.
+        """
+        findings = self.journal.findings
+        findings[point] = Finding.SHOWS
+        self.save()
+        later = [
+            p for p, it in findings.items()
+            if it is Finding.ABSENT and not self.history.suspects(point, [p])
+        ]  # fmt: skip
+        for other in later:
+            if self._again(other, needed)[0] is Finding.SHOWS:
+                self._refuse_good(other)
+                findings[other] = Finding.SHOWS
+                self.save()
+                return
+        self._refuse_good(point)
+        if later:
+            raise UsageError(
+                f"the bug shows on {self._name(point)}, and not on {self._name(later[-1])}, which "
+                "comes after it: it went in between, and came again",
+                f"search for where it went, or name {point} as the good end if that is another bug",
+            )
+
+    def _refuse_good(self, point: str) -> None:
+        if point == self.good:
+            raise UsageError(
+                f"the bug shows on the good end {self._name(point)} after all: "
+                f"{self.journal.fresh.get(point, self._tally(point))}",
+                "name an end that is free of it",
+            )
+
+    def _without_what_came(self, last: str, earlier: Sequence[str]) -> list[str]:
+        """Return why it is not known that the bug was there before ``last``, from which on it is not.
+
+        A branch that parted before the bug came is free of it without its fix. Raise UsageError.
+        """
+        findings = [self.journal.findings.get(p) or self._test(p) for p in earlier]
+        if Finding.SHOWS in findings:
+            return []
+        names = ", ".join(map(self._name, earlier))
+        if Finding.ABSENT in findings:
+            raise UsageError(
+                f"{self._name(last)} is free of the bug, and so is what comes before it ({names}): "
+                "the bug came on another branch",
+                f"name an end with the bug that has {last} in it, or is after the last merge "
+                "of such a branch",
+            )
+        return [f"whether the bug was there before {self._name(last)} is not known: {names}"]
 
     def tried_without(self, point: str) -> Tally:
         """Return the runs on the last kernel without the culprit, which is a point of its own."""

@@ -276,6 +276,34 @@ def test_it_finds_each_commit_of_a_history_with_a_merge(tree: Path, culprit: str
     assert set(found.earlier) == set(git(tree, "rev-parse", f"{culprit}^@").split())
 
 
+@pytest.mark.parametrize("rate", [1.0, 0.5])
+def test_a_side_branch_with_an_older_bug_is_no_culprit(tree: Path, rate: float) -> None:
+    """The bug was there until t3, which cured it; the side from t2 has it; t5 brings it again."""
+    history, _ = git_history(tree, "t4", "t5")
+    has = {git(tree, "rev-parse", name) for name in ("t0", "t1", "t2", "s0", "s1", "s2", "t5")}
+    with pytest.raises(UsageError, match=r"mm: t2.* and not on .*mm: t4.* it went in between"):
+        Run(history, SimulatedTrials(has, rate), rate=rate).result()
+
+
+def test_a_point_that_was_free_by_chance_is_taken_back_in_git(tree: Path) -> None:
+    """t6 has the bug of s1 from the merge on; one run without it made it free of it."""
+    history, _ = git_history(tree, "t2", "t9")
+    has = set(git(tree, "rev-list", "--ancestry-path", "s1..t9").split())
+    has.add(git(tree, "rev-parse", "s1"))
+    run = Run(history, SimulatedTrials(has), rate=1.0)
+    run.journal.findings[git(tree, "rev-parse", "t6")] = Finding.ABSENT
+    assert run.result().suspects == (git(tree, "rev-parse", "s1"),)
+
+
+def test_a_side_branch_without_the_bug_is_no_fix(tree: Path) -> None:
+    """The bug came with t3 and went with t5; the side from t2 never had it."""
+    history, came = git_history(tree, "t5", "t4")
+    has = {git(tree, "rev-parse", name) for name in ("t3", "t4", "merge")}
+    assert not came
+    with pytest.raises(UsageError, match=r"mm: s0.* so is what comes before it \(.*mm: t2"):
+        Run(history, SimulatedTrials(has), came=False).result()
+
+
 def test_a_bug_that_went_is_found_in_git(tree: Path) -> None:
     history, came = git_history(tree, "t9", "t0")
     assert not came
