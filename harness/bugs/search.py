@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from harness.bugs.chance import Rate
-from harness.bugs.signs import ANY, in_words, usual_sign
+from harness.bugs.signs import in_words, shows, usual_sign
 from harness.bugs.tally import Finding, Tally
 from harness.core.errors import UsageError
 
@@ -171,8 +171,7 @@ class Search:
         other = self._prepared(self.good)
         if not other.skip and not tally.spoilt:
             for _ in range(self.settings.runs):
-                if signs := self.trials.run(self.good):
-                    sign = next(iter(signs))
+                if sign := usual_sign([self.trials.run(self.good)]):
                     raise UsageError(
                         f"good and bad are swapped: {self._name(self.good)} shows a bug ({sign}), "
                         f"{self._name(self.bad)} none in {tally.runs} runs",
@@ -347,7 +346,7 @@ class Search:
             self._ready.add(point)
 
     def _shows(self, signs: dict[str, str]) -> bool:
-        return bool(signs) if self.journal.sign == ANY else self.journal.sign in signs
+        return shows(self.journal.sign, signs)
 
     def _tally(self, point: str) -> Tally:
         return self.journal.tallies[point]
