@@ -120,6 +120,15 @@ def harness_key() -> str:
     )
 
 
+def require_own(plan: Plan, path: Path) -> None:
+    """Raise UsageError for a plan, read from ``path``, that another mte-harness made."""
+    if plan.harness != harness_key():
+        raise UsageError(
+            f"{path} was made by another mte-harness: {plan.commit}, and this is {harness_name()}",
+            "use the same commit on all hosts",
+        )
+
+
 def harness_name() -> str:
     """Return what a person calls this mte-harness: its commit, or the package's version."""
     if is_checkout():
