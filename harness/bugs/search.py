@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from harness.bugs.chance import Rate
+from harness.bugs.chance import HITS, MOST_RUNS, Rate
 from harness.bugs.signs import in_words, shows, usual_sign
 from harness.bugs.tally import Finding, Tally
 from harness.core.errors import UsageError
@@ -104,7 +104,7 @@ class Search:
         """Return how often the bug shows where it is, by all that was seen."""
         if self.settings.rate is not None:
             return Rate(given=self.settings.rate)
-        there = [point for point, it in self.journal.findings.items() if it is Finding.SHOWS]
+        there = self._all(Finding.SHOWS)
         # Points of one Image share their runs.
         once = {self.journal.tallies[point].content or point: point for point in there}
         tallies = [self.journal.tallies[point] for point in once.values()]
@@ -144,15 +144,12 @@ class Search:
         tally = self._prepared(self.bad)
         if tally.skip:
             raise UsageError(f"the bad end {self._name(self.bad)} {tally}", "name another")
-        given = Rate(given=settings.rate).runs_for(settings.confidence) if settings.rate else 0
-        while len(journal.measured) < (given or settings.runs):
-            if given and any(journal.measured):
-                break
+        while (runs := self._runs_to_measure()) > len(journal.measured):
             signs = self.trials.run(self.bad)
             journal.measured.append(signs)
             self.save()
-            runs = f"run {len(journal.measured)} of {given or settings.runs}"
-            self.say(f"{runs} on {self._name(self.bad)}: {in_words(signs)}")
+            number = f"run {len(journal.measured)} of {runs}"
+            self.say(f"{number} on {self._name(self.bad)}: {in_words(signs)}")
         if not journal.sign:
             journal.sign = settings.sign or usual_sign(journal.measured) or ""
         tally = Tally(content=tally.content, release=tally.release)
@@ -165,6 +162,23 @@ class Search:
             self.save()
             return
         self._refuse_swapped(tally)
+
+    def _runs_to_measure(self) -> int:
+        """Return how many runs on the end that has the bug there are to be, by those there were.
+
+        A rate that is known needs one with the bug. Another one needs HITS with it: of one or two
+        it would follow that the bug may be so rare that hundreds of runs say nothing.
+        """
+        measured, settings = self.journal.measured, self.settings
+        sign = settings.sign or usual_sign(measured) or ""
+        hits = sum(shows(sign, signs) for signs in measured)
+        if settings.rate:
+            return (
+                len(measured) if hits else Rate(given=settings.rate).runs_for(settings.confidence)
+            )
+        if len(measured) < settings.runs or not 0 < hits < HITS:
+            return settings.runs
+        return min(math.ceil(len(measured) * HITS / hits), MOST_RUNS)
 
     def _refuse_swapped(self, tally: Tally) -> None:
         """Raise UsageError for a bad end that shows no bug: perhaps the other end does."""
@@ -185,10 +199,7 @@ class Search:
     def _walk(self) -> list[str]:
         """Try points until nothing between the two sides can be tried; return what is left."""
         while True:
-            shows, absent = (
-                [point for point, it in self.journal.findings.items() if it is finding]
-                for finding in (Finding.SHOWS, Finding.ABSENT)
-            )
+            shows, absent = self._all(Finding.SHOWS), self._all(Finding.ABSENT)
             earlier, later = (absent, shows) if self.settings.came else (shows, absent)
             last = self.history.last
             suspects = self.history.suspects(last, earlier)
@@ -250,10 +261,7 @@ class Search:
         findings = self.journal.findings
         findings[point] = Finding.SHOWS
         self.save()
-        later = [
-            p for p, it in findings.items()
-            if it is Finding.ABSENT and not self.history.suspects(point, [p])
-        ]  # fmt: skip
+        later = [p for p in self._all(Finding.ABSENT) if not self.history.suspects(point, [p])]
         for other in later:
             if self._again(other, needed)[0] is Finding.SHOWS:
                 self._refuse_good(other)
@@ -277,7 +285,7 @@ class Search:
             )
 
     def _without_what_came(self, last: str, earlier: Sequence[str]) -> list[str]:
-        """Return why it is not known that the bug was there before ``last``, from which on it is not.
+        """Return why it is not known that the bug was there before ``last``, which is free of it.
 
         A branch that parted before the bug came is free of it without its fix. Raise UsageError.
         """
@@ -330,6 +338,9 @@ class Search:
             tally.add(signs, shows=self._shows(signs))
             self.save()
         return finding
+
+    def _all(self, finding: Finding) -> list[str]:
+        return [point for point, it in self.journal.findings.items() if it is finding]
 
     def _prepared(self, point: str) -> Tally:
         """Return the tally of a point whose kernel is there, or says why it cannot be."""

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``; a reader sees the old file or the new one, never half of one."""
+    """Write ``data`` to ``path``; a reader sees the old file or the new one, never half of one.
+
+    Raise OSError, with the old file as it was and nothing left beside it.
+    """
     half = path.with_name(path.name + ".new")
-    half.write_bytes(data)
-    half.replace(path)
+    try:
+        half.write_bytes(data)
+        half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise

@@ -66,8 +66,8 @@ class Listed:
 
     ``argument`` is what names it on a command line, ``machine`` the one that its recipe asks for.
     ``kernel``, ``selftests`` and ``symbols`` are keys of parts; empty where there is none, or where
-    the files lie with the kernel. The other fields are those of Kernel: without ``cures`` a cure that
-    fails would be told as a known bug.
+    the files lie with the kernel. The other fields are those of Kernel: without ``cures`` a cure
+    that fails would be told as a known bug.
     """
 
     argument: str

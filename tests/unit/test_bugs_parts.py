@@ -145,7 +145,10 @@ def test_ktap_of_many_runs_is_one_document(
     done = done_here(Reproducer(path, repeat=repeat, processes=processes), programs)
     assert done.returncode == 0
     assert ktap.parse(done.stdout).passed
-    fails = f"echo x >> n; [ $(wc -l < n) -gt 1 ] || exec cat <<E\n{PASSES}E\ncat <<E\n{FAILS}E\nexit 1\n"
+    fails = (
+        f"echo x >> n; [ $(wc -l < n) -gt 1 ] || exec cat <<E\n{PASSES}E\n"
+        f"cat <<E\n{FAILS}E\nexit 1\n"
+    )
     done = done_here(Reproducer(script(tmp_path, fails), repeat=2, processes=processes), programs)
     assert done.returncode == 1
     assert signs(ProgramEnd(1, ktap.parse(done.stdout))) == {"case second"}

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.bugs.chance import Rate
+from harness.bugs.chance import HITS, Rate
 from harness.bugs.git_history import git_history
 from harness.bugs.journal import Journal, open_journal
 from harness.bugs.points import ListHistory
 from harness.bugs.search import Result, Search, Settings
 from harness.bugs.tally import MORE, Finding, Tally
-from harness.core.errors import ArtifactError, HarnessError, SourceError, UsageError
+from harness.core.errors import ArtifactError, DiskFullError, HarnessError, SourceError, UsageError
 from tests.support.simulated import SIGN, SimulatedTrials
 
 if TYPE_CHECKING:
@@ -57,10 +58,35 @@ def test_a_rate_of_three_in_ten_needs_thirteen_runs_for_99_percent() -> None:
     assert Rate(given=0.3).runs_for(0.99) == 13
     assert Rate(given=1.0).runs_for(0.99) == 1
     # A rate that was only measured says less: the chance that all miss has a closed form.
-    assert Rate(10, 0).all_miss(1) == pytest.approx(1 / 12)
+    assert Rate(10, 0).all_miss(1) == pytest.approx(1 / 11)
+    assert Rate(1, 9).all_miss(90) == pytest.approx(10 / 100)
     assert Rate(10, 0).runs_for(0.99) == 3
-    assert 13 < Rate(3, 7).runs_for(0.99) < 30
+    assert 13 < Rate(3, 7).runs_for(0.99) < 40
     assert Rate(300, 700).runs_for(0.99) in {13, 14}
+
+
+def test_a_rate_that_was_seen_once_is_measured_on() -> None:
+    trials = SimulatedTrials(POINTS[10:], 0.1, 1)
+    run = Run(Line(POINTS), trials, runs=5)
+    assert run.result().suspects == ("p10",)
+    measured = trials.ran[: trials.ran.index(POINTS[0])]
+    assert len(measured) > 5
+    assert sum(map(bool, run.journal.measured)) == HITS
+
+
+def test_a_rare_bug_is_found_as_often_as_the_confidence_says() -> None:
+    """The rate of a bug that shows once in 50 runs is seen too high by whoever sees it at all."""
+    wrong = found = 0
+    for seed in range(150):
+        culprit = 1 + seed % (len(POINTS) - 1)
+        run = Run(Line(POINTS), SimulatedTrials(POINTS[culprit:], 0.02, seed), runs=5)
+        try:
+            wrong += run.result().suspects != (POINTS[culprit],)
+        except UsageError:
+            continue
+        found += 1
+    assert found > 10
+    assert wrong <= 1
 
 
 @pytest.mark.parametrize("culprit", range(1, len(POINTS)))
@@ -223,13 +249,44 @@ def test_a_search_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
 
 def test_the_state_of_another_search_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    Journal({"program": "x", "later end": "7.3"}).save(path)
+    Journal({"program": "x", "later end": "7.3"}, measured=[{}]).save(path)
     with pytest.raises(UsageError, match=r"another search: its later end is '7\.3', not '7\.2'"):
         open_journal(path, {"program": "x", "later end": "7.2"})
     for text in ("", "[]", "{}", path.read_text()[:-20], path.read_text().replace('"x"', "1")):
         path.write_text(text)
         with pytest.raises(ArtifactError, match=r"no state of a search: .*\(remove it: rm "):
             open_journal(path, {"program": "x"})
+
+
+def test_a_state_in_which_nothing_was_seen_is_no_other_search(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    assert open_journal(path, {"program": "x"}).search == {"program": "x"}
+    assert open_journal(path, {"program": "y"}).search == {"program": "y"}
+    journal = open_journal(path, {"program": "y"})
+    journal.measured.append({})
+    journal.save(path)
+    with pytest.raises(UsageError, match="another search"):
+        open_journal(path, {"program": "x"})
+
+
+def test_a_state_that_cannot_be_written_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"cannot be written to .*No such file"):
+        open_journal(tmp_path / "no" / "state.json", {})
+    path = tmp_path / "state.json"
+    kept = Journal({}, measured=[{}])
+    kept.save(path)
+
+    def full(half: Path, data: bytes) -> int:
+        half.open("wb").write(data[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(DiskFullError):
+        Journal({}, measured=[{}, {}]).save(path)
+    assert open_journal(path, {}) == kept
+    assert [left.name for left in tmp_path.iterdir()] == ["state.json"]
 
 
 def git(tree: Path, *words: str) -> str:
@@ -332,10 +389,25 @@ def test_git_ends_that_are_none_are_refused(
         git_history(tree, good, bad)
 
 
-def test_a_diff_takes_a_commit_out_again(tree: Path) -> None:
-    history, _ = git_history(tree, "t0", "t9")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"t5", b"more"),
+        (b"a\n\n", b"b\na\n\n"),  # the last line of the diff is an empty one of the file
+        ("Mün\n".encode("latin-1"), "Köln\n".encode("latin-1")),
+        (b"a\r\nb\r\n", b"a\r\nc\r\n"),
+        (b"\0\1", b"\0\2"),
+    ],
+)
+def test_a_diff_takes_a_commit_out_again(tree: Path, before: bytes, after: bytes) -> None:
+    for text in (before, after):
+        (tree / "t5").write_bytes(text)
+        git(tree, "commit", "-q", "--allow-empty", "-a", "-m", "mm: x")
+    git(tree, "config", "diff.noprefix", "true")
+    git(tree, "tag", "end")
+    history, _ = git_history(tree, "t0", "end")
     patch = tree.parent / "undo.patch"
-    patch.write_bytes(history.undo(git(tree, "rev-parse", "t5")))
+    patch.write_bytes(history.undo(git(tree, "rev-parse", "end")))
     git(tree, "apply", str(patch))
-    assert not (tree / "t5").exists()
+    assert (tree / "t5").read_bytes() == before
     assert history.undo(git(tree, "rev-parse", "merge")) == b""
