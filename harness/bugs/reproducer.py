@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 # N processes at once; the status and the output are those of the first that failed. Each repeats
 # the program until it fails, and prints what the last time did: several KTAP documents, one after
-# the other or mixed, are none. A signal to the group ends them all: they are children of one setsid(1).
+# the other or mixed, are none. A signal to the group ends them all: they are children of one
+# setsid(1).
 _PROCESSES = (
     "i=0; p=; while [ $i -lt {processes} ]; do "
     '({line}) > .process.$i & p="$p $!"; i=$((i+1)); done; '
