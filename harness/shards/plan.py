@@ -56,6 +56,12 @@ class Plan:
     left_out: int = 0
     schema: int = SCHEMA
 
+    def __post_init__(self) -> None:
+        """Refuse tests on a kernel that the plan does not have. Raise ValueError."""
+        named = {test.kernel for shard in self.shards for test in shard}
+        if unknown := sorted(named - {*self.kernels}):
+            raise ValueError(f"tests run on {unknown[0]}, which is none of its kernels")
+
     @functools.cached_property
     def key(self) -> str:
         """The key of the plan's content, which its shards' reports carry."""

@@ -46,6 +46,7 @@ def test_a_shard_that_there_is_not(number: int) -> None:
         {"shards": None},
         {"shards": [[{"id": "a", "kernel": "stock", "seconds": "long"}]]},
         {"kernels": [1]},
+        {"kernels": ["stock"]},
         {"no_such": 1},
     ],
 )
