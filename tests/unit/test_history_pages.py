@@ -122,6 +122,27 @@ def test_all_links_lead_somewhere(tmp_path: Path) -> None:
             assert target.exists(), f"{name}: {link}"
 
 
+def test_links_of_a_splat_in_a_finding_and_of_a_kernel_without_a_test(tmp_path: Path) -> None:
+    crash = ran("bug", State.SPLAT, bug="docs/x.md", fingerprint="oops-1", reason="Oops")
+    known = ran("bug", State.KNOWN, bug="docs/x.md")
+    kernels = (KERNEL, replace(KERNEL, name="bare"))
+    keep(tmp_path, run_of(1, [known], report=""), run_of(2, [crash], kernels=kernels, report=""))
+    pages = write(tmp_path)
+    assert f"bugs/{slug('oops-1')}.html" in pages
+    for name, page in pages.items():
+        for link in page.links:
+            path = link.partition("#")[0]
+            assert (tmp_path / "site" / name).parent.joinpath(path).exists(), f"{name}: {link}"
+
+
+def test_a_night_that_nobody_was_told_of_is_marked(tmp_path: Path) -> None:
+    nights(tmp_path, {"swap": "ppp"})
+    with opened(tmp_path) as database:
+        past = load_past(database, untold=["20261102-200000"])
+        page = Page(Site(review(database, past, None), database).front())
+    assert "20261102-200000 (interrupted)" in page.text
+
+
 def test_the_front_page_says_what_changed(tmp_path: Path) -> None:
     nights(tmp_path, {"swap": "pf", "fixed": "fp", "gone": "p-", "bug": "kk", "fine": "pp"})
     page = write(tmp_path)["index.html"]
@@ -237,6 +258,22 @@ def test_a_night_is_a_document_of_kcidb(tmp_path: Path) -> None:
     for kind in ("checkouts", "builds", "tests", "issues", "incidents"):
         ids = [item["id"] for item in found[kind]]
         assert len(ids) == len(set(ids)), kind
+
+
+def test_a_kernel_without_a_key_is_another_each_night() -> None:
+    down = ran(COMES_UP, State.FAIL, kernel="other")
+    ids = {
+        kcidb.document([run_of(night, [down], kernels=())])["builds"][0]["id"] for night in (1, 2)
+    }
+    assert len(ids) == 2
+    lost = kcidb.document([run_of(1, [ran(COMES_UP, State.LOST, kernel="x")], kernels=())])
+    assert "status" not in lost["builds"][0]  # nothing is known of its build
+
+
+def test_a_test_with_two_kernels_is_on_the_first() -> None:
+    test = ran("cost", kernel="stock, tag-storage", machine="emulator, dram")
+    found = kcidb.document([run_of(1, [test])])
+    assert [build["misc"]["key"] for build in found["builds"]] == [KERNEL.key]
 
 
 def test_hostile_names_are_in_the_schema(tmp_path: Path) -> None:
