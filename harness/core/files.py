@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def replace_file(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path``; a reader sees the old file or the new one, never half of one.
 
-    Nor does one after a power cut: a new name may come to the disk before the data do. Raise OSError,
-    with the old file as it was and nothing left beside it.
+    Nor does one after a power cut: a new name may come to the disk before the data do. Raise
+    OSError, with the old file as it was and nothing left beside it.
     """
     half = path.with_name(path.name + ".new")
     try:

@@ -218,8 +218,6 @@ def _with_details(
 ) -> Row:
     run, (fingerprint, reason, repeat) = details.get(row.subject[:3], (0, ("", "", "")))
     change = row.change
-    if change.kind is Kind.DISAPPEARED and row.state is State.SKIP:
-        change = dataclasses.replace(change, why=f"{change.why}: {reason or 'without a reason'}")
     since = cause = ""
     if change.before:
         then = past.runs[change.before.night]
@@ -231,9 +229,8 @@ def _with_details(
             changed = what_else_changed(then.around(*place), now.around(*place))
             cause = attribution(changed)
     return dataclasses.replace(
-        row, change=change, since=since, cause=cause, reason=reason, fingerprint=fingerprint,
-        repeat=repeat,
-    )  # fmt: skip
+        row, since=since, cause=cause, reason=reason, fingerprint=fingerprint, repeat=repeat
+    )
 
 
 def _tonight_of(past: Past, then: RunRow) -> RunRow | None:

@@ -112,7 +112,11 @@ class Site:
             moved=steps,
             bugs=self._bugs,
             slowest=sorted(tests, key=lambda one: -one.values[-1])[:SLOWEST],
-            totals=[one for one in self._series if one.what == "the whole run"],
+            totals=[
+                one
+                for one in self._series
+                if one.what == "the whole run" and one.nights[-1] == self._past.tonight
+            ],
             nights=[
                 (
                     f"{night} (interrupted)" if night in self._past.untold else night,

@@ -31,6 +31,8 @@ from harness.jobs.slurm_command import cluster_options, request
 from harness.suite.report_files import make_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.history.night import Night
     from harness.history.review import Review
 
@@ -109,6 +111,7 @@ def nightly_command(
         click.echo(forecast(night.entries, night.budget))
         return errors.OK
     with locked(place.results / "lock", "another night is run; waiting for it", plain_progress()):
+        not_told = untold(place)
         begun = unfinished(place, read)
         if begun and begun.budget == seconds:
             night = begun
@@ -121,7 +124,7 @@ def nightly_command(
             asked = request(place.night(night.name) / SLURM, read.workers, cache, tries, words)
             cluster = Cluster(shards, asked)
         night = run_night(place, night, read.workers, plain_progress(), cluster)
-        ended = _tell(place, night, read.keep)
+        ended = _tell(place, night, [name for name in not_told if name != night.name], read.keep)
         finish(place, night)
         return ended
 
@@ -133,12 +136,11 @@ def _budget(text: str) -> float:
         raise UsageError(f"--budget: {error}", "write 90s, 60m or 1h30m") from error
 
 
-def _tell(place: Place, night: Night, keep: int) -> int:
+def _tell(place: Place, night: Night, not_told: Sequence[str], keep: int) -> int:
     """Write what the night leaves, and return its exit status."""
     results = place.results
     with opened(results) as database:
-        told_not = [name for name in untold(place) if name != night.name]
-        seen = review(database, load_past(database, night.name, told_not), night)
+        seen = review(database, load_past(database, night.name, not_told), night)
         Site(seen, database).write(results / SITE)
     click.echo(f"\n{mail.text(seen)}")
     replace_file(results / MAIL, mail.message(seen, f"The pages: {results / SITE / FRONT}"))
@@ -154,10 +156,12 @@ def _tell(place: Place, night: Night, keep: int) -> int:
 def status(seen: Review) -> int:
     """Return the exit status of a night.
 
-    What could not run is the host's trouble where that has a status, else a failure.
+    What could not run is the host's trouble where that has a status, else a failure. What was not
+    put to the test is chance, and on the page.
     """
     new = {row.change.kind for rows in seen.rows.values() for row in rows if row.change.alarming}
-    trouble = [run.exit_status for run in seen.runs if is_host_trouble(run.exit_status)]
+    statuses = {run.exit_status for run in seen.runs} - {errors.UNTESTED}
+    trouble = filter(is_host_trouble, statuses)
     if new - {Kind.COULD_NOT_RUN}:
         return errors.PROGRAM_FAILED
     failed = bool(new) or seen.without_result

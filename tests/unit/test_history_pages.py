@@ -91,7 +91,7 @@ def hostile_runs(text: str) -> list[Run]:
 
 
 def test_nothing_in_a_record_becomes_markup(tmp_path: Path) -> None:
-    keep(tmp_path / "plain", *hostile_runs("plain"))
+    keep(tmp_path / "plain", *hostile_runs("plain/"))
     keep(tmp_path / "hostile", *hostile_runs(HOSTILE))
     plain, hostile = write(tmp_path / "plain"), write(tmp_path / "hostile")
     assert len(plain) == len(hostile)
@@ -150,6 +150,14 @@ def test_the_front_page_says_what_changed(tmp_path: Path) -> None:
     assert re.search(r"Since the night 20261101-200000: nothing else changed", page.text)
     assert "docs/bugs/it.md" in page.text
     assert headline(look(tmp_path)) == "1 regression, 1 disappeared"
+
+
+def test_whole_runs_are_those_of_tonight(tmp_path: Path) -> None:
+    """Each night of a rotation has another selection of tests, which is never run again."""
+    for night in (1, 2):
+        keep(tmp_path, run_of(night, [ran("swap")], selection=f"1 of 2 (night {night})"))
+    trends = write(tmp_path)["index.html"].text.partition("Whole runs")[2]
+    assert ("(night 1)" in trends, "(night 2)" in trends) == (False, True)
 
 
 def test_a_quiet_night_is_good(tmp_path: Path) -> None:
@@ -229,6 +237,13 @@ def test_the_mail_is_one_that_sendmail_takes(tmp_path: Path) -> None:
     assert "REGRESSION (1)\n  ✓✗ swap on stock@emulator" in text
     assert "The pages: /x" in text
     assert all(len(line) <= 78 for line in text.splitlines())
+
+
+def test_a_reason_is_told_once(tmp_path: Path) -> None:
+    keep(tmp_path, run_of(1, [ran("swap")]))
+    keep(tmp_path, run_of(2, [ran("swap", State.SKIP, reason="no swap here")]))
+    assert mail.text(look(tmp_path)).count("no swap here") == 1
+    assert write(tmp_path)["index.html"].text.count("no swap here") == 1
 
 
 def test_hostile_text_does_not_act_on_a_terminal(tmp_path: Path) -> None:

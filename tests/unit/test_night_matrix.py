@@ -109,7 +109,9 @@ def test_times(text: str, seconds: float) -> None:
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "8", "h", "1.5h", "-1h", "1h 30m", "1h30"])
+@pytest.mark.parametrize(
+    "text", ["", "8", "h", "1.5h", "-1h", "1h 30m", "1h30", "9" * 400 + "h", "²h"]
+)
 def test_no_times(text: str) -> None:
     with pytest.raises(ValueError, match="no time"):
         duration(text)
@@ -117,6 +119,8 @@ def test_no_times(text: str) -> None:
 
 def test_sizes() -> None:
     assert (size("5 GiB"), size("100MiB")) == (5 << 30, 100 << 20)
+    with pytest.raises(ValueError, match="no size"):
+        size("9" * 400 + "GiB")  # as a float it would overflow
 
 
 # --- the plan -------------------------------------------------------------------

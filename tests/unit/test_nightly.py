@@ -152,6 +152,15 @@ def test_a_test_that_could_not_run_is_no_pass(
     assert nightly(MATRIX) == QemuDiedError.status  # the reason is the host's
 
 
+def test_what_was_not_put_to_the_test_is_chance(
+    nightly: Callable[..., int], suite: FakeSuite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.states["swap"] = State.UNTESTED
+    suite.status = errors.UNTESTED
+    assert nightly(MATRIX) == errors.OK
+    assert "NOT TRIED (1)\n  swap on stock@emulator: untested" in capsys.readouterr().out
+
+
 def test_a_suite_that_could_not_begin_is_no_pass(
     nightly: Callable[..., int], suite: FakeSuite
 ) -> None:
