@@ -108,7 +108,7 @@ class Past:
         return self.nights[-1]
 
     def was_told(self, run: int) -> bool:
-        """Whether the night of a run came to its end, or is tonight."""
+        """Return whether the night of a run came to its end, or is tonight."""
         return self.runs[run].night not in self.untold
 
     def runs_of(self, night: str) -> list[RunRow]:

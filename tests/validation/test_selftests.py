@@ -100,7 +100,7 @@ def test_selftest(
 
 
 def test_other_selftests(selftests: Path, run: Runner) -> None:
-    """A tree may have selftests that are not known here: one that is newer, or that a patch adds."""
+    """A tree may have selftests that are not known here: newer ones, or those of a patch."""
     others = sorted(path for path in selftests.glob("check_*") if path.name not in PROGRAMS)
     for path in others:
         run(selftest(path, {f"a case of {path.name} skips itself": "."}))

@@ -494,7 +494,7 @@ ABI(futex_wake_word, "kernel/futex/core.c get_futex_key()", ABI_NO_ACCESS)
 
 	while (!woken)
 		woken = OK(sys(futex, U(word), FUTEX_WAKE, 1));
-	EFFECT(woken == 1 && waitpid(pid, NULL, 0) == pid);
+	EFFECT(woken == 1 && WIFEXITED(child_status(pid)));
 }
 
 ABI(futex_requeue_target, "kernel/futex/requeue.c futex_requeue(), uaddr2", ABI_NO_ACCESS)
@@ -505,7 +505,7 @@ ABI(futex_requeue_target, "kernel/futex/requeue.c futex_requeue(), uaddr2", ABI_
 
 	while (!moved)
 		moved = OK(sys(futex, word, FUTEX_REQUEUE, 0, 1, U(other)));
-	EFFECT(sys(futex, other, FUTEX_WAKE, 1) == 1 && waitpid(pid, NULL, 0) == pid);
+	EFFECT(sys(futex, other, FUTEX_WAKE, 1) == 1 && WIFEXITED(child_status(pid)));
 }
 
 ABI(futex_requeue_word, "kernel/futex/requeue.c futex_requeue(), cmpval", 0)

@@ -104,7 +104,8 @@ ABI(clone3_arguments, "kernel/fork.c copy_clone_args_from_user()", 0)
 	pid = OK(sys(clone3, U(arguments), sizeof(*arguments)));
 	if (pid == 0)
 		_exit(7);
-	EFFECT(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7);
+	status = child_status(pid);
+	EFFECT(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
 ABI(clone3_pidfd, "kernel/fork.c copy_process(), args->pidfd", 0)
@@ -132,7 +133,7 @@ ABI(clone3_set_tid, "kernel/fork.c copy_clone_args_from_user(), set_tid", 0)
 	pid = OK(sys(clone3, &arguments, sizeof(arguments)));
 	if (pid == 0)
 		_exit(0);
-	EFFECT(pid == 23456 && waitpid(pid, NULL, 0) == pid);
+	EFFECT(pid == 23456 && WIFEXITED(child_status(pid)));
 }
 
 /* What is executed: a script that writes its argument and the variable WORD into a file. */
@@ -166,7 +167,8 @@ static long execute(struct execution with)
 		sys(execve, with.path, with.arguments, with.environment);
 		_exit(errno);
 	}
-	MUST(waitpid(pid, &status, 0) == pid && WIFEXITED(status), "wait status %#x", status);
+	status = child_status(pid);
+	MUST(WIFEXITED(status), "wait status %#x", status);
 	errno = WEXITSTATUS(status);
 	return errno ? -1 : 0;
 }
@@ -239,7 +241,8 @@ static long execute_at(const char *path)
 		    list(environment, "WORD=too", NULL), 0);
 		_exit(errno);
 	}
-	MUST(waitpid(pid, &status, 0) == pid && WIFEXITED(status), "wait status %#x", status);
+	status = child_status(pid);
+	MUST(WIFEXITED(status), "wait status %#x", status);
 	errno = WEXITSTATUS(status);
 	return errno ? -1 : 0;
 }

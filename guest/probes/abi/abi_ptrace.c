@@ -19,14 +19,13 @@
 static pid_t stopped(void)
 {
 	pid_t pid = child_fork();
-	int status;
 
 	if (pid == 0) {
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
 		raise(SIGSTOP);
 		_exit(0);
 	}
-	MUST(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status), "a child that stops");
+	MUST(WIFSTOPPED(child_status(pid)), "a child that stops");
 	return pid;
 }
 
