@@ -72,27 +72,27 @@ void abi_pending(int signal);
 long abi_interrupted(long returned);
 
 /* Ends the entry unless the call returned `want`, or at least 0. */
-#define CALL(call, want)                                                          \
-	do {                                                                      \
-		errno = 0;                                                        \
-		if (!abi_returned((long)(call), (long)(want), errno, #call))      \
-			return;                                                   \
+#define CALL(call, want)                                                     \
+	do {                                                                 \
+		errno = 0;                                                   \
+		if (!abi_returned((long)(call), (long)(want), errno, #call)) \
+			return;                                              \
 	} while (0)
-#define OK(call)                                                    \
-	({                                                          \
-		errno = 0;                                          \
-		long abi_got = (long)(call);                        \
-		if (!abi_returned(abi_got, ABI_ANY, errno, #call))  \
-			return;                                     \
-		abi_got;                                            \
+#define OK(call)                                                   \
+	({                                                         \
+		errno = 0;                                         \
+		long abi_got = (long)(call);                       \
+		if (!abi_returned(abi_got, ABI_ANY, errno, #call)) \
+			return;                                    \
+		abi_got;                                           \
 	})
 #define ABI_ANY (-4096L)
 
 /* Ends the entry unless the call had its effect on memory, or on what memory described. */
-#define EFFECT(seen)                                    \
-	do {                                            \
-		if (!abi_effect(!!(seen), #seen))       \
-			return;                         \
+#define EFFECT(seen)                              \
+	do {                                      \
+		if (!abi_effect(!!(seen), #seen)) \
+			return;                   \
 	} while (0)
 
 bool abi_returned(long got, long want, int error, const char *call);
@@ -106,14 +106,14 @@ struct abi_entry {
 
 void abi_try(const struct abi_entry *entry);
 
-#define ABI(name, source, flags)                                                          \
-	static void name##_call(void);                                                    \
-	static void name(void)                                                            \
-	{                                                                                 \
-		static const struct abi_entry entry = { source, name##_call, flags };     \
-                                                                                          \
-		abi_try(&entry);                                                          \
-	}                                                                                 \
+#define ABI(name, source, flags)                                                      \
+	static void name##_call(void);                                                \
+	static void name(void)                                                        \
+	{                                                                             \
+		static const struct abi_entry entry = { source, name##_call, flags }; \
+                                                                                      \
+		abi_try(&entry);                                                      \
+	}                                                                             \
 	static void name##_call(void)
 
 #endif
