@@ -186,7 +186,9 @@ class _Gathering:
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
         line = f"export KTAP_SLOW={slow}; {program.command}" if slow > 1 else program.command
         watch = CpuWatch(guest.process.cpu_times)
-        self._done = guest.exec(line, timeout=program.seconds * slow, stream=stream)
+        phase = f"running: {program.command[:100]}"
+        seconds = program.seconds * slow
+        self._done = guest.exec(line, timeout=seconds, phase=phase, stream=stream)
         clock.phase("run")
         self._had, self._waited = watch.busiest().ran, watch.waited()
         # A program that never ends is part of the evidence; its counters would prove nothing.
