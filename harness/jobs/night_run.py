@@ -12,7 +12,6 @@ import hashlib
 import platform
 import re
 import shutil
-import subprocess
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.core.errors import HarnessError, UsageError
+from harness.core.git_output import run_git
 from harness.core.paths import is_checkout, resources
 from harness.core.toolchain import find_toolchain
 from harness.history import night as records
@@ -329,13 +329,5 @@ def _harness() -> str:
 
 
 def _git(root: Path, *words: str) -> str:
-    if not shutil.which("git"):
-        return ""
-    done = subprocess.run(
-        ["git", "-C", str(root), *words],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    done = run_git(root, *words)
     return "" if done.returncode else done.stdout
