@@ -51,7 +51,8 @@ class _Printer:
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = steps
         self._used: set[str] = set()
-        self._actors = sorted({step.actor for step in steps})
+        begun = {step.args[0] for step in steps if step.code in {Code.FORK, Code.THREAD}}
+        self._actors = sorted({step.actor for step in steps} | {int(str(one)) for one in begun})
         self._checked = any(
             step.name == "prctl" and step.args[1] != MODES["none"] for step in steps
         )
@@ -64,7 +65,7 @@ class _Printer:
             self._use("turns")
         main = bodies.pop(self._actors[0])
         comment = textwrap.indent(about, " * ", lambda _: True)
-        self._use("head")
+        self._use("head", "bad")
         lines = ["/*", comment.replace(" * \n", " *\n"), " */"]
         lines += [text for name, text in _parts().items() if name in self._used]
         lines += [f"static void *actor{actor}(void *);" for actor in bodies] * (len(bodies) > 1)
@@ -119,6 +120,7 @@ class _Printer:
         args = [_number(arg) for arg in step.args if not isinstance(arg, tuple)]
         match step.code:
             case Code.CALL:
+                self._use(*_INCLUDES.get(step.name, ()))
                 yield self._judged(step, _call(step.name, step))
             case Code.CHECK:
                 yield from self._check(step)
@@ -136,7 +138,7 @@ class _Printer:
                 yield f"usleep({args[0]} * 1000);"
             case Code.FILL if self._checked:
                 self._use("fill", "tco")
-                yield from ("tco(1);", self._judged(step, f"fill({', '.join(args)})"), "tco(0);")
+                yield from ("TCO(1);", self._judged(step, f"fill({', '.join(args)})"), "TCO(0);")
             case Code.FILL:
                 self._use("fill")
                 yield self._judged(step, f"fill({', '.join(args)})")
@@ -153,7 +155,7 @@ class _Printer:
         return f"{name}({address:#x}, {count}, {tag})"
 
     def _check(self, step: Step) -> Iterator[str]:
-        self._use("check", "granule", "tco", "call")
+        self._use("check", "tco")
         address, runs = step.args
         assert isinstance(address, int) and isinstance(runs, tuple)
         at = 0
@@ -184,7 +186,15 @@ def _stairs(runs: Sequence[Run]) -> int:
     return count
 
 
+_INCLUDES = {
+    "prctl": ("prctl",),
+    "fallocate": ("fcntl",),
+    "swapon": ("swap",),
+    "swapoff": ("swap",),
+}
 _ALSO: dict[str, tuple[str, ...]] = {
+    "file": ("fcntl",),
+    "split": ("fcntl",),
     "load": ("signals", "call"),
     "store": ("signals", "call"),
     "read": ("call",),

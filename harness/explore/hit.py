@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import ArtifactError
 from harness.core.files import replace_file
+from harness.core.paths import resources
 from harness.explore.operations import TABLE, Operation, Sequence_
 from harness.explore.trial import SWAPS
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA = 1
+CORPUS = resources() / "guest" / "explore" / "corpus"  # sequences of known findings
 
 
 @dataclass(frozen=True)

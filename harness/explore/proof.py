@@ -18,9 +18,10 @@ from harness.explore.generate import steps_of
 from harness.explore.trial import SWAPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from harness.explore.operations import Sequence_
     from harness.explore.search import Hit
     from harness.explore.trial import Place
     from harness.suite.session import Session
@@ -63,6 +64,16 @@ def setup_lines(swap: str) -> tuple[str, ...]:
     return (*_SWAP_LINES[swap], *SETTINGS)
 
 
+def _needed(sequence: Sequence_, swap: str) -> Iterator[str]:
+    """Yield lines for the head comment: what a sequence needs of how its guest is set up."""
+    kinds = {operation.kind for operation in sequence}
+    if kinds & {"pageout", "swapoff", "soft_offline"} and swap != "none":
+        yield f"  {'; '.join(_SWAP_LINES[swap][1:])}"
+    if kinds & {"mergeable", "ksm_unmerge"}:
+        yield "  cd /sys/kernel/mm/ksm; echo 0 > sleep_millisecs; echo 10000 > pages_to_scan"
+    yield "  cd /sys/kernel/mm/transparent_hugepage; echo madvise > enabled"
+
+
 def write_hit(hit: Hit, place: Place, directory: Path) -> Printed:
     """Write the sequence of a hit, whole and shrunk, and its C program to a directory."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -78,8 +89,8 @@ def write_hit(hit: Hit, place: Place, directory: Path) -> Printed:
         [
             f"{deviation.kind}, on Linux {kernel.release}: {hit.rate:.0%} of runs",
             f"Build: {COMPILE} -o hit hit.c",
-            "Run as root; before it, in a shell:",
-            *(f"  {line}" for line in setup_lines(place.swap)),
+            "Run as root, after these lines in a shell:",
+            *_needed(hit.sequence, place.swap),
         ]
     )
     text = print_program(steps, deviation, about)

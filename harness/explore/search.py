@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.explore.trial import Trials
 
 BATCH = 60  # random sequences in one guest
-BATCH_OF_SHORT = 400
+BATCH_OF_SHORT = 200
 MOST_OF_A_KIND = 3  # deviations with one fingerprint that are shrunk in one search
 
 

@@ -144,9 +144,12 @@ def _search(
 
 
 def _mixed(seed: int) -> Iterator[list[Sequence_]]:
-    """Yield all sequences of one core operation, and then random ones."""
-    yield from short_batches(1)
-    yield from random_batches(seed, "")
+    """Yield in turn short sequences, until there are no more of two operations, and random ones."""
+    short, by_chance = short_batches(2), random_batches(seed, "")
+    for batch in by_chance:
+        if some := next(short, None):
+            yield some
+        yield batch
 
 
 def _quiet(progress: Progress, name: str) -> Callable[[str], None]:
