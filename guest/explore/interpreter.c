@@ -123,8 +123,8 @@ static const struct script *script_map(const char *path)
 	const struct script *script;
 
 	MUST(fd >= 0 && fstat(fd, &about) == 0, "open %s", path);
-	script = mmap((void *)SCRIPT, about.st_size, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd,
-		      0);
+	script = mmap((void *)SCRIPT, about.st_size, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE,
+		      fd, 0);
 	MUST(script == (void *)SCRIPT, "map %s", path);
 	MUST(script->magic == SCRIPT_MAGIC && script->bytes == (uint64_t)about.st_size,
 	     "%s is no script of this interpreter", path);

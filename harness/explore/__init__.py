@@ -7,5 +7,7 @@
 * ``generate``: sequences, at random and all short ones;
 * ``trial``: runs sequences in guests; ``deviation``: how a guest differed from the model;
 * ``shrink``, ``c_program``: from a hit to a short program fit to mail;
-* ``search``: all of that for so many minutes; ``known``: what has been found before.
+* ``guest_search``: all of that in several guests; ``known``: what has been found before;
+* ``hit``: a sequence as it is kept; ``proof``: its C program, run by itself; ``exploration``: one
+  search of a kernel, whose hits are kept.
 """

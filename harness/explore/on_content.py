@@ -198,13 +198,13 @@ def _access(part: Part, *, stores: bool) -> None:
 
 @operation("syscalls")
 def read_(part: Part) -> None:
-    """read(2) from a pipe into a granule."""
+    """Read from a pipe into a granule."""
     _system_call(part, Code.READ, PROT_WRITE)
 
 
 @operation("syscalls")
 def write_(part: Part) -> None:
-    """write(2) of a granule to a pipe."""
+    """Write a granule to a pipe."""
     _system_call(part, Code.WRITE, PROT_READ)
 
 
@@ -253,7 +253,7 @@ def _peer(part: Part) -> tuple[Actor, Part] | None:
 
 @operation("peer")
 def peer_read(part: Part) -> None:
-    """process_vm_readv(2)."""
+    """Read another process with process_vm_readv(2)."""
     if found := _peer(part):
         other, theirs = found
         spot = _granule(theirs)
@@ -264,7 +264,7 @@ def peer_read(part: Part) -> None:
 
 @operation("peer")
 def peer_write(part: Part) -> None:
-    """process_vm_writev(2)."""
+    """Write to another process with process_vm_writev(2)."""
     if found := _peer(part):
         other, theirs = found
         spot, byte = _granule(theirs), part.value % BYTES
@@ -282,7 +282,7 @@ def _same_tags(spot: Place) -> int:
 
 @operation("peer")
 def peek_tags(part: Part) -> None:
-    """PTRACE_PEEKMTETAGS of a stopped process."""
+    """Read tags of a stopped process with PTRACE_PEEKMTETAGS."""
     if found := _peer(part):
         other, theirs = found
         spot = _granule(theirs)
@@ -295,7 +295,7 @@ def peek_tags(part: Part) -> None:
 
 @operation("peer")
 def poke_tags(part: Part) -> None:
-    """PTRACE_POKEMTETAGS of a stopped process."""
+    """Write tags of a stopped process with PTRACE_POKEMTETAGS."""
     if found := _peer(part):
         other, theirs = found
         spot, tag = _granule(theirs), part.value // 7 % (TAGS + 1)

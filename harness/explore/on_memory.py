@@ -68,7 +68,7 @@ def map_(part: Part) -> None:
 
 @operation("memory", 2)
 def unmap(part: Part) -> None:
-    """munmap(2) of a part that is there."""
+    """Unmap a part that is there."""
     if not part.all_mapped():
         return
     part.world.call("munmap", part.actor, part.address, part.length)
@@ -81,7 +81,7 @@ def unmap(part: Part) -> None:
 
 @operation("memory", 12)
 def protect(part: Part) -> None:
-    """mprotect(2). PROT_MTE stays once it is there (memory-tagging-extension.rst, "PROT_MTE")."""
+    """Call mprotect(2). PROT_MTE stays once it is there (memory-tagging-extension.rst, "PROT_MTE")."""
     spots = [part.region.spots[index] for index in part.span]
     if not all(spot.mapped for spot in spots):
         return
@@ -102,7 +102,7 @@ def _movable(part: Part) -> bool:
 
 @operation("memory")
 def move(part: Part) -> None:
-    """mremap(2) of all to another place."""
+    """Move all to another place with mremap(2)."""
     if not _movable(part):
         return
     world, region = part.world, part.region
@@ -115,7 +115,7 @@ def move(part: Part) -> None:
 
 @operation("memory", 2)
 def grow(part: Part) -> None:
-    """mremap(2) of anonymous memory to another place, where it has a page more."""
+    """Move anonymous memory to another place, where it has a page more."""
     region, world = part.region, part.world
     if not _movable(part) or region.kind not in ANONYMOUS:
         return
@@ -131,7 +131,7 @@ def grow(part: Part) -> None:
 
 @operation("memory", 2)
 def leave(part: Part) -> None:
-    """mremap(2) with MREMAP_DONTUNMAP: the old place stays mapped, and is empty."""
+    """Move with MREMAP_DONTUNMAP: the old place stays mapped, and is empty."""
     region, world, actor = part.region, part.world, part.actor
     full = len(actor.space.regions) >= MOST_REGIONS
     if not _movable(part) or region.kind not in ANONYMOUS or full:
@@ -161,7 +161,7 @@ def _drop(region: Region, span: range) -> None:
 
 @operation("madvise")
 def dontneed(part: Part) -> None:
-    """MADV_DONTNEED; guards stay."""
+    """Drop pages with MADV_DONTNEED; guards stay."""
     if all(part.region.spots[index].mapped for index in part.span):
         _advise(part, "dontneed")
         _drop(part.region, part.span)
@@ -169,7 +169,7 @@ def dontneed(part: Part) -> None:
 
 @operation("madvise")
 def free(part: Part) -> None:
-    """MADV_FREE: from now on a page has what it had, or zeros."""
+    """Call MADV_FREE: from now on a page has what it had, or zeros."""
     if not part.all_mapped():
         return
     if part.region.kind not in ANONYMOUS:
@@ -214,7 +214,7 @@ def split(part: Part) -> None:
 
 @operation("swap", 1)
 def soft_offline(part: Part) -> None:
-    """MADV_SOFT_OFFLINE of one page: the kernel moves it to another frame, if it can."""
+    """Take one page offline: the kernel moves it to another frame, if it can."""
     if part.all_allow(PROT_READ):
         words = (part.address, PAGE, ADVICE["soft_offline"])
         part.world.call("madvise", part.actor, *words, how=Want.ANY)
@@ -222,7 +222,7 @@ def soft_offline(part: Part) -> None:
 
 @operation("madvise", 2)
 def mergeable(part: Part) -> None:
-    """MADV_MERGEABLE, and time for ksmd to look at the pages twice."""
+    """Call MADV_MERGEABLE, and give time for ksmd to look at the pages twice."""
     if part.all_mapped():
         _advise(part, "mergeable", how=Want.ANY)
         part.treat()
@@ -238,14 +238,14 @@ def ksm_unmerge(part: Part) -> None:
 
 @operation("madvise")
 def populate_read(part: Part) -> None:
-    """MADV_POPULATE_READ where it may be read."""
+    """Populate what may be read."""
     if part.all_allow(PROT_READ):
         _advise(part, "populate_read")
 
 
 @operation("madvise")
 def populate_write(part: Part) -> None:
-    """MADV_POPULATE_WRITE where it may be written: a private page is then this process's own."""
+    """Populate what may be written: a private page is then this process's own."""
     if part.all_allow(PROT_WRITE):
         _advise(part, "populate_write")
         for index in part.span:
@@ -286,7 +286,7 @@ def _guards_here(part: Part) -> bool:
 
 @operation("madvise", 3)
 def guard_install(part: Part) -> None:
-    """MADV_GUARD_INSTALL, which drops what private anonymous pages held."""
+    """Install guards, which drops what private anonymous pages held."""
     if not part.all_mapped():
         return
     if not _guards_here(part):
@@ -299,7 +299,7 @@ def guard_install(part: Part) -> None:
 
 @operation("madvise", 2)
 def guard_remove(part: Part) -> None:
-    """MADV_GUARD_REMOVE."""
+    """Remove guards."""
     if all(part.region.spots[i].mapped for i in part.span) and _guards_here(part):
         _advise(part, "guard_remove")
         part.region.change(part.span, guarded=False)
@@ -328,7 +328,7 @@ _global("cpu", "/sys/devices/system/cpu/cpu1/online", ("0", "1"), "process", 1)
 
 @operation("swap", 4)
 def swapoff(part: Part) -> None:
-    """swapoff(2), which brings all back, and swapon(2)."""
+    """Bring all back with swapoff(2), and swap again."""
     world = part.world
     if world.swap:
         world.call("swapoff", part.actor, world.swap, how=Want.ANY, changes=Change.SWAP)
@@ -340,7 +340,7 @@ def swapoff(part: Part) -> None:
 
 @operation("file", 2)
 def truncate(part: Part) -> None:
-    """ftruncate(2) to half of the file, and back: the rest is zeros, private copies too."""
+    """Truncate the file to half, and back: the rest is zeros, private copies too."""
     region, world = part.region, part.world
     pages = len(region.spots)
     if region.fd < 0 or pages < 2 or region.file is None:
@@ -366,7 +366,7 @@ def punch(part: Part) -> None:
 
 @operation("file", 2)
 def remove(part: Part) -> None:
-    """MADV_REMOVE of a shared mapping: a hole in its file."""
+    """Call MADV_REMOVE of a shared mapping: a hole in its file."""
     region = part.region
     if region.private or region.file is None or not part.all_allow(PROT_RW):
         return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.explore.operations import Sequence_
-    from harness.explore.search import Hit
+    from harness.explore.guest_search import Hit
     from harness.explore.trial import Place
     from harness.suite.session import Session
     from harness.suite.target import Target

@@ -34,7 +34,8 @@ SOURCE = resources() / "guest" / "explore" / "interpreter.c"
 SECONDS = 20  # of one sequence; a healthy one takes some milliseconds for each operation
 LIMIT = 600.0  # seconds of a guest
 SWAPS = {"zram": "/dev/zram0", "disk": "/dev/vdb", "none": ""}
-TRIES = 3  # of what the host spoils
+# Ends of the fingerprints of what is not one sequence's.
+EVERYWHERE, TOGETHER = ", in every guest", ", by several sequences"
 
 
 @dataclass(frozen=True)
@@ -65,23 +66,35 @@ class Trials:
         self.place = place
         self.executed = 0
         self.sequences = 0
+        self._always: str | None = None  # what a guest shows without a sequence
         self._binary = compile_program(session.programs, [SOURCE], probe_flags(PAGE))
 
     def run(self, batch: Sequence[Sequence_]) -> list[Deviation | None]:
         """Return how each sequence deviated, all in one fresh guest.
 
         What the guest as a whole shows (a splat, memory that is not given back) is traced to one
-        sequence by runs of halves, in other guests.
+        sequence by runs of halves, in other guests. If a guest shows it without any sequence, or
+        neither half does, one deviation says so.
         """
+        if not batch:
+            return []
         found, trouble = self._run_once(batch)
-        if not trouble or (len(batch) == 1 and found[0]):
+        if not trouble:
             return found
+        if any(found):  # what deviated may have made the trouble; the others are tried without it
+            rest = iter(self.run([one for one, bad in zip(batch, found, strict=True) if not bad]))
+            return [bad or next(rest) for bad in found]
+        if self._always is None:
+            always = self._run_once([()])[1]
+            self._always = always.kind if always else ""
+        if self._always == trouble.kind:
+            return [dataclasses.replace(trouble, kind=f"{trouble.kind}{EVERYWHERE}"), *found[1:]]
         if len(batch) == 1:
             return [trouble]
         half = len(batch) // 2
         parts = [*self.run(batch[:half]), *self.run(batch[half:])]
         if not any(parts):  # it takes several of them, or chance
-            parts[-1] = dataclasses.replace(trouble, kind=f"{trouble.kind}, in a batch")
+            parts[-1] = dataclasses.replace(trouble, kind=f"{trouble.kind}{TOGETHER}")
         return parts
 
     def _run_once(

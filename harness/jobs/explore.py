@@ -13,10 +13,11 @@ import click
 from harness.core.errors import OK, PROGRAM_FAILED
 from harness.core.paths import cache_root, require_utf8
 from harness.explore import hit as hits
+from harness.explore.exploration import explore
 from harness.explore.known import explain, load
 from harness.explore.operations import AREAS
-from harness.explore.proof import prove, write_hit
-from harness.explore.search import Hit, Search, random_batches, short_batches
+from harness.explore.proof import prove
+from harness.explore.guest_search import random_batches, short_batches
 from harness.explore.trial import SWAPS, Place, Trials
 from harness.jobs.options import (
     append_option,
@@ -33,7 +34,6 @@ from harness.suite.target import parse_target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.explore.known import Known
     from harness.explore.proof import Printed
     from harness.kernel.build_options import BuildOptions
     from harness.suite.target import Target
@@ -114,40 +114,39 @@ def explore_command(
         good_target = parse_target(good, None) if good else None
         template = session.prepare(target)
         place = Place(template, saved.swap if saved else swap, before)
-        trials = [Trials(session, place) for _ in range(workers)]
         if saved:
-            return _replay(trials[0], saved, load())
+            return _replay(Trials(session, place), saved)
         seed = int(datetime.now(UTC).timestamp()) if seed is None else seed
-        batches = short_batches(short) if short else random_batches(seed, area or "")
-        printed: list[Printed] = []
-
-        def keep_hit(hit: Hit) -> bool:
-            printed.append(write_hit(hit, place, directory / f"hit-{len(printed) + 1}"))
-            return first_only and not hit.finding
-
-        search = Search(trials, batches, minutes, load(), progress.step, keep_hit)
-        search.run()
-        seconds = search.seconds
+        found = explore(
+            session,
+            place,
+            short_batches(short) if short else random_batches(seed, area or ""),
+            minutes,
+            directory,
+            progress.step,
+            workers=workers,
+            first_only=first_only,
+        )
         show = functools.partial(prove, session, place=place, say=progress.step)
         kernels = [(kernel, target)]
         if good and good_target:
             kernels.append((good, good_target))
-        proofs = [_proofs(show, kernels, one) for one in printed]
-    operations = sum(one.executed for one in trials)
+        proofs = [_proofs(show, kernels, printed) for _, printed in found.kept]
     click.echo(
-        f"{template.kernel.name} {template.kernel.release}: "
-        f"{sum(one.sequences for one in trials)} sequences, {operations} operations in "
-        f"{seconds:.0f} s, {operations / seconds / workers:.0f} a second and guest, seed {seed}"
+        f"{template.kernel.name} {template.kernel.release}: {found.sequences} sequences, "
+        f"{found.operations} operations in {found.seconds:.0f} s, {found.speed:.0f} a second and "
+        f"guest, {f'all up to {short} operations' if short else f'seed {seed}'}"
     )
-    for hit, one, proof in zip(search.hits, printed, proofs, strict=True):
+    for (hit, printed), proof in zip(found.kept, proofs, strict=True):
         name = f"known ({hit.finding})" if hit.finding else "NEW"
         click.echo(
             f"{name}: {hit.deviation.kind}: {len(hit.sequence)} operations of "
             f"{len(hit.found)}, {hit.rate:.0%} of runs, after {hit.seconds:.0f} s"
         )
-        click.echo(f"  {one.path}, {one.lines} lines: {proof}")
-        click.echo(f"  mte-harness explore {kernel} --replay {one.path.parent / 'sequence.json'}")
-    return PROGRAM_FAILED if any(not hit.finding for hit in search.hits) else OK
+        click.echo(f"  {printed.path}, {printed.lines} lines: {proof}")
+        replay = printed.path.parent / "sequence.json"
+        click.echo(f"  mte-harness explore {kernel} --replay {replay}")
+    return PROGRAM_FAILED if found.new else OK
 
 
 def _proofs(
@@ -158,8 +157,9 @@ def _proofs(
     return ", ".join(show(target, name, printed) for name, target in kernels)
 
 
-def _replay(trials: Trials, saved: hits.Saved, table: tuple[Known, ...]) -> int:
+def _replay(trials: Trials, saved: hits.Saved) -> int:
     """Run a sequence some times, and say how it deviated."""
+    table = load()
     found = [one for one in trials.run([saved.sequence] * REPLAYS) if one]
     click.echo(f"deviates {len(found)} of {REPLAYS}; it was kept for {saved.kind!r}")
     for deviation in dict.fromkeys(found):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.paths import cache_root, resources
 from harness.explore.proof import write_hit
-from harness.explore.search import Search, random_batches, short_batches
+from harness.explore.guest_search import Search, random_batches, short_batches
 from harness.explore.trial import Place, Trials
 from harness.measure import measuring
 from harness.suite.session import Session
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from harness.core.progress import Progress
     from harness.explore.operations import Sequence_
-    from harness.explore.search import Hit
+    from harness.explore.guest_search import Hit
     from harness.guest.template import Template
     from harness.measure.records import Record
 

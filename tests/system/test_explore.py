@@ -52,11 +52,10 @@ def test_a_kept_sequence_shows_the_finding_again(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("harness_session")
 def test_something_that_nobody_knows_is_status_1(cli: Cli, tmp_path: Path) -> None:
-    """A guest whose memory is changed behind the model's back by the command before it."""
-    words = ("--minutes", "1", "--first", "-n", "1", "--keep", str(tmp_path), "--short", "1")
-    # ksmd merges nothing here, and a guest without zram swaps nothing: swapon(2) is not judged.
-    before = "mount -t tmpfs -o size=4k none /dev/shm; echo 1 > /proc/sys/vm/max_map_count"
+    """Memory that each guest keeps: 16 MiB of a file system in memory that stays mounted."""
+    words = ("--minutes", "5", "--first", "-n", "1", "--keep", str(tmp_path), "--short", "1")
+    before = "dd if=/dev/zero of=/run/kept bs=1M count=16 2> /dev/null"
     done = cli("explore", "stock", *words, "--before", before, timeout=LIMIT)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "NEW" in done.stdout
+    assert "NEW: leak, in every guest" in done.stdout
     assert (tmp_path / "hit-1" / "hit.c").is_file()

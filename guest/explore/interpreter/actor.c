@@ -52,7 +52,8 @@ static void compare(uint32_t number, const struct step *step, int64_t got)
 
 void actor_run(unsigned int actor)
 {
-	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigaction action = { .sa_sigaction = on_signal,
+				    .sa_flags = SA_SIGINFO | SA_NODEFER };
 	uint32_t turn;
 
 	sigaction(SIGSEGV, &action, NULL);

@@ -187,8 +187,9 @@ static int64_t pipe_read(long pointer, size_t bytes, unsigned char byte)
 	if (pipe(ends) < 0)
 		return -errno;
 	memset(buffer, byte, bytes);
-	got = write(ends[1], buffer, bytes) == (ssize_t)bytes ? syscall(SYS_read, ends[0], pointer, bytes) :
-								-1;
+	got = write(ends[1], buffer, bytes) == (ssize_t)bytes
+		      ? syscall(SYS_read, ends[0], pointer, bytes)
+		      : -1;
 	got = got < 0 ? -errno : got;
 	close(ends[0]);
 	close(ends[1]);

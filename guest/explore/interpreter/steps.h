@@ -88,7 +88,7 @@ struct script {
 	uint64_t unused[3];
 };
 
-/* Why a sequence ended early; the words are those of harness/explore/outcome.py. */
+/* Why a sequence ended early; harness/explore/deviation.py reads the text. */
 struct deviation {
 	int there;
 	uint32_t step;

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.explore.generate import exhaustive, random_sequences
 from harness.explore.known import Known, explain
 from harness.explore.shrink import Shrinker, rate
+from harness.explore.trial import EVERYWHERE, TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -97,16 +98,15 @@ class Search:
             if self._seen[deviation.kind] > MOST_OF_A_KIND:
                 return
         self.say(f"deviates: {deviation.kind}: {deviation.text}")
-        chance = rate(trials, sequence, deviation.kind)
+        alone = not deviation.kind.endswith((EVERYWHERE, TOGETHER))
+        chance = rate(trials, sequence, deviation.kind) if alone else 0.0
+        short = sequence
         if chance:
-            shrinker = Shrinker(trials, deviation.kind, chance, self.say)
             # What comes after it has no part in it.
             end = None if deviation.operation is None else deviation.operation + 1
-            short = shrinker.shrink(sequence[:end])
-        else:
-            short = sequence
-        again = [one for one in trials.run([short] * 4) if one and one.kind == deviation.kind]
-        deviation = again[0] if again else deviation
+            short = Shrinker(trials, deviation.kind, chance, self.say).shrink(sequence[:end])
+            again = [one for one in trials.run([short] * 8) if one and one.kind == deviation.kind]
+            deviation = again[0] if again else deviation
         finding = explain(deviation, short, self.table)
         hit = Hit(deviation, sequence, short, chance, finding, self.seconds)
         with self._lock:
