@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.explore.guest_search import Hit, Search
 from harness.explore.known import load
 from harness.explore.proof import write_hit
-from harness.explore.guest_search import Hit, Search
 from harness.explore.trial import Place, Trials
 
 if TYPE_CHECKING:

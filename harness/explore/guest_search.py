@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,10 +68,15 @@ class Search:
         with ThreadPoolExecutor(len(self.trials)) as pool:
             running = [pool.submit(self._work, trials) for trials in self.trials]
             try:
+                wait(running, return_when=FIRST_EXCEPTION)
                 for one in running:
-                    one.result()
-            finally:
+                    if one.done():
+                        one.result()
+            except BaseException:  # Ctrl-C too: what runs in a guest would go on for minutes
                 self._stop = True
+                for trials in self.trials:
+                    trials.abort()
+                raise
 
     @property
     def seconds(self) -> float:

@@ -81,7 +81,7 @@ def unmap(part: Part) -> None:
 
 @operation("memory", 12)
 def protect(part: Part) -> None:
-    """Call mprotect(2). PROT_MTE stays once it is there (memory-tagging-extension.rst, "PROT_MTE")."""
+    """Protect pages. PROT_MTE, once there, stays (memory-tagging-extension.rst, "PROT_MTE")."""
     spots = [part.region.spots[index] for index in part.span]
     if not all(spot.mapped for spot in spots):
         return

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from harness.explore.operations import Sequence_
     from harness.explore.guest_search import Hit
+    from harness.explore.operations import Sequence_
     from harness.explore.trial import Place
     from harness.suite.session import Session
     from harness.suite.target import Target

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.explore.operations import Sequence_
+    from harness.guest.guest import Guest
     from harness.guest.template import Template
     from harness.suite.session import Session
     from harness.verdict.evidence import Evidence
@@ -66,6 +67,7 @@ class Trials:
         self.place = place
         self.executed = 0
         self.sequences = 0
+        self._guest: Guest | None = None  # the last one
         self._always: str | None = None  # what a guest shows without a sequence
         self._binary = compile_program(session.programs, [SOURCE], probe_flags(PAGE))
 
@@ -139,5 +141,10 @@ class Trials:
                 line = f"{self.place.prelude}; {line}"
             files = (PushedFile(self._binary, "interpreter"), PushedFile(Path(file.name), "script"))
             program = Program(line, LIMIT, speaks_ktap=True, files=files)
-            with self.session.guest(self.place.template) as guest:
-                return gather(guest, program)
+            with self.session.guest(self.place.template) as self._guest:
+                return gather(self._guest, program)
+
+    def abort(self) -> None:
+        """End the guest that runs; whoever waits for it gets an error."""
+        if self._guest:
+            self._guest.close()

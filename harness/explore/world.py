@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from harness.explore.memory import (
     ANONYMOUS,
-    DIRT,
     GRANULES,
     KINDS,
     PAGE,
@@ -227,8 +226,3 @@ def _forked(space: Space) -> Space:
                 copy.spots[index] = dataclasses.replace(spot, own=ZERO, guarded=False)
         regions[number] = copy
     return Space(regions)
-
-
-def is_known(value: int) -> bool:
-    """Return whether the model knows a tag or a data byte."""
-    return value != DIRT

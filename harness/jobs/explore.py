@@ -14,10 +14,10 @@ from harness.core.errors import OK, PROGRAM_FAILED
 from harness.core.paths import cache_root, require_utf8
 from harness.explore import hit as hits
 from harness.explore.exploration import explore
+from harness.explore.guest_search import random_batches, short_batches
 from harness.explore.known import explain, load
 from harness.explore.operations import AREAS
 from harness.explore.proof import prove
-from harness.explore.guest_search import random_batches, short_batches
 from harness.explore.trial import SWAPS, Place, Trials
 from harness.jobs.options import (
     append_option,

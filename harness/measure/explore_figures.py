@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.core.paths import cache_root, resources
-from harness.explore.proof import write_hit
 from harness.explore.guest_search import Search, random_batches, short_batches
+from harness.explore.proof import write_hit
 from harness.explore.trial import Place, Trials
 from harness.measure import measuring
 from harness.suite.session import Session
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.core.progress import Progress
-    from harness.explore.operations import Sequence_
     from harness.explore.guest_search import Hit
+    from harness.explore.operations import Sequence_
     from harness.guest.template import Template
     from harness.measure.records import Record
 
