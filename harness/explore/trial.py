@@ -147,4 +147,4 @@ class Trials:
     def abort(self) -> None:
         """End the guest that runs; whoever waits for it gets an error."""
         if self._guest:
-            self._guest.close()
+            self._guest.process.kill()
