@@ -67,6 +67,7 @@ class Trials:
         self.place = place
         self.executed = 0
         self.sequences = 0
+        self._aborted = False
         self._guest: Guest | None = None  # the last one
         self._always: str | None = None  # what a guest shows without a sequence
         self._binary = compile_program(session.programs, [SOURCE], probe_flags(PAGE))
@@ -142,9 +143,12 @@ class Trials:
             files = (PushedFile(self._binary, "interpreter"), PushedFile(Path(file.name), "script"))
             program = Program(line, LIMIT, speaks_ktap=True, files=files)
             with self.session.guest(self.place.template) as self._guest:
+                if self._aborted:
+                    raise HarnessError("the search was ended")
                 return gather(self._guest, program)
 
     def abort(self) -> None:
-        """End the guest that runs; whoever waits for it gets an error."""
+        """End the guest that runs, and let none begin; whoever waits for it gets an error."""
+        self._aborted = True
         if self._guest:
             self._guest.process.kill()
