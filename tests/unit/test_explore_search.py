@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.explore.operations import Sequence_
 
 SPLAT = Deviation("splat warning-1", "WARNING: mm/rmap.c:1")
-SEQUENCE = (Operation("map"), Operation("stg"))
+SEQUENCE: Sequence_ = (Operation("map"), Operation("stg"))
 
 
 class Guests:
@@ -56,7 +56,7 @@ def test_one_fingerprint_is_shrunk_a_few_times_only() -> None:
     hits: list[Hit] = []
     batches = iter([[SEQUENCE] * 10])
     one = search(
-        [Guests(lambda _: Deviation("data", "x", 1))],
+        [Guests(lambda one: Deviation("data", "x", 1) if one else None)],
         batches,
         lambda hit: hits.append(hit) is not None,
     )
