@@ -34,6 +34,7 @@ Imports only core/ and host/.
 """
 
 from harness.kernel.artifact import Kernel
+from harness.kernel.board_address import BoardKernel
 from harness.kernel.bundle import BundledKernel, find_bundled, pack
 from harness.kernel.deb_files import DebKernel
 from harness.kernel.debian_binary import DebianKernel
@@ -43,6 +44,7 @@ from harness.kernel.selftests import obtain_selftests
 from harness.kernel.series import Series, load_series
 
 __all__ = [
+    "BoardKernel",
     "BundledKernel",
     "DebKernel",
     "DebianKernel",
