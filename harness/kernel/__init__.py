@@ -24,6 +24,7 @@ from the cache. Each step is a module of its own:
 * ``linux_image``: the header, version and .config in an Image; ``packed_image``: Image.gz and the
   like; ``adopt``: a ready Image; ``installed``: where the files of its build lie; ``modules``:
   those that a guest needs; ``initramfs``: what loads them;
+* ``board_address``: the kernel of a board, which is built by somebody else;
 * ``bundle``: built kernels in a directory, for other hosts;
 * ``artifact``: the published directory, and ``Kernel``, its frozen description; ``history``: which
   builds of a user's directory are kept.

@@ -61,6 +61,9 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.setattr(visit_module, "BACK", 0.5)
+    program = tmp_path / "keeper"
+    program.write_bytes(b"the keeper is played by the server")
+    monkeypatch.setattr(Board, "keeper", program)  # no test here needs the real one compiled
     monkeypatch.setattr(board_module, "BETWEEN_TRIES", 0.05)
     with listening(FakeBoard(says={"./first": (PASSES, 0)}), tmp_path / "home") as found:
         yield found
@@ -73,7 +76,7 @@ def reach(
         Store(tmp_path / "cache", "programs", Silent()),
         Store(tmp_path / "cache", "boards", Silent()),
     )
-    limits = Limits(ssh_connect=5.0, reboot=1.0)
+    limits = Limits(reboot=1.0)
     return Board(parse_board(address), options, limits, stores, Silent())
 
 
