@@ -210,7 +210,7 @@ static int guard(const char *directory, const char *device)
 int main(int argc, char **argv)
 {
 	if (argc >= 3 && !strcmp(argv[1], "guard"))
-		return guard(argv[2], argc > 3 ? argv[3] : NULL);
+		return guard(argv[2], argc > 3 && *argv[3] ? argv[3] : NULL);
 	if (argc == 4 && !strcmp(argv[1], "run"))
 		return run_line(argv[2], argv[3]);
 	fprintf(stderr, "usage: keeper guard DIR [DEVICE] | keeper run DIR LINE\n");

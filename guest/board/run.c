@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a shell line on a board, in mount namespace of its own, and ends all that it started.
+ * Runs a shell line on a board, in a mount namespace of its own, and ends all that it started.
  *
- * /tmp and /run are directories of the visit there, so that a program finds what it finds in a
- * guest, and leaves nothing in the board's own. Mounts of the program go with the namespace.
+ * /tmp, /run and /dev/shm are directories of the visit there, so that a program finds what it
+ * finds in a guest, and leaves nothing in the board's own. Mounts of the program go with the namespace.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -24,13 +24,19 @@
 
 static int own_mounts(const char *directory)
 {
-	char tmp[256], run[256];
+	/* The last hides the directory itself, which is in the board's /dev/shm. */
+	static const char *const places[] = { "tmp", "run", "shm" };
+	static const char *const covered[] = { "/tmp", "/run", "/dev/shm" };
+	char place[256];
+	int i;
 
-	snprintf(tmp, sizeof(tmp), "%s/tmp", directory);
-	snprintf(run, sizeof(run), "%s/run", directory);
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount(tmp, "/tmp", NULL, MS_BIND, NULL) || mount(run, "/run", NULL, MS_BIND, NULL))
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return -1;
+	for (i = 0; i < 3; i++) {
+		snprintf(place, sizeof(place), "%s/%s", directory, places[i]);
+		if (mount(place, covered[i], NULL, MS_BIND, NULL))
+			return -1;
+	}
 	/* Where they are mounted already, or the kernel has none, that is as good. */
 	if (access("/sys/kernel/debug/fault_around_bytes", F_OK))
 		mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);

@@ -115,7 +115,7 @@ void settings_save(const char *device)
 	size_t i;
 
 	for (i = 0; i < sizeof(trees) / sizeof(trees[0]); i++)
-		nftw(trees[i], note_file, 16, FTW_PHYS);
+		nftw(trees[i], note_file, 16, FTW_PHYS | FTW_MOUNT);
 	note_each("/sys/devices/system/cpu", "cpu", "online");
 	note_each("/sys/devices/system/cpu", "cpu", "mte_tcf_preferred");
 	note("/sys/kernel/debug/fault_around_bytes");
@@ -155,6 +155,7 @@ void settings_prepare(void)
 {
 	write_text("/proc/sys/kernel/panic_on_oops", "0");
 	write_text("/proc/sys/kernel/panic_on_warn", "0");
+	write_text("/proc/sys/vm/nr_hugepages", "0");
 	write_text(THP_MODE, "madvise");
 	each_controller("+", false);
 }

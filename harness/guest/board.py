@@ -105,6 +105,7 @@ class Board:
         self._programs, self._configs = stores
         self._login = BoardLogin(address)
         self._connection: SshConnection | None = None
+        self._gone = ""
         progress.step(f"looking at the board {address}")
         self.facts = self.read_facts()
         self.spec = dataclasses.replace(
@@ -119,10 +120,16 @@ class Board:
 
     def connection(self) -> SshConnection:
         """Return the connection, made anew if it is gone. Raise BoardUnreachableError and kin."""
+        if self._gone:
+            raise BoardLostError(f"not tried: {self._gone}", "reboot it, and run again")
         if self._connection is None or not self._connection.is_alive():
             deadline = Deadline.after(self.limits.ssh_connect)
             self._connection = SshConnection(self._login, deadline)
         return self._connection
+
+    def give_up(self, why: str) -> None:
+        """Let every later use of the board fail at once: each would wait for it in vain."""
+        self._gone = why
 
     def _ask(self, line: str) -> str:
         """Return what a shell line prints on the board."""

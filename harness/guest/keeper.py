@@ -35,7 +35,7 @@ if ! mkdir {d} 2>/dev/null; then
   done
   printf '\\001stale %s\\n' {d}; exit
 fi
-mkdir {d}/tmp {d}/run {d}/files && chmod 1777 {d}/tmp && chmod 755 {d}/run &&
+mkdir -p {d}/tmp {d}/run/files {d}/shm && chmod 1777 {d}/tmp {d}/shm && chmod 755 {d}/run &&
 head -c {size} > {d}/keeper && [ $(wc -c < {d}/keeper) = {size} ] && chmod 700 {d}/keeper &&
 {d}/keeper guard {d} {device}
 [ -e {d} ] && rm -rf {d} && printf '\\001unfit no program runs in %s: is it mounted noexec?\\n' {d}
@@ -75,8 +75,10 @@ class Keeper:
         word, text = self._wait({"ready", "busy", "unfit", "stale"}, deadline)
         if word == "ready":
             return
-        left = self.close(deadline)
-        details = "\n".join(left)
+        try:
+            details = "\n".join(self.close(deadline))
+        except SshError:  # it was not even started
+            details = ""
         if word == "busy":
             raise BoardBusyError(
                 f"{self._board} is busy: {text}",
@@ -143,6 +145,10 @@ class Keeper:
                     raise SshError(f"the keeper is silent for {deadline.seconds:.0f} s")
                 self._changed.wait(max(0.01, min(1.0, deadline.left())))
 
+    def is_alive(self) -> bool:
+        """Return whether it still guards, as far as this end knows."""
+        return not self._ended
+
     def said(self, word: str) -> list[str]:
         """Return what the keeper has said under a word."""
         with self._changed:
@@ -176,7 +182,7 @@ class Keeper:
         """
         try:
             self._send(b"q\n")
-            self._wait({"restored", "stale"} if self.said("stale") else {"restored"}, deadline)
+            self._wait({"restored"}, deadline)
         finally:
             self._channel.close()
         return self.said("left")

@@ -81,7 +81,7 @@ class Visit(System):
         self._zram = f"zram{zram[0]}" if zram else ""
         pages = "/proc/sys/vm/nr_hugepages"
         self.tidy = (
-            "swapoff -a 2>/dev/null; rm -rf /tmp/* /tmp/.[!.]*; "
+            "swapoff -a 2>/dev/null; rm -rf /tmp/* /dev/shm/* /tmp/.[!.]*; "
             f"[ ! -w {pages} ] || echo 0 > {pages}; "
         )
         if self._zram:
@@ -114,12 +114,22 @@ class Visit(System):
         line = command if isinstance(command, str) else shlex.join(command)
         deadline = Deadline.after(self.limits.exec if timeout is None else timeout)
         inner = f"{self._environment()}cd {WORKDIR}; {line}\nexit $?"
+        words, phase = [KEEPER, "run", DIRECTORY, inner], phase or f"running: {line[:100]}"
         try:
-            return self._board.connection().exec(
-                shlex.join([KEEPER, "run", DIRECTORY, inner]), deadline, stream, stdin=None
+            done = self._board.connection().exec(
+                shlex.join(words), deadline, stream, self._keeper.is_alive, stdin=None
             )
+            if done.status is None:
+                self._require_answer()
         except SshError as error:
-            raise self.lost(str(error), phase or f"running: {line[:100]}") from error
+            raise self.lost(str(error), phase) from error
+        return done
+
+    def _require_answer(self) -> None:
+        """Raise SshError unless the board answers: a silent network looks like a hang."""
+        done = self._board.connection().exec("true", Deadline.after(self.limits.ssh_connect))
+        if done.status != 0:
+            raise SshError(f"`true` ended with {done.status} after {done.seconds:.0f} s")
 
     def _environment(self) -> str:
         """Return what tells probes their devices (guest/lib/swap.c)."""
@@ -136,7 +146,8 @@ class Visit(System):
         It stays in the visit's own directory, so that the leak check does not see it come or go.
         """
         content = data.read_bytes() if isinstance(data, Path) else data
-        kept = shlex.quote(f"{DIRECTORY}/files/{Path(remote).name}")
+        name = shlex.quote(Path(remote).name)
+        kept = f"{DIRECTORY}/run/files/{name}"
         line = f"cat > {kept} && chmod {mode:o} {kept}"
         try:
             done = self._board.connection().exec(
@@ -149,7 +160,7 @@ class Visit(System):
                 f"{self._board.address} does not take {remote}: {done.stderr.strip()}",
                 f"make room in {DIRECTORY.rpartition('/')[0]}",
             )
-        return f"ln -sf {kept} {shlex.quote(remote)}"
+        return f"ln -sf /run/files/{name} {shlex.quote(remote)}"
 
     def cpu_times(self) -> Mapping[int, CpuTime]:
         """Return nothing: no thread of this host runs the board."""
@@ -187,6 +198,8 @@ class Visit(System):
                 "run again; look at the network between here and the board",
                 details,
             )
+        if not self._board.options.reboot:
+            self._board.give_up(f"{where}: {why}")
         self._reset_if_possible(back=False)
         return BoardLostError(
             f"{where}: it does not answer for {BACK:.0f} s, and whether its kernel or the network "

@@ -154,14 +154,14 @@ def target_id(argument: str, options: BuildOptions = PLAIN) -> str:
 
     Of a path it is the last part that tells.
     """
+    if is_board(argument):
+        return parse_board(argument).name
     kernel, machine = split_target(argument)
     name = _kernel_id(kernel) + options.suffix
     return f"{name}@{machine}" if machine else name
 
 
 def _kernel_id(kernel: str) -> str:
-    if is_board(kernel):
-        return parse_board(kernel).name
     path = Path(kernel)
     if path.name == "Image" and "boot" in path.parts:
         path = path.parents[3]

@@ -198,7 +198,8 @@ class Runner:
             return self._gather_in(self._guest, program)
 
         def attempt(program: Program) -> Evidence:
-            if not self._guest.used:
+            # A board is one machine: a second visit at once would find it busy.
+            if not self._guest.used or isinstance(template, Board):
                 return self._gather_in(self._guest, program)
             with _clone(self._request, template) as guest:
                 return self._gather_in(guest, program)
