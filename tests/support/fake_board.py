@@ -135,6 +135,11 @@ class _Server(paramiko.ServerInterface):
             output, status = board.answer(line)
             channel.sendall(output.encode())
             channel.send_exit_status(status)
+            channel.shutdown_write()
+            # This thread may be faster than the reply to the request, which close() would cut off.
+            channel.settimeout(30)
+            while channel.recv(65536):
+                pass
             channel.close()
 
     def _keep(self, channel: paramiko.Channel) -> None:
