@@ -164,7 +164,9 @@ def _require_fit(facts: BoardFacts, board: BoardKernel, *, shm: bool) -> None:
     try:
         parse_release(facts.release)
     except ValueError as error:
-        raise BoardUnfitError(f"{board}: {facts.release!r} is no release of Linux") from error
+        raise BoardUnfitError(
+            f"{board}: {facts.release!r} is no release of Linux", "such as 7.3.4"
+        ) from error
 
 
 def parse_config(text: str, facts: BoardFacts, board: BoardKernel) -> str:

@@ -65,13 +65,11 @@ class Keeper:
         )
         try:
             self._channel.exec_command(line)
-            self._channel.settimeout(deadline.seconds)
-            self._channel.sendall(self._data)
-            self._channel.settimeout(1.0)
         except BROKEN as error:
             raise SshError(f"the keeper cannot be started: {error}") from error
-        self._reader = threading.Thread(target=self._read, daemon=True, name="board keeper")
-        self._reader.start()
+        self._channel.settimeout(1.0)
+        threading.Thread(target=self._read, daemon=True, name="keeper of a board").start()
+        self._send(self._data)  # cut off where the shell has ended, and said why
         word, text = self._wait({"ready", "busy", "unfit", "stale"}, deadline)
         if word == "ready":
             return
@@ -124,10 +122,14 @@ class Keeper:
             self._log.append(printable(line))
 
     def _send(self, data: bytes) -> None:
-        try:
-            self._channel.sendall(data)
-        except (OSError, EOFError):
-            self._ended = True
+        """Send all of ``data``, unless the other end is gone: then the reader notices it, too."""
+        while data and not self._ended:
+            try:
+                data = data[self._channel.send(data) :]
+            except TimeoutError:
+                continue  # the board takes its time
+            except (OSError, EOFError):
+                return
 
     def _wait(self, words: set[str], deadline: Deadline, after: int = 0) -> tuple[str, str]:
         """Return the first of ``words`` that was said, after the first ``after`` words.

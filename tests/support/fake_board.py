@@ -144,17 +144,14 @@ class _Server(paramiko.ServerInterface):
 
     def _keep(self, channel: paramiko.Channel) -> None:
         board = self._board
+        channel.recv(65536)  # of the keeper's program: the client has the reply to its request
         channel.sendall(board.begins.encode())
         if "\x01ready" not in board.begins:
             channel.sendall("".join(f"\x01left {line}\n" for line in board.leaves).encode())
             channel.sendall(b"\x01restored 42\n")
             channel.close()
             return
-        program = True
         while data := channel.recv(65536):
-            if len(data) > 16 or program:  # the keeper itself
-                program = len(data) == 65536
-                data = data[-2:]
             if board.silent:
                 continue
             if b"s\n" in data:

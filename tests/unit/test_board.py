@@ -65,7 +65,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening
     program.write_bytes(b"the keeper is played by the server")
     monkeypatch.setattr(Board, "keeper", program)  # no test here needs the real one compiled
     monkeypatch.setattr(board_module, "BETWEEN_TRIES", 0.05)
-    with listening(FakeBoard(says={"./first": (PASSES, 0)}), tmp_path / "home") as found:
+    with listening(FakeBoard(says={"cd /tmp; ./first": (PASSES, 0)}), tmp_path / "home") as found:
         yield found
 
 
