@@ -140,15 +140,22 @@ static bool is_in(const struct area *one, const struct area *areas, int n)
 	return false;
 }
 
-void areas_restore(void)
+void areas_off(void)
 {
 	struct area now[MOST];
 	int i, n = read_areas(now);
 
+	/* Those of the board are off: nothing of it is lost here. */
 	for (i = 0; i < n; i++)
-		if (!is_in(&now[i], saved, count) || (disk && !strcmp(now[i].path, disk)))
-			if (swapoff(now[i].path))
-				tell("left", "swap %s: %s", now[i].path, strerror(errno));
+		if (swapoff(now[i].path))
+			tell("left", "swap %s: %s", now[i].path, strerror(errno));
+}
+
+void areas_restore(void)
+{
+	struct area now[MOST];
+	int i, n;
+
 	if (zram >= 0)
 		remove_zram();
 	if (disk && have_head)

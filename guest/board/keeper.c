@@ -105,27 +105,26 @@ static void drain_kmsg(void)
 	}
 }
 
-/* Ends the runners of this directory, and with them what they started. */
-static void end_runners(const char *directory)
+/* Ends the runners, which are this same program, and with them what they started. */
+static void end_runners(void)
 {
-	char program[256], path[64], target[256];
+	struct stat own, other;
+	char path[64];
 	int round, left = 1;
 
-	snprintf(program, sizeof(program), "%s/keeper", directory);
+	if (stat("/proc/self/exe", &own))
+		return;
 	for (round = 0; left && round < 100; round++) {
 		DIR *proc = opendir("/proc");
 		struct dirent *entry;
 
 		for (left = 0; proc && (entry = readdir(proc));) {
 			pid_t pid = atoi(entry->d_name);
-			ssize_t length;
-
 			if (pid <= 0 || pid == getpid())
 				continue;
 			snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-			length = readlink(path, target, sizeof(target) - 1);
-			target[length < 0 ? 0 : length] = 0;
-			if (strcmp(target, program))
+			if (stat(path, &other) || other.st_dev != own.st_dev ||
+			    other.st_ino != own.st_ino)
 				continue;
 			left++;
 			kill(pid, round < 80 ? SIGTERM : SIGKILL);
@@ -157,7 +156,7 @@ static time_t seconds(void)
 static int guard(const char *directory, const char *device)
 {
 	struct pollfd polled[2] = { { .fd = 0, .events = POLLIN }, { .events = POLLIN } };
-	bool quit = false;
+	bool quit = false, ready = false;
 	char input[4096];
 	time_t heard;
 
@@ -173,11 +172,15 @@ static int guard(const char *directory, const char *device)
 	}
 	settings_save(device);
 	areas_save(device);
-	if (!quit && areas_prepare()) {
+	quit = quit || !areas_prepare();
+	if (!quit && mounts_make(directory)) {
+		tell("unfit", "no mount namespace: %s", strerror(errno));
+		quit = true;
+	}
+	ready = !quit;
+	if (ready) {
 		settings_prepare();
 		tell("ready", "%d", getpid());
-	} else {
-		quit = true;
 	}
 	for (heard = seconds(); !quit && seconds() - heard < SILENCE;) {
 		if (poll(polled, 2, 1000) < 0 && errno != EINTR)
@@ -196,7 +199,10 @@ static int guard(const char *directory, const char *device)
 			quit = memchr(input, 'q', got);
 		}
 	}
-	end_runners(directory);
+	end_runners();
+	if (ready)
+		areas_off();
+	mounts_leave();
 	areas_restore();
 	settings_restore();
 	drain_kmsg();

@@ -2,7 +2,7 @@
 /*
  * The keeper: the one program that the harness runs on a board beside its probes.
  *
- *   keeper guard DIR [DEVICE]  keeps the board as it is: settings.c, areas.c
+ *   keeper guard DIR [DEVICE]  keeps the board as it is: settings.c, areas.c, mounts.c
  *   keeper run DIR LINE        runs a shell line, and ends all that it started: run.c
  *
  * DIR is a directory in a tmpfs that the harness has made; DEVICE is the disk that its user
@@ -44,7 +44,22 @@ void areas_save(const char *device);
 /* Turns the board's own swap off, and adds a zram device; false ("busy") if that fails. */
 bool areas_prepare(void);
 
+/* Turns the board's own swap on again; in the board's own mount namespace. */
 void areas_restore(void);
+
+/* Turns off what programs have turned on, in the namespace of the visit. */
+void areas_off(void);
+
+/* --- the mount namespace of the visit --------------------------------------- */
+
+/* Makes it, and enters it: programs of the visit join it by the file "guard". 0, or -1. */
+int mounts_make(const char *directory);
+
+/* Goes back to the board's own. */
+void mounts_leave(void);
+
+/* Joins the one of the guard that has this directory: 0, or -1. */
+int mounts_join(const char *directory);
 
 /* --- run ------------------------------------------------------------------- */
 

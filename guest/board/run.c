@@ -1,49 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a shell line on a board, in a mount namespace of its own, and ends all that it started.
- *
- * /tmp, /run and /dev/shm are directories of the visit there, so that a program finds what it
- * finds in a guest, and leaves nothing in the board's own. Mounts of the program go with the namespace.
+ * Runs a shell line on a board, in the mount namespace of the visit, and ends all that it
+ * started.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "keeper.h"
-
-static int own_mounts(const char *directory)
-{
-	/* The last hides the directory itself, which is in the board's /dev/shm. */
-	static const char *const places[] = { "tmp", "run", "shm" };
-	static const char *const covered[] = { "/tmp", "/run", "/dev/shm" };
-	char place[256];
-	int i;
-
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		return -1;
-	for (i = 0; i < 3; i++) {
-		snprintf(place, sizeof(place), "%s/%s", directory, places[i]);
-		if (mount(place, covered[i], NULL, MS_BIND, NULL))
-			return -1;
-	}
-	/* Where they are mounted already, or the kernel has none, that is as good. */
-	if (access("/sys/kernel/debug/fault_around_bytes", F_OK))
-		mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-	if (access("/sys/kernel/tracing/trace", F_OK))
-		mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
-	return 0;
-}
 
 /* Kills the children of this process that /proc shows. */
 static void kill_children(void)
@@ -98,7 +71,7 @@ int run_line(const char *directory, const char *line)
 	sigprocmask(SIG_BLOCK, &signals, &before);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (own_mounts(directory)) {
+	if (mounts_join(directory)) {
 		fprintf(stderr, "keeper: no mount namespace: %s\n", strerror(errno));
 		return code;
 	}

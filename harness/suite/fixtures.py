@@ -71,8 +71,8 @@ def machine(mte_target: Target) -> MachineSpec:
 
 @pytest.fixture(scope="session")
 def kernel(mte_target: Target, harness_session: Session) -> Kernel:
-    """Return a kernel of ``--kernel``, built."""
-    return harness_session.kernel(mte_target.kernel)
+    """Return a kernel of ``--kernel``, built, or as it runs on a board."""
+    return harness_session.kernel_of(mte_target)
 
 
 @pytest.fixture(scope="session")

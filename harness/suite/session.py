@@ -78,15 +78,11 @@ class Session:
             chosen = str(obtain_qemu(chosen, self.cache, self.progress))
         return find_qemu(chosen, self.limits.host_tool)
 
-    def kernel(self, source: KernelSource | BoardKernel) -> Kernel:
+    def kernel(self, source: KernelSource) -> Kernel:
         """Return the kernel of ``source``; it is built if the cache does not have it.
-
-        That of a board is the one that runs there.
 
         A base that is gone stays so for this run: its places are asked once, not for each test.
         """
-        if isinstance(source, BoardKernel):
-            return self.board(source).kernel
         if source not in self._gone:
             try:
                 return obtain_kernel(source, self.cache, self.progress)
@@ -155,6 +151,12 @@ class Session:
                 source, self._board_options, self.limits, stores, self.progress
             )
         return self._boards[source]
+
+    def kernel_of(self, target: Target) -> Kernel:
+        """Return the kernel of a target: built, or the one that runs on a board."""
+        if isinstance(target.kernel, BoardKernel):
+            return self.board(target.kernel).kernel
+        return self.kernel(target.kernel)
 
     def testbed(self, target: Target) -> Testbed:
         """Return what programs of a target run on: a template, or a board."""
