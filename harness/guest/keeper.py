@@ -55,7 +55,7 @@ class Keeper:
         self._changed = threading.Condition()
         self._log: list[str] = []
         self._said: list[tuple[str, str]] = []
-        self._ended = False
+        self._ended = self._sent = False
 
     def start(self, deadline: Deadline) -> None:
         """Begin to guard. Raise BoardBusyError, BoardUnfitError, BoardLeftError or SshError."""
@@ -70,6 +70,7 @@ class Keeper:
         self._channel.settimeout(1.0)
         threading.Thread(target=self._read, daemon=True, name="keeper of a board").start()
         self._send(self._data)  # cut off where the shell has ended, and said why
+        self._sent = True
         word, text = self._wait({"ready", "busy", "unfit", "stale"}, deadline)
         if word == "ready":
             return
@@ -107,7 +108,8 @@ class Keeper:
                 for line in lines:
                     self._take(line.decode("utf-8", "replace"))
                 self._changed.notify_all()
-            if time.monotonic() - beaten > BEAT_SECONDS:
+            # A beat in the middle of the program would be a part of it.
+            if self._sent and time.monotonic() - beaten > BEAT_SECONDS:
                 beaten = time.monotonic()
                 self._send(b"\n")
         with self._changed:

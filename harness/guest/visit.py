@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Seconds for a board to answer again after its connection broke; longer than the keeper waits for
 # a sign of life, so that a visit that comes after this one finds the board put back.
 BACK = 90.0
+START = 300.0  # seconds for the keeper to come over a slow line, and to turn swap off
 RESTORE = 120.0  # seconds for the keeper to put a board back
 # What a kernel prints as it goes down.
 _FALLS = ("Kernel panic", "Internal error:", "Rebooting in", "Unable to handle kernel")
@@ -74,7 +75,7 @@ class Visit(System):
         )
         self._log = _Log(self._keeper, self)
         try:
-            self._keeper.start(Deadline.after(RESTORE))
+            self._keeper.start(Deadline.after(START))
         except SshError as error:
             raise self._lost_error(str(error), "starting the keeper") from error
         zram = self._keeper.said("zram")
