@@ -29,10 +29,10 @@ BEAT_SECONDS = 10.0  # the keeper gives up after 60 s of silence (keeper.c, SILE
 # the way is removed at once.
 _START = """umask 077
 if ! mkdir {d} 2>/dev/null; then
-  for p in /proc/[0-9]*/exe; do
-    [ "$(readlink $p)" = {d}/keeper ] || continue
+  p=$(cat {d}/guard 2>/dev/null)
+  if [ -z "$p" ] || kill -0 $p 2>/dev/null; then
     printf '\\001busy another run of mte-harness is there\\n'; exit
-  done
+  fi
   printf '\\001stale %s\\n' {d}; exit
 fi
 mkdir -p {d}/tmp {d}/run/files {d}/shm && chmod 1777 {d}/tmp {d}/shm && chmod 755 {d}/run &&
