@@ -64,6 +64,7 @@ class Visit(System):
         started = time.monotonic()
         if board.suspect and board.options.reboot:
             board.reset()
+        board.drop()  # a connection of its own: what broke the last one is not of this visit
         self.template = board
         self.limits = board.limits
         self.used = False
