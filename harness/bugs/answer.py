@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,17 @@ def answer(
 def _confidence(result: Result) -> list[str]:
     if result.unconfirmed:
         return [f"Not confirmed: {'; '.join(result.unconfirmed)}"]
+    rate = f"at a rate of {result.rate}" if result.rate.given else f"in {result.rate} runs"
     text = (
-        f"Confidence {result.confidence:.2%}: the bug showed in {result.rate} runs where it is, "
+        f"Confidence {_percent(result.confidence)}: the bug shows {rate} where it is, "
         f"and in none of {result.runs} more where it is not, right beside the change."
     )
     return [text]
+
+
+def _percent(confidence: float) -> str:
+    """Return a confidence that is never rounded up: no number of runs gives 100 %."""
+    return f"{math.floor(confidence * 10_000) / 100:.2f}%"
 
 
 def _line_of(journal: Journal) -> str:
@@ -103,4 +110,6 @@ def removed_lines(tally: Tally, needed: int, *, came: bool) -> list[str]:
         return [f"Taken out of the last kernel again: {tally}, as it must be."]
     if tally.skip:
         return [f"It cannot be taken out of the last kernel again: {tally.skip}"]
+    if finding is Finding.WEAK:
+        return [f"Taken out of the last kernel again: {tally}, which tells nothing."]
     return [f"Taken out of the last kernel again: {tally}, which speaks against it."]

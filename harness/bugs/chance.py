@@ -3,9 +3,11 @@
 
 A run that shows the bug proves that it is there. Runs that do not show it prove little if the bug
 shows rarely: with a rate p, n of them are seen with the chance (1 - p)^n on a kernel that has it.
-The rate is itself only measured. With h of n runs that showed the bug, and every rate as likely as
-any other beforehand, it has the distribution Beta(1 + h, 1 + n - h), and the chance of k more runs
-that all miss it is the product of (1 + misses + i) / (2 + n + i) for i from 0 to k - 1.
+The rate is itself only measured. Bugs are as likely to show in one of 10 as in one of 100 runs, so
+beforehand a rate p has the weight 1/p; the uniform weight would take a bug that showed once in 5
+runs for a frequent one, and whoever sees a rare bug at all sees it too often. With h of n runs that
+showed the bug it then has the distribution Beta(h, 1 + n - h), and the chance of k more runs that
+all miss it is the product of (1 + misses + i) / (1 + n + i) for i from 0 to k - 1.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+HITS = 3  # so many runs with the bug, at least, measure its rate
 MOST_RUNS = 1000  # of one kernel; a rarer bug cannot be bisected by these means
 
 
@@ -41,7 +44,7 @@ class Rate:
         """Return the chance that one more run misses the bug, after ``runs`` that all did."""
         if self.given is not None:
             return 1 - self.given
-        return (1 + self.misses + runs) / (2 + self.hits + self.misses + runs)
+        return (1 + self.misses + runs) / (1 + self.hits + self.misses + runs)
 
     def runs_for(self, confidence: float) -> int:
         """Return how many runs without the bug are needed to say with ``confidence`` it is gone.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.core.errors import SourceError, UsageError
-from harness.host.git_source import git, local_commit
+from harness.host.git_source import git, git_output, local_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,10 +56,15 @@ class GitHistory:
         ]
 
     def undo(self, point: str) -> bytes:
-        """Return the diff that takes a commit out again; b"" for a merge."""
+        """Return the diff that takes a commit out again; b"" for a merge.
+
+        git-diff-tree(1) knows nothing of the user's diff.noprefix and the like. A diff ends with
+        blanks where its last line is empty, and has whatever bytes the files have.
+        """
         if len(self.parents(point)) != 1:
             return b""
-        return f"{self._git('diff', '--binary', point, f'{point}^')}\n".encode()
+        words = ("diff-tree", "-p", "--binary", "--full-index", point, f"{point}^")
+        return git_output(self.path, *words) or b""
 
     def _files(self, point: str) -> list[str]:
         names = self._git("show", "--first-parent", "--format=", "--name-only", point).splitlines()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cattrs import BaseValidationError, transform_error
 
 from harness.bugs.tally import Finding, Tally  # noqa: TC001 - cattrs reads the annotations
+from harness.core.disk import disk_full_as_error
 from harness.core.errors import ArtifactError, UsageError
 from harness.core.files import replace_file
 from harness.core.structure import strict_converter
@@ -41,37 +42,53 @@ class Journal:
     schema: int = SCHEMA
 
     def save(self, path: Path) -> None:
-        """Write the file as a whole."""
+        """Write the file as a whole. Raise DiskFullError, with the state of before in the file."""
         text = json.dumps(_CONVERTER.unstructure(self), indent=1, ensure_ascii=False)
-        replace_file(path, f"{text}\n".encode())
+        with disk_full_as_error(path):
+            replace_file(path, f"{text}\n".encode(errors="backslashreplace"))
 
 
 def open_journal(path: Path, search: dict[str, str]) -> Journal:
-    """Return the journal in a file, or a new one if there is none.
+    """Return the journal in a file, or a new one if there is none that has seen a run.
 
-    Raise ArtifactError for a damaged file, UsageError for that of another search.
+    A new one is written at once: that it cannot be is found before any kernel is built. Raise
+    ArtifactError for a damaged file, UsageError for that of another search.
     """
-    if not path.exists():
-        return Journal(search)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        schema = data.get("schema") if isinstance(data, dict) else None
-        if schema != SCHEMA:
-            raise ValueError(f"its schema is {schema!r}, not {SCHEMA}")
-        journal = _CONVERTER.structure(data, Journal)
-    except BaseValidationError as error:
-        raise _damaged(path, transform_error(error)[0]) from error
-    except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
-    other = [key for key in search if journal.search.get(key) != search[key]]
-    if other:
+    journal = _read(path)
+    other = [key for key in search if journal and journal.search.get(key) != search[key]]
+    if journal and journal.measured and other:
         key = other[0]
         raise UsageError(
             f"{path} is the state of another search: its {key} is "
             f"{journal.search.get(key, 'none')!r}, not {search[key]!r}",
             "remove it, or name another file with --state",
         )
+    if journal and not other:
+        return journal
+    journal = Journal(search)
+    try:
+        journal.save(path)
+    except OSError as error:
+        raise UsageError(
+            f"the state of the search cannot be written to {path}: {error.strerror}",
+            "name another file with --state",
+        ) from error
     return journal
+
+
+def _read(path: Path) -> Journal | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if schema != SCHEMA:
+            raise ValueError(f"its schema is {schema!r}, not {SCHEMA}")
+        return _CONVERTER.structure(data, Journal)
+    except FileNotFoundError:
+        return None
+    except BaseValidationError as error:
+        raise _damaged(path, transform_error(error)[0]) from error
+    except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
 
 
 def _damaged(path: Path, why: str) -> ArtifactError:

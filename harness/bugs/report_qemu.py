@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from harness.vm.spec import MachineSpec
 
 MOST_CPUS = 8  # of the GIC that QEMU's virt has with our -machine, and of use on a host
-_SIZE = re.compile(r"(?P<number>\d+)(?P<unit>[MmGg]?)(?:i?[Bb])?")
+_SIZE = re.compile(r"(?:size=)?(?P<number>\d+)(?P<unit>[MmGg]?)(?:i?[Bb])?(?:,.*)?")
+# The kernel splits its command line at blanks outside of double quotes (lib/cmdline.c, next_arg()).
+_PARAMETER = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 # Parameters that name the reporter's own disks, console and login.
 _OWN_PARAMETERS = re.compile(
     r"(?:root|rootfstype|rootflags|console|earlycon|earlyprintk|init|rdinit|ip|nfsroot|resume)=|"
@@ -48,7 +50,7 @@ def reported_machine(line: str, spec: MachineSpec) -> ReportedMachine:
         elif option == "m":
             spec = dataclasses.replace(spec, memory_mib=_mib(value))
         elif option == "append":
-            for word in shlex.split(value):
+            for word in _PARAMETER.findall(value):
                 (left_out if _OWN_PARAMETERS.match(word) else append).append(word)
         else:
             left_out.append(f"-{option} {value}".strip())
@@ -79,7 +81,7 @@ def _cpus(value: str) -> int:
 
 
 def _mib(value: str) -> int:
-    found = _SIZE.match(value.removeprefix("size="))
+    found = _SIZE.fullmatch(value)
     if not found:
         raise UsageError(f"--qemu-line: -m {value} is no size", "such as 2G")
     mib = int(found["number"]) << (10 if found["unit"] in ("g", "G") else 0)

@@ -21,14 +21,21 @@ if TYPE_CHECKING:
 
     from harness.core.store import Store
 
-# N processes at once; the status is that of the first that failed. Each repeats the program until
-# it fails. A signal to the group ends them all: they are children of one setsid(1).
+# N processes at once; the status and the output are those of the first that failed. Each repeats
+# the program until it fails, and prints what the last time did: several KTAP documents, one after
+# the other or mixed, are none. A signal to the group ends them all: they are children of one
+# setsid(1).
 _PROCESSES = (
-    'i=0; p=; while [ $i -lt {processes} ]; do ({line}) & p="$p $!"; i=$((i+1)); done; '
-    "s=0; for q in $p; do wait $q; t=$?; [ $s -ne 0 ] || s=$t; done; exit $s"
+    "i=0; p=; while [ $i -lt {processes} ]; do "
+    '({line}) > .process.$i & p="$p $!"; i=$((i+1)); done; '
+    "s=0; i=0; f=0; for q in $p; do "
+    "wait $q; t=$?; [ $s -ne 0 ] || {{ s=$t; f=$i; }}; i=$((i+1)); done; "
+    "cat .process.$f; exit $s"
 )
 _REPEAT = (
-    "r=0; while [ $r -lt {repeat} ]; do {line}; s=$?; [ $s -eq 0 ] || exit $s; r=$((r+1)); done"
+    "r=0; while [ $r -lt {repeat} ]; do "
+    "{line} > .time.$i; s=$?; [ $s -eq 0 ] || break; r=$((r+1)); done; "
+    "cat .time.$i; exit $s"
 )
 
 

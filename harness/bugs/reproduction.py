@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.bugs.signs import ANY, in_words, usual_sign
+from harness.bugs.signs import in_words, shows, usual_sign
 from harness.bugs.tally import Tally
 from harness.core.files import replace_file
 
@@ -55,7 +55,7 @@ def reproduce(
         say(f"run {number} of {runs}: {in_words(signs)}")
     sign = sign or usual_sign(seen) or ""
     for signs in seen:
-        tally.add(signs, shows=bool(signs) if sign == ANY else sign in signs)
+        tally.add(signs, shows=shows(sign, signs))
     return Reproduction(sign, tally)
 
 

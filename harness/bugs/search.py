@@ -14,13 +14,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from harness.bugs.chance import Rate
-from harness.bugs.signs import ANY, in_words, usual_sign
+from harness.bugs.chance import HITS, MOST_RUNS, Rate
+from harness.bugs.signs import in_words, shows, usual_sign
 from harness.bugs.tally import Finding, Tally
 from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from harness.bugs.journal import Journal
     from harness.bugs.points import History
@@ -104,7 +104,7 @@ class Search:
         """Return how often the bug shows where it is, by all that was seen."""
         if self.settings.rate is not None:
             return Rate(given=self.settings.rate)
-        there = [point for point, it in self.journal.findings.items() if it is Finding.SHOWS]
+        there = self._all(Finding.SHOWS)
         # Points of one Image share their runs.
         once = {self.journal.tallies[point].content or point: point for point in there}
         tallies = [self.journal.tallies[point] for point in once.values()]
@@ -144,15 +144,12 @@ class Search:
         tally = self._prepared(self.bad)
         if tally.skip:
             raise UsageError(f"the bad end {self._name(self.bad)} {tally}", "name another")
-        given = Rate(given=settings.rate).runs_for(settings.confidence) if settings.rate else 0
-        while len(journal.measured) < (given or settings.runs):
-            if given and any(journal.measured):
-                break
+        while (runs := self._runs_to_measure()) > len(journal.measured):
             signs = self.trials.run(self.bad)
             journal.measured.append(signs)
             self.save()
-            runs = f"run {len(journal.measured)} of {given or settings.runs}"
-            self.say(f"{runs} on {self._name(self.bad)}: {in_words(signs)}")
+            number = f"run {len(journal.measured)} of {runs}"
+            self.say(f"{number} on {self._name(self.bad)}: {in_words(signs)}")
         if not journal.sign:
             journal.sign = settings.sign or usual_sign(journal.measured) or ""
         tally = Tally(content=tally.content, release=tally.release)
@@ -166,13 +163,29 @@ class Search:
             return
         self._refuse_swapped(tally)
 
+    def _runs_to_measure(self) -> int:
+        """Return how many runs on the end that has the bug there are to be, by those there were.
+
+        A rate that is known needs one with the bug. Another one needs HITS with it: of one or two
+        it would follow that the bug may be so rare that hundreds of runs say nothing.
+        """
+        measured, settings = self.journal.measured, self.settings
+        sign = settings.sign or usual_sign(measured) or ""
+        hits = sum(shows(sign, signs) for signs in measured)
+        if settings.rate:
+            return (
+                len(measured) if hits else Rate(given=settings.rate).runs_for(settings.confidence)
+            )
+        if len(measured) < settings.runs or not 0 < hits < HITS:
+            return settings.runs
+        return min(math.ceil(len(measured) * HITS / hits), MOST_RUNS)
+
     def _refuse_swapped(self, tally: Tally) -> None:
         """Raise UsageError for a bad end that shows no bug: perhaps the other end does."""
         other = self._prepared(self.good)
         if not other.skip and not tally.spoilt:
             for _ in range(self.settings.runs):
-                if signs := self.trials.run(self.good):
-                    sign = next(iter(signs))
+                if sign := usual_sign([self.trials.run(self.good)]):
                     raise UsageError(
                         f"good and bad are swapped: {self._name(self.good)} shows a bug ({sign}), "
                         f"{self._name(self.bad)} none in {tally.runs} runs",
@@ -186,10 +199,7 @@ class Search:
     def _walk(self) -> list[str]:
         """Try points until nothing between the two sides can be tried; return what is left."""
         while True:
-            shows, absent = (
-                [point for point, it in self.journal.findings.items() if it is finding]
-                for finding in (Finding.SHOWS, Finding.ABSENT)
-            )
+            shows, absent = self._all(Finding.SHOWS), self._all(Finding.ABSENT)
             earlier, later = (absent, shows) if self.settings.came else (shows, absent)
             last = self.history.last
             suspects = self.history.suspects(last, earlier)
@@ -210,26 +220,16 @@ class Search:
         earlier = tuple(dict.fromkeys(edge))
         needed, confidence, unconfirmed = self.needed, 1.0, []
         for point in earlier if self.settings.came else (suspects[-1],):
-            tally = self._prepared(point)
-            if tally.skip:
-                unconfirmed.append(f"{self._name(point)} {tally}")
-                continue
-            fresh = self.journal.fresh.setdefault(point, Tally())
-            finding = self._run_until(point, fresh, needed)
-            self.say(f"{self._name(point)} again: {fresh}")
+            finding, tally = self._again(point, needed)
             if finding is Finding.SHOWS:
-                if point == self.good:
-                    raise UsageError(
-                        f"the bug shows on the good end {self._name(point)} after all: {fresh}",
-                        "name an end that is free of it",
-                    )
-                self.journal.findings[point] = Finding.SHOWS
-                self.save()
+                self._take_back(point, needed)
                 return None
-            if finding is not Finding.ABSENT:
-                unconfirmed.append(f"{self._name(point)}: {fresh}")
-                continue
-            confidence *= 1 - self.rate.all_miss(fresh.clean)
+            if finding is Finding.ABSENT:
+                confidence *= 1 - self.rate.all_miss(tally.clean)
+            else:
+                unconfirmed.append(f"{self._name(point)}: {tally}")
+        if not self.settings.came:
+            unconfirmed += self._without_what_came(suspects[-1], earlier)
         return Result(
             tuple(suspects),
             earlier,
@@ -238,6 +238,69 @@ class Search:
             needed,
             tuple(unconfirmed),
         )
+
+    def _again(self, point: str, needed: int) -> tuple[Finding, Tally]:
+        """Run a point once more, or for the first time; return what that gave."""
+        if point not in self.journal.findings:
+            return self._test(point), self._tally(point)
+        tally = self._prepared(point)
+        if tally.skip:
+            return Finding.SKIP, tally
+        fresh = self.journal.fresh.setdefault(point, Tally())
+        finding = self._run_until(point, fresh, needed)
+        self.say(f"{self._name(point)} again: {fresh}")
+        return finding, fresh
+
+    def _take_back(self, point: str, needed: int) -> None:
+        """Take ``point``, which counted as free of the bug, for one that has it.
+
+        A later point that is free of it, too, contains this one: then it was taken wrongly, or the
+        bug went in between, and this search is for the second time that it came (git-bisect(1) asks
+        of the merge base for the same reason). Raise UsageError.
+        """
+        findings = self.journal.findings
+        findings[point] = Finding.SHOWS
+        self.save()
+        later = [p for p in self._all(Finding.ABSENT) if not self.history.suspects(point, [p])]
+        for other in later:
+            if self._again(other, needed)[0] is Finding.SHOWS:
+                self._refuse_good(other)
+                findings[other] = Finding.SHOWS
+                self.save()
+                return
+        self._refuse_good(point)
+        if later:
+            raise UsageError(
+                f"the bug shows on {self._name(point)}, and not on {self._name(later[-1])}, which "
+                "comes after it: it went in between, and came again",
+                f"search for where it went, or name {point} as the good end if that is another bug",
+            )
+
+    def _refuse_good(self, point: str) -> None:
+        if point == self.good:
+            raise UsageError(
+                f"the bug shows on the good end {self._name(point)} after all: "
+                f"{self.journal.fresh.get(point, self._tally(point))}",
+                "name an end that is free of it",
+            )
+
+    def _without_what_came(self, last: str, earlier: Sequence[str]) -> list[str]:
+        """Return why it is not known that the bug was there before ``last``, which is free of it.
+
+        A branch that parted before the bug came is free of it without its fix. Raise UsageError.
+        """
+        findings = [self.journal.findings.get(p) or self._test(p) for p in earlier]
+        if Finding.SHOWS in findings:
+            return []
+        names = ", ".join(map(self._name, earlier))
+        if Finding.ABSENT in findings:
+            raise UsageError(
+                f"{self._name(last)} is free of the bug, and so is what comes before it ({names}): "
+                "the bug came on another branch",
+                f"name an end with the bug that has {last} in it, or is after the last merge "
+                "of such a branch",
+            )
+        return [f"whether the bug was there before {self._name(last)} is not known: {names}"]
 
     def tried_without(self, point: str) -> Tally:
         """Return the runs on the last kernel without the culprit, which is a point of its own."""
@@ -276,6 +339,9 @@ class Search:
             self.save()
         return finding
 
+    def _all(self, finding: Finding) -> list[str]:
+        return [point for point, it in self.journal.findings.items() if it is finding]
+
     def _prepared(self, point: str) -> Tally:
         """Return the tally of a point whose kernel is there, or says why it cannot be."""
         tally = self.journal.tallies.setdefault(point, Tally())
@@ -291,7 +357,7 @@ class Search:
             self._ready.add(point)
 
     def _shows(self, signs: dict[str, str]) -> bool:
-        return bool(signs) if self.journal.sign == ANY else self.journal.sign in signs
+        return shows(self.journal.sign, signs)
 
     def _tally(self, point: str) -> Tally:
         return self.journal.tallies[point]

@@ -3,7 +3,8 @@
 
 "case peek" is a KTAP case that failed, "splat warning-1f0c…" the fingerprint of a splat, "exit 1"
 the exit status of a program that prints no KTAP, "console" a line of the console that the user
-asked for. "hang": it did not end in time; "lost": the guest was lost.
+asked for. "hang": it did not end in time; "lost": the guest was lost. "error" and "untested": the
+run tells nothing, and neither is ever the sign of a bug.
 """
 
 from __future__ import annotations
@@ -25,20 +26,25 @@ ANY = "any"  # in place of a sign: every failure counts
 CONSOLE = "console"
 # Of signs that are seen equally often the first kind counts. A case is named by the reproducer;
 # a fingerprint changes where the compiler inlines another function, an exit status says little.
-_KINDS = (
-    CONSOLE, "case", "splat", "exit", "hang", "leak", "lost", "taint", "audit", "error", "untested",
-)  # fmt: skip
+_KINDS = (CONSOLE, "case", "splat", "exit", "hang", "leak", "lost", "taint", "audit")
+_TELLS_NOTHING = {Status.ERROR: "error", Status.UNTESTED: "untested"}
 _BAD = {Outcome.FAIL, Outcome.XPASS}
 
 
 def signs_of(evidence: Evidence, result: ProbeResult, console: str = "") -> dict[str, str]:
     """Return the signs of a run, each with a line that describes it; none if all was well.
 
-    With ``console``, a regular expression, only a match in what the kernel printed is a sign.
+    With ``console``, a regular expression, a match in what the kernel printed is the only sign. A
+    guest that was lost before is not without the bug, nor is one whose program was put to no test.
     """
     if console:
-        found = re.search(console, evidence.console, re.MULTILINE)
-        return {CONSOLE: _line_of(evidence.console, found)} if found else {}
+        if found := re.search(console, evidence.console, re.MULTILINE):
+            return {CONSOLE: _line_of(evidence.console, found)}
+        if evidence.lost:
+            return {"lost": evidence.lost.cause}
+        if nothing := _TELLS_NOTHING.get(result.status):
+            return {nothing: result.title}
+        return {}
     # What ran out of time while the host kept its CPUs from the guest is no failure: judge() knows.
     failed = [reason.text for reason in result.reasons if reason.status is Status.FAIL]
     signs = {
@@ -61,14 +67,19 @@ def signs_of(evidence: Evidence, result: ProbeResult, console: str = "") -> dict
     if program and program.problems:
         signs["leak"] = str(program.problems[0])
     if not signs and not result.status.good:
-        kinds = {Status.SPLAT: "taint", Status.FAIL: "audit", Status.UNTESTED: "untested"}
-        signs[kinds.get(result.status, "error")] = result.title
+        kinds = {Status.SPLAT: "taint", Status.FAIL: "audit", **_TELLS_NOTHING}
+        signs[kinds[result.status]] = result.title
     return signs
 
 
+def shows(sign: str, signs: Iterable[str]) -> bool:
+    """Return whether a run with these ``signs`` shows the bug that shows as ``sign``, or as ANY."""
+    return any(map(is_sign, signs)) if sign == ANY else sign in signs
+
+
 def usual_sign(runs: Iterable[Iterable[str]]) -> str | None:
-    """Return the sign that most runs have; None if none has any."""
-    counts = Counter(sign for run in runs for sign in run)
+    """Return the sign that most runs have; None if none has any that can be a bug's."""
+    counts = Counter(sign for run in runs for sign in run if is_sign(sign))
     return min(counts, key=lambda sign: (-counts[sign], _rank(sign), sign), default=None)
 
 

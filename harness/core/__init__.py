@@ -5,7 +5,7 @@
 * ``paths``: the repository and the cache; ``store``: cache entries, made once for each key;
 * ``keys``: the hashes that name entries; ``file_lock``: a lock between runs;
 * ``disk``: a full disk as an error; ``host_trouble``: what else a host refuses;
-* ``files``: a file replaced as a whole;
+* ``files``: a file replaced as a whole; ``git_output``: what git says of a checkout;
 * ``structure``: dataclasses from JSON; ``toml_file``: TOML whose errors name their line;
 * ``deadline`` and ``limits``: how long to wait; ``amounts``: times and sizes that a user wrote;
 * ``progress``: the steps of a long run, as lines; ``terminal_progress``: as a live line;

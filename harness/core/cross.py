@@ -40,8 +40,8 @@ LIBRARY = resources() / "guest" / "lib"
 # probe's loads and stores where its author wrote them and still compiles fast.
 # _GNU_SOURCE is empty, so that a program that defines it as well is no error.
 _PROBE_FLAGS = (
-    "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-march=armv8.5-a+memtag",
-    "-static", "-pthread", "-s", f"-I{INCLUDE}",
+    "-O1", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-march=armv8.5-a+memtag", "-static",
+    "-pthread", "-s", f"-I{INCLUDE}",
 )  # fmt: skip
 AGENT_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=", "-static", "-s")
 BARE_FLAGS = (
@@ -100,7 +100,7 @@ def compile_program(
         output = str(directory / name)
         _run([compiler, *flags, "-o", output, *files, *map(str, library)], sources[0], directory)
 
-    return store.obtain(_key(compiler, flags, (*sources, *library)), make) / name
+    return store.obtain(_key(compiler, flags, sources, library), make) / name
 
 
 def _as_source(source: Path) -> tuple[str, ...]:
@@ -132,16 +132,25 @@ def _library(store: Store, page_size: int, compiler: str) -> Path:
     return store.obtain(_key(compiler, flags, sources), make) / "libprobe.a"
 
 
-def _key(compiler: str, flags: Sequence[str], files: Iterable[Path]) -> str:
+def _key(
+    compiler: str, flags: Sequence[str], files: Sequence[Path], libraries: Iterable[Path] = ()
+) -> str:
     """Return the cache key: a change of any file, or of a header beside one, compiles again.
 
     Where the checkout lies is no part of it: another host's program of the same sources is as good.
+    A library counts by its own key, since gcc may write the directory of its run into an object.
     """
-    files = list(files)
     flags = [flag.replace(str(resources()), "") for flag in flags]
     headers = {h for d in (INCLUDE, *(file.parent for file in files)) for h in d.glob("*.h")}
     digests = [(path.name, file_digest(path)) for path in (*files, *sorted(headers))]
-    return key_of({"compiler": compiler_version(compiler), "flags": flags, "files": digests})
+    return key_of(
+        {
+            "compiler": compiler_version(compiler),
+            "flags": flags,
+            "files": digests,
+            "libraries": [library.parent.name for library in libraries],
+        }
+    )
 
 
 def _run(argv: Sequence[str], source: Path, directory: Path) -> None:

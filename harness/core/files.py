@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +11,18 @@ if TYPE_CHECKING:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``; a reader sees the old file or the new one, never half of one."""
+    """Write ``data`` to ``path``; a reader sees the old file or the new one, never half of one.
+
+    Nor does one after a power cut: a new name may come to the disk before the data do. Raise
+    OSError, with the old file as it was and nothing left beside it.
+    """
     half = path.with_name(path.name + ".new")
-    half.write_bytes(data)
-    half.replace(path)
+    try:
+        with half.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise

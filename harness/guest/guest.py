@@ -15,7 +15,7 @@ from harness.core.deadline import Deadline
 from harness.core.errors import GuestLostError, HarnessError, QemuDiedError, UsageError
 from harness.guest.attach import Handle, open_handle
 from harness.guest.frames import read_frames, read_memory
-from harness.guest.ssh import Completed, SshConnection, SshError, loopback
+from harness.guest.ssh import Completed, SilentError, SshConnection, SshError, loopback
 from harness.guest.system import WORKDIR, System
 from harness.vm.cpu_share import PATIENCE, CpuWatch, starved_error
 from harness.vm.run_disk import BLOCK
@@ -130,7 +130,7 @@ class Guest(System):
                 lambda: self.process.status() in self._alive,
             )
         except SshError as error:
-            raise self.lost(str(error), phase) from error
+            raise self.lost(error, phase) from error
         if done.status is None:
             self.require_alive(phase)
         return done
@@ -141,7 +141,7 @@ class Guest(System):
             self._watch = CpuWatch(self.process.cpu_times)
             try:
                 return self._connect_once()
-            except SshError:
+            except SilentError:
                 if not left or not self._watch.starved():
                     raise
         raise AssertionError
@@ -161,7 +161,7 @@ class Guest(System):
             deadline = Deadline.after(self.limits.ssh_connect)
             return self._connected().shell(columns, lines, deadline)
         except SshError as error:
-            raise self.lost(str(error), "opening a shell") from error
+            raise self.lost(error, "opening a shell") from error
 
     def cpu_times(self) -> Mapping[int, CpuTime]:
         """Return the CPU time of this host that each of QEMU's threads has had."""
@@ -188,7 +188,7 @@ class Guest(System):
         try:
             self._probe()
         except SshError as error:
-            raise self.lost(f"it no longer answers: {error}", phase) from error
+            raise self.lost(type(error)(f"it no longer answers: {error}"), phase) from error
 
     def _probe(self) -> None:
         connection = self._connect()
@@ -196,16 +196,18 @@ class Guest(System):
             done = connection.exec("true", Deadline.after(self.limits.ssh_connect))
         finally:
             connection.close()
+        if done.status is None:
+            raise SilentError(f"`true` did not end in {done.seconds:.0f} s")
         if done.status != 0:
             raise SshError(f"`true` ended with {done.status} after {done.seconds:.0f} s")
 
-    def lost(self, why: str, phase: str) -> HarnessError:
+    def lost(self, why: SshError, phase: str) -> HarnessError:
         """Return the error for a guest that is gone: phase, console, registers, command line.
 
         The host's fault are QemuDiedError, if QEMU ended from outside, and HarnessError, if the
-        guest got no CPU time.
+        guest was silent and got no CPU time: that cuts no connection.
         """
-        starved = self._watch is not None and self._watch.starved()
+        starved = isinstance(why, SilentError) and self._watch is not None and self._watch.starved()
         # The console and the reset may trail the cut connection by a moment.
         seen = self.console.expect(
             [*_FALLS, pexpect.EOF, pexpect.TIMEOUT],

@@ -46,6 +46,10 @@ class SshError(Exception):
     """The connection was refused, was cut, or is silent. The caller knows what that means."""
 
 
+class SilentError(SshError):
+    """Nothing answered in time, and nothing was cut: the other side may get no CPU."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """A command that ended, or was given up.
@@ -108,7 +112,7 @@ class SshConnection:
                 time.sleep(0.02)
             else:
                 return
-        raise SshError(f"no SSH connection within {deadline.seconds:.0f} s: {last}")
+        raise SilentError(f"no SSH connection within {deadline.seconds:.0f} s: {last}")
 
     def open_channel(self, deadline: Deadline) -> paramiko.Channel:
         """Return a new channel. Raise SshError if the connection is cut."""
@@ -117,7 +121,8 @@ class SshConnection:
         try:
             return self._transport.open_session(timeout=max(1.0, deadline.left()))
         except BROKEN as error:
-            raise SshError(f"no new SSH channel: {error}") from error
+            kind = SilentError if self._transport.is_active() else SshError
+            raise kind(f"no new SSH channel: {error}") from error
 
     def exec(
         self,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.core.limits import Limits
-    from harness.guest.ssh import Completed
+    from harness.guest.ssh import Completed, SshError
     from harness.guest.testbed import Testbed
     from harness.vm.cpu_share import CpuTime
 
@@ -76,7 +76,7 @@ class System(abc.ABC):
         """Return the CPU time of this host that each thread of an emulator has had."""
 
     @abc.abstractmethod
-    def lost(self, why: str, phase: str) -> HarnessError:
+    def lost(self, why: SshError, phase: str) -> HarnessError:
         """Return the error for a system that does not answer: the kernel's fault, or another's."""
 
     @abc.abstractmethod

@@ -78,7 +78,7 @@ class Visit(System):
         try:
             self._keeper.start(Deadline.after(START))
         except SshError as error:
-            raise self._lost_error(str(error), "starting the keeper") from error
+            raise self.lost(error, "starting the keeper") from error
         zram = self._keeper.said("zram")
         self._zram = f"zram{zram[0]}" if zram else ""
         pages = "/proc/sys/vm/nr_hugepages"
@@ -124,7 +124,7 @@ class Visit(System):
             if done.status is None:
                 self._require_answer()
         except SshError as error:
-            raise self.lost(str(error), phase) from error
+            raise self.lost(error, phase) from error
         return done
 
     def _require_answer(self) -> None:
@@ -156,7 +156,7 @@ class Visit(System):
                 line, Deadline.after(self.limits.counters), stdin=content
             )
         except SshError as error:
-            raise self.lost(str(error), f"pushing {remote}") from error
+            raise self.lost(error, f"pushing {remote}") from error
         if done.status != 0:
             raise BoardUnfitError(
                 f"{self._board.address} does not take {remote}: {done.stderr.strip()}",
@@ -172,14 +172,11 @@ class Visit(System):
         """Let the board be reset before the next visit, if the user said how."""
         self._board.suspect = True
 
-    def lost(self, why: str, phase: str) -> HarnessError:
+    def lost(self, why: SshError, phase: str) -> HarnessError:
         """Return the error for a connection that broke. The board is waited for, to tell why.
 
         Only a kernel that says so, or a board that booted again by itself, is the kernel's fault.
         """
-        return self._lost_error(why, phase)
-
-    def _lost_error(self, why: str, phase: str) -> HarnessError:
         self._log.broken = True
         self._board.suspect = True
         log = self._keeper.log()
@@ -226,7 +223,7 @@ class Visit(System):
         try:
             left = self._keeper.close(Deadline.after(RESTORE))
         except SshError as error:
-            raise self._lost_error(str(error), "putting the board back") from error
+            raise self.lost(error, "putting the board back") from error
         if left:
             self._board.suspect = True
             raise BoardLeftError(

@@ -76,11 +76,12 @@ def bugs_of(past: Past, database: sqlite3.Connection) -> tuple[Bug, ...]:
             shows = [result.state is State.KNOWN for result in results]
             known[subject.bug].append(_sighting(past, subject, results, shows))
             said.setdefault(subject.bug, subject.about)
-            continue
-        prints = [details[r.detail] if r.detail else ("", "") for r in results]
+        # The splat of a test that fails otherwise than its known bug does is one of its own.
+        others = [result for result in results if result.state is not State.KNOWN]
+        prints = [details[r.detail] if r.detail else ("", "") for r in others]
         for name in dict.fromkeys(text for text, _ in prints if text):
             shows = [text == name for text, _ in prints]
-            splats[name].append(_sighting(past, subject, results, shows))
+            splats[name].append(_sighting(past, subject, others, shows))
             said.setdefault(name, next(reason for text, reason in prints if text == name))
     return (
         *(Bug(name, True, said[name], tuple(found)) for name, found in sorted(known.items())),

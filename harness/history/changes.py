@@ -26,6 +26,7 @@ class Kind(enum.StrEnum):
     REGRESSION = "regression"
     NEW_FAILURE = "new failure"
     DISAPPEARED = "disappeared"
+    COULD_NOT_RUN = "could not run"
     KNOWN_GONE = "known, but gone"
     UNSTABLE = "unstable"
     STILL_FAILING = "still failing"
@@ -39,7 +40,16 @@ class Kind(enum.StrEnum):
     @property
     def alarming(self) -> bool:
         """Whether somebody must look: it makes the night's exit status."""
-        return self in {Kind.REGRESSION, Kind.NEW_FAILURE, Kind.DISAPPEARED, Kind.KNOWN_GONE}
+        return self in _ALARMING
+
+
+_ALARMING = {
+    Kind.REGRESSION,
+    Kind.NEW_FAILURE,
+    Kind.DISAPPEARED,
+    Kind.COULD_NOT_RUN,
+    Kind.KNOWN_GONE,
+}
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,9 @@ class Seen:
 class Change:
     """What one result is. ``before`` is the last verdict before tonight, None without one.
 
-    ``why`` is a sentence for what the kind alone does not say. ``old``: a known bug that does not
-    show is told each night, but alarms only on the first, and on that on which it may be closed.
+    ``why`` is a sentence for what the kind alone does not say. ``old``: it is told each night, and
+    was an alarm on an earlier one. A known bug that does not show alarms on the first night, and on
+    that on which it may be closed; what is skipped or could not run, on the first.
     """
 
     kind: Kind
@@ -70,23 +81,23 @@ class Change:
         return self.kind.alarming and not self.old
 
 
-def classify(earlier: Sequence[Seen], now: State | None, *, expected: bool, why: str) -> Change:
+def classify(earlier: Sequence[Seen], now: State | None, *, expected: bool) -> Change:
     """Return what tonight's result is, after ``earlier`` ones, the oldest first.
 
     ``now`` is None for what has no result tonight; ``expected``: it should have one, since
-    everything else that was asked for did run. ``why``: tonight's reason.
+    everything else that was asked for did run.
     """
     states = [seen.state for seen in earlier]
     numbers = stability(states if now is None else [*states, now])
     before = next((seen for seen in reversed(earlier) if seen.state.conclusive), None)
-    kind = _kind(before, now, numbers, expected=expected, seen=bool(earlier))
-    old = False
-    if now is State.PASS and kind is Kind.SAME and _was_known(states):
-        kind, old = Kind.KNOWN_GONE, _passed_lately([*states, now]) != CLOSE_AFTER
+    kind = _kind(before.state if before else None, now, states, numbers, expected=expected)
+    why = ""
+    old = bool(states) and states[-1] is now and kind in {Kind.DISAPPEARED, Kind.COULD_NOT_RUN}
     if kind is Kind.DISAPPEARED:
-        why = f"skipped now: {why}" if now is State.SKIP else "it did not run, and nothing says why"
+        why = "skipped now" if now is State.SKIP else "it did not run, and nothing says why"
     elif kind is Kind.KNOWN_GONE:
-        gone = _passed_lately([*states, now])
+        gone = _nights_gone([*states, now])
+        old = gone not in {1, CLOSE_AFTER}
         why = f"the known bug did not show on {gone} night{'s' if gone > 1 else ''} in a row: " + (
             "it may be closed" if gone >= CLOSE_AFTER else "is it fixed, or not seen any more?"
         )
@@ -94,42 +105,53 @@ def classify(earlier: Sequence[Seen], now: State | None, *, expected: bool, why:
 
 
 def _kind(
-    before: Seen | None, now: State | None, numbers: Stability, *, expected: bool, seen: bool
+    was: State | None,
+    now: State | None,
+    states: Sequence[State],
+    numbers: Stability,
+    *,
+    expected: bool,
 ) -> Kind:
-    was = before.state if before else None
-    if now is None or now is State.SKIP:
-        lost = seen and expected and (now is None or (was is not None and was is not State.KNOWN))
-        if lost:
-            return Kind.DISAPPEARED
-        return Kind.HOLE if now is None else _first(seen=seen)
-    if not now.conclusive:
-        return Kind.HOLE
-    # A crash is looked at before the numbers: it is never unstable.
-    if not now.crash and numbers.unstable:
+    """Return the kind of ``now``, after ``states``, the last verdict among which is ``was``."""
+    if now is None or not now.conclusive:
+        return _without_verdict(was, now, states, expected=expected)
+    # A crash is looked at before the numbers: it is never unstable. Nor is a failure that only a
+    # known bug came before: it fails in another way.
+    other = now is State.FAIL and State.FAIL not in states
+    if numbers.unstable and not now.crash and not other:
         return Kind.UNSTABLE
     if now.bad:
-        return _failing(was)
-    return _passing(was, now, seen=seen)
+        return _failing(was, now, states)
+    return _passing(was, now, states)
 
 
-def _first(*, seen: bool) -> Kind:
-    return Kind.SAME if seen else Kind.APPEARED
+def _without_verdict(
+    was: State | None, now: State | None, states: Sequence[State], *, expected: bool
+) -> Kind:
+    if now is None:
+        return Kind.DISAPPEARED if states and expected else Kind.HOLE
+    if now is State.SKIP:
+        if expected and was not in {None, State.KNOWN}:
+            return Kind.DISAPPEARED
+        return Kind.SAME if states else Kind.APPEARED
+    return Kind.COULD_NOT_RUN if now is State.ERROR else Kind.HOLE
 
 
-def _failing(was: State | None) -> Kind:
+def _failing(was: State | None, now: State, states: Sequence[State]) -> Kind:
     if was is None:
         return Kind.NEW_FAILURE
+    worse = now.crash and not any(state.crash for state in states)
     # A known bug that fails in another way than it is known to is not known.
-    return Kind.STILL_FAILING if was.bad else Kind.REGRESSION
+    return Kind.STILL_FAILING if was.bad and not worse else Kind.REGRESSION
 
 
-def _passing(was: State | None, now: State, *, seen: bool) -> Kind:
-    if now is State.EXPIRED or (was in {State.KNOWN, State.EXPIRED} and now is State.PASS):
-        return Kind.KNOWN_GONE
+def _passing(was: State | None, now: State, states: Sequence[State]) -> Kind:
     if now is State.KNOWN:
         return Kind.REGRESSION if was is State.PASS else Kind.KNOWN
+    if now is State.EXPIRED or _was_known(states):
+        return Kind.KNOWN_GONE
     if was is None:
-        return Kind.NEW_PASS if seen else Kind.APPEARED
+        return Kind.NEW_PASS if states else Kind.APPEARED
     return Kind.FIXED if was.bad else Kind.SAME
 
 
@@ -139,15 +161,21 @@ def _was_known(states: Sequence[State]) -> bool:
     return bool(others) and others[-1] in {State.KNOWN, State.EXPIRED}
 
 
-def _passed_lately(states: Sequence[State | None]) -> int:
-    """Return on how many of the last nights with a verdict a known bug did not show."""
-    count = 0
+def _nights_gone(states: Sequence[State | None]) -> int:
+    """Return on how many of the last nights with a verdict a known bug did not show.
+
+    Passes before it was known are none of them.
+    """
+    count = gone = 0
     for state in reversed(states):
+        if state is State.KNOWN:
+            return count
         if state in {State.PASS, State.EXPIRED}:
             count += 1
+            gone = count if state is State.EXPIRED else gone
         elif state is not None and state.conclusive:
             break
-    return count
+    return gone
 
 
 def what_else_changed(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:

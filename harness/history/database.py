@@ -14,6 +14,8 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from harness.core.errors import ArtifactError
+from harness.core.file_lock import locked
+from harness.core.progress import Silent
 from harness.history.night import State, load_run, run_files
 
 if TYPE_CHECKING:
@@ -23,14 +25,14 @@ if TYPE_CHECKING:
     from harness.history.night import Run
 
 FILE = "history.sqlite"
-VERSION = 1
+VERSION = 2
 STATES = tuple(State)
 _NUMBER = {state: number for number, state in enumerate(STATES)}
 _SCHEMA = """
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, night TEXT, entry TEXT, suite TEXT, started TEXT, seconds REAL,
     exit_status INTEGER, whole INTEGER, selection TEXT, harness TEXT, qemu TEXT, compiler TEXT,
-    host TEXT, errors TEXT, not_run TEXT, report TEXT, file TEXT, stamp TEXT);
+    host TEXT, errors TEXT, not_run TEXT, gone TEXT, report TEXT, file TEXT, stamp TEXT);
 CREATE TABLE kernel (
     run INTEGER, name TEXT, machine TEXT, key TEXT, release TEXT, about TEXT, boot_seconds REAL);
 CREATE TABLE subject (
@@ -54,7 +56,18 @@ CREATE INDEX IF NOT EXISTS measure_run ON measure (run);
 def opened(results: Path) -> Iterator[sqlite3.Connection]:
     """Open the database of the results, up to date with the records. Raise ArtifactError."""
     path = results / FILE
-    files = {path.relative_to(results).as_posix(): path for path in run_files(results)}
+    try:
+        with locked(results / f"{FILE}.lock", "another process reads the records", Silent()):
+            _bring_up_to_date(path, results)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            yield database
+    except sqlite3.DatabaseError as error:
+        raise ArtifactError(f"{path}: {error}", "if the disk is not full, remove it") from error
+
+
+def _bring_up_to_date(path: Path, results: Path) -> None:
+    """Add the records that the database lacks, or make all of it anew."""
+    files = {file.relative_to(results).as_posix(): file for file in run_files(results)}
     stamps = {name: _stamp(file) for name, file in files.items()}
     known = _known(path)
     missing = [name for name in files if name not in known]
@@ -63,10 +76,9 @@ def opened(results: Path) -> Iterator[sqlite3.Connection]:
     if not same or (missing and known and min(missing) < max(known)):
         path.unlink(missing_ok=True)
         missing = list(files)
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        if missing or not known:
+    if missing or not known:
+        with contextlib.closing(sqlite3.connect(path)) as database:
             _add(database, [(name, stamps[name], files[name]) for name in missing])
-        yield database
 
 
 def _stamp(path: Path) -> str:
@@ -93,19 +105,20 @@ def _add(database: sqlite3.Connection, files: list[tuple[str, str, Path]]) -> No
     """Add records, which are later than all that are there."""
     (version,) = database.execute("PRAGMA user_version").fetchone()
     # One transaction: an interruption leaves the database as it was.
-    database.execute("PRAGMA synchronous = OFF")  # it can be made again
     database.execute("PRAGMA cache_size = -200000")
-    try:
-        if version != VERSION:
-            database.executescript(f"{_SCHEMA}PRAGMA user_version = {VERSION};")
-        database.execute("BEGIN")
-        writer = _Writer(database)
-        for name, stamp, file in files:
-            writer.add(load_run(file), name, stamp)
-        database.commit()
-        database.executescript(_INDEXES)
-    except sqlite3.DatabaseError as error:
-        raise ArtifactError(f"the database of the results: {error}", f"remove {FILE}") from error
+    if version != VERSION:
+        database.executescript(f"{_SCHEMA}PRAGMA user_version = {VERSION};")
+    database.execute("BEGIN")
+    writer = _Writer(database)
+    for name, stamp, file in files:
+        writer.add(load_run(file), name, stamp)
+    database.commit()
+    database.executescript(_INDEXES)
+
+
+def _the_worst_last(row: tuple[int, int, int, float | None, int | None]) -> tuple[bool, int]:
+    """Return what sorts two results of one test in one run so that the worse one is kept."""
+    return STATES[row[2]].bad, row[2]
 
 
 class _Writer:
@@ -115,6 +128,7 @@ class _Writer:
         self._database = database
         rows = database.execute("SELECT kernel, machine, test, name, id FROM subject")
         self._subjects = {(k, m, t, n): i for k, m, t, n, i in rows}
+        self._told: dict[int, tuple[str, str]] = {}
         rows = database.execute("SELECT fingerprint, reason, repeat, id FROM detail")
         self._details = {(f, r, again): i for f, r, again, i in rows}
         (self._run,) = database.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
@@ -124,12 +138,12 @@ class _Writer:
         number = self._run
         context = run.context
         self._database.execute(
-            f"INSERT INTO run VALUES ({', '.join('?' * 18)})",
+            f"INSERT INTO run VALUES ({', '.join('?' * 19)})",
             (
                 number, run.night, run.entry, run.suite, run.started, run.seconds,
                 run.exit_status, run.whole, run.selection, context.harness, context.qemu,
                 context.compiler, context.host, json.dumps(run.errors), json.dumps(run.not_run),
-                run.report, file, stamp,
+                json.dumps(run.gone), run.report, file, stamp,
             ),
         )  # fmt: skip
         self._database.executemany(
@@ -141,9 +155,8 @@ class _Writer:
             "INSERT INTO measure VALUES (?, ?, ?, ?, ?, ?)",
             [(number, m.kernel, m.machine, m.name, m.unit, m.value) for m in run.measures],
         )
-        self._database.executemany(
-            "INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?, ?)", sorted(self._rows(run))
-        )
+        rows = sorted(self._rows(run), key=_the_worst_last)
+        self._database.executemany("INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?, ?)", rows)
 
     def _rows(self, run: Run) -> Iterator[tuple[int, int, int, float | None, int | None]]:
         number = self._run
@@ -162,7 +175,15 @@ class _Writer:
         if found is None:
             found = self._subjects[name] = len(self._subjects) + 1
             self._database.execute(
-                "INSERT INTO subject VALUES (?, ?, ?, ?, ?, ?, ?)", (found, *name, bug, about)
+                "INSERT INTO subject VALUES (?, ?, ?, ?, ?, '', '')", (found, *name)
+            )
+        # Of what bug a test is may come out later: a page shows what the last record says.
+        if (bug or about) and self._told.get(found) != (bug, about):
+            self._told[found] = (bug, about)
+            self._database.execute(
+                "UPDATE subject SET bug = iif(? = '', bug, ?), about = iif(? = '', about, ?) "
+                "WHERE id = ?",
+                (bug, bug, about, about, found),
             )
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ _OUTCOMES = {
 }
 # What judge.py says of a bug with a page, and of one that a later release has fixed.
 _KNOWN = re.compile(r"known bug(?: \((?P<page>[^)]*)\)|, (?P<fixed>fixed in [^:]*))?")
+_GONE = "no longer shows on"  # tests/validation/test_findings.py
 _REASON = 300  # characters of a reason that a record keeps
 
 
@@ -50,7 +52,18 @@ def kernels_of(report: Report, label: str = "") -> tuple[KernelRun, ...]:
 
 def results_of(report: Report, label: str = "") -> tuple[TestRun, ...]:
     """Return the tests of a report that ran; see :func:`not_run_of` for the others."""
-    return tuple(_test(test, label) for test in report.tests if not test.base_gone)
+    # A test whose guest did not come up is the same test as on other nights.
+    machines = {test.target: test.machine for test in report.tests if test.machine}
+    return tuple(
+        _test(
+            replace(test, machine=test.machine or machines.get(test.target, ""))
+            if test.target
+            else test,
+            label,
+        )
+        for test in report.tests
+        if not test.base_gone
+    )
 
 
 def not_run_of(report: Report) -> dict[str, str]:
@@ -74,9 +87,14 @@ def node_name(node: str) -> str:
 
 
 def lasting_name(test: TestRecord) -> str:
-    """Return a name that is the test's on every kernel: area, name, and parameters if need be."""
+    """Return a name that is the test's on every kernel: area, name, and parameters if need be.
+
+    That of a test that chooses its kernels itself is what a rotation calls it.
+    """
+    if not test.target:
+        return node_name(test.id)
     parameters = test.id.partition("[")[2].removesuffix("]")
-    if test.target and parameters.startswith(test.target):
+    if parameters.startswith(test.target):
         parameters = parameters.removeprefix(test.target).removeprefix("-")
     suffix = f"[{parameters}]" if parameters not in {"", test.name} else ""
     return f"{test.area}/{test.name}{suffix}"
@@ -110,23 +128,14 @@ def _reason(test: TestRecord) -> str:
 
 
 def _state(test: TestRecord) -> tuple[State, str]:
-    """Return the state of a test, and the page of the bug that it is about."""
-    page = f"docs/findings/{_finding(test)}.md" if test.area == FINDINGS else ""
-    if test.status is Status.SKIP and (known := _KNOWN.match(test.result.title)):
-        return State.KNOWN, known["page"] or known["fixed"] or page
-    cases = test.result.cases
-    if page and test.status is Status.FAIL and cases and all(map(_passed, cases)):
-        # tests/validation/test_findings.py: the program passed where its bug had to show.
-        return State.EXPIRED, page
-    return State(test.status.value), page
-
-
-def _finding(test: TestRecord) -> str:
-    return test.name.replace("_", "-")
-
-
-def _passed(case: KtapResult) -> bool:
-    return case.outcome is Outcome.PASS
+    """Return the state of a test, and the page of the known bug that it shows."""
+    title = test.result.title
+    if test.status is Status.SKIP and (known := _KNOWN.match(title)):
+        return State.KNOWN, known["page"] or known["fixed"] or ""
+    # Not each program that passes its cases: it may have left memory behind.
+    if test.area == FINDINGS and test.status is Status.FAIL and _GONE in title:
+        return State.EXPIRED, ""
+    return State(test.status.value), ""
 
 
 def _cases(results: tuple[KtapResult, ...], *, known: bool) -> dict[State, tuple[str, ...]]:

@@ -52,13 +52,13 @@ def document(runs: Sequence[Run]) -> dict[str, Any]:
     known: set[str] = set()
     for run in runs:
         for kernel in _kernels(run):
-            if _build_id(kernel) not in known:
-                known.add(_build_id(kernel))
+            if _build_id(kernel, run) not in known:
+                known.add(_build_id(kernel, run))
                 found["checkouts"].append(_checkout(kernel, run))
                 found["builds"].append(_build(kernel, run))
         for number, test in enumerate(run.tests):
             kernel = _kernel_of(run, test)
-            rows = list(_tests(run, number, test, _build_id(kernel)))
+            rows = list(_tests(run, number, test, _build_id(kernel, run)))
             found["tests"] += rows
             if test.state is State.KNOWN and test.bug:
                 issue = issues.setdefault(test.bug, _issue(test))
@@ -92,50 +92,57 @@ def _id(*words: str) -> str:
 
 def _kernels(run: Run) -> list[KernelRun]:
     """Return the kernels that the run's tests were on, those that did not come up included."""
-    found = {_build_id(kernel): kernel for kernel in run.kernels}
+    found = {_build_id(kernel, run): kernel for kernel in run.kernels}
     for test in run.tests:
         kernel = _kernel_of(run, test)
-        found.setdefault(_build_id(kernel), kernel)
+        found.setdefault(_build_id(kernel, run), kernel)
     return list(found.values())
 
 
 def _kernel_of(run: Run, test: TestRun) -> KernelRun:
+    """Return the kernel of a test; of a test with several the first, since KCIDB takes one."""
+    machines = {*test.machine.split(", "), ""}
     for kernel in run.kernels:
-        if kernel.name == test.kernel and test.machine in {kernel.machine, ""}:
+        if kernel.name == test.kernel.partition(", ")[0] and kernel.machine in machines:
             return kernel
     return KernelRun(test.kernel, test.machine, "", "")
 
 
-def _build_id(kernel: KernelRun) -> str:
-    return _id("build", kernel.name, kernel.key)
+def _build_id(kernel: KernelRun, run: Run) -> str:
+    return _id("build", *_tree(kernel, run))
+
+
+def _tree(kernel: KernelRun, run: Run) -> tuple[str, str]:
+    """Return what tells a kernel from others; of one without a key it may be others each night."""
+    return kernel.name, kernel.key or f"night {run.night}"
 
 
 def _checkout(kernel: KernelRun, run: Run) -> dict[str, Any]:
     return {
-        "id": _id("checkout", kernel.name, kernel.key),
+        "id": _id("checkout", *_tree(kernel, run)),
         "origin": ORIGIN,
         "tree_name": kernel.name,
         "git_commit_name": kernel.release or "unknown",
         "start_time": _time(run.started),
-        "valid": True,
+        **({"valid": True} if kernel.key else {}),
         "comment": printable(kernel.about),
     }
 
 
 def _build(kernel: KernelRun, run: Run) -> dict[str, Any]:
-    """Return a kernel's build; of one that did not build or boot no key is known."""
+    """Return a kernel's build; without a key it did not build, or nothing is known of it."""
     failed = any(
         test.test == COMES_UP and test.kernel == kernel.name and test.state is State.FAIL
         for test in run.tests
     )
     return {
-        "id": _build_id(kernel),
-        "checkout_id": _id("checkout", kernel.name, kernel.key),
+        "id": _build_id(kernel, run),
+        "checkout_id": _id("checkout", *_tree(kernel, run)),
         "origin": ORIGIN,
         "start_time": _time(run.started),
         "architecture": "arm64",
         "compiler": printable(run.context.compiler.partition(";")[0]),
-        "status": "FAIL" if failed else "PASS",
+        **({"status": "FAIL" if failed else "PASS"} if failed or kernel.key else {}),
         "misc": {"key": kernel.key, "release": kernel.release},
     }
 

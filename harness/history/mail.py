@@ -78,7 +78,7 @@ def text(review: Review) -> str:
 def _row(row: Row) -> list[str]:
     lines = _wrapped(f"{trail(row.trail)} {place(row)}", "  ", "    ")
     for said in (row.change.why, row.reason, row.cause):
-        if said and said not in row.change.why[:-1]:
+        if said:
             lines += _wrapped(said, "    ", "    ")
     if row.change.kind is Kind.UNSTABLE:
         lines += _wrapped(str(row.change.numbers), "    ", "    ")

@@ -8,6 +8,7 @@ another run may be at work with it, and so does every kernel of this night.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -43,7 +44,9 @@ def make_room(
         if size <= limit:
             break
         freed = tree_size(path)
-        if _remove(path):
+        with contextlib.suppress(OSError):  # another run removes it, or it is not ours to remove
+            _remove(path, cache)
+        if not path.exists():
             size -= freed
             removed.append(path)
     return removed
@@ -85,17 +88,22 @@ def _entries(cache: Path, needed: Iterable[str]) -> list[Path]:
 
 
 def _last_use(path: Path) -> float:
-    """Return when a file of an entry was last read or written.
+    """Return when a file of an entry was last read or written; now if it is being removed.
 
     The times of the directories tell nothing: to look at them is a use.
     """
-    files = [one.stat() for one in path.iterdir() if one.is_file()]
-    return max((max(one.st_atime, one.st_mtime) for one in files), default=path.stat().st_mtime)
+    try:
+        files = [one.stat() for one in path.iterdir() if one.is_file()]
+        return max((max(one.st_atime, one.st_mtime) for one in files), default=path.stat().st_mtime)
+    except FileNotFoundError:
+        return time.time()
 
 
-def _remove(path: Path) -> bool:
-    """Remove a directory unless another run holds the lock on it; return whether it went."""
+def _remove(path: Path, cache: Path) -> None:
+    """Remove a report, or an entry of the cache unless another run holds the lock on it."""
+    if not path.is_relative_to(cache):
+        shutil.rmtree(path)
+        return
     with free(path.with_name(f"{path.name}.lock")) as mine:
         if mine:
-            shutil.rmtree(path, ignore_errors=True)
-        return mine
+            shutil.rmtree(path)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from cattrs import BaseValidationError, transform_error
@@ -26,8 +28,9 @@ SCHEMA = 1
 RECORDS = "records"  # below the directory of a night, in the results
 PLAN = "night.json"
 COMES_UP = "the kernel comes up"  # the test that stands for build and boot
+_SURROGATE = re.compile("[\ud800-\udfff]")  # as Python has a byte that is not UTF-8
 _CONVERTER = strict_converter()
-_T = TypeVar("_T")
+_T = TypeVar("_T", "Run", "Night")
 
 
 class State(enum.StrEnum):
@@ -128,6 +131,7 @@ class Run:
     ``selection`` says what of the suite was run, ``""`` for all of it. ``errors`` are what cut the
     run short: with one, a test that is not there is no test that has gone. ``not_run`` maps
     tests to why they could not be tried. ``report``: the HTML report, relative to the results.
+    ``gone``: tests that the suite lately had, and does not have any more.
     """
 
     night: str
@@ -148,6 +152,7 @@ class Run:
     not_run: dict[str, str] = field(default_factory=dict)
     command: str = ""
     report: str = ""
+    gone: tuple[str, ...] = ()
     schema: int = SCHEMA
 
     @property
@@ -161,7 +166,8 @@ class Planned:
     """An entry of the matrix on one night. ``left_out``: why it was not to be run, or ``""``.
 
     ``expected`` seconds come from ``runs`` earlier runs; 0: from the matrix, an estimate.
-    ``picked`` are the tests of a suite in rotation, of ``known`` in all.
+    ``picked`` are the tests of a suite in rotation, of ``known`` in all; ``gone`` are those that
+    it lately had, and does not have any more.
     """
 
     entry: str
@@ -175,6 +181,7 @@ class Planned:
     runs: int
     picked: tuple[str, ...] = ()
     known: int = 0
+    gone: tuple[str, ...] = ()
     left_out: str = ""
 
 
@@ -190,12 +197,20 @@ class Night:
     finished: str = ""
     schema: int = SCHEMA
 
+    @property
+    def began(self) -> datetime:
+        """When it was started."""
+        return datetime.fromisoformat(self.started).astimezone(UTC)
+
 
 def save(value: Run | Night, path: Path) -> None:
-    """Write a record; a reader sees a whole file or none."""
+    """Write a record; a reader sees a whole file or none.
+
+    Bytes of a path that are not UTF-8 are spelled out: a database and a mail take none.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_CONVERTER.unstructure(value), indent=0, ensure_ascii=False) + "\n"
-    replace_file(path, text.encode(errors="backslashreplace"))
+    replace_file(path, _SURROGATE.sub(lambda one: f"\\\\u{ord(one[0]):04x}", text).encode())
 
 
 def load_run(path: Path) -> Run:
@@ -214,11 +229,14 @@ def _load(path: Path, kind: type[_T]) -> _T:
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != SCHEMA:
             raise ValueError(f"its schema is {schema!r}, this version reads {SCHEMA}")
-        return _CONVERTER.structure(data, kind)
+        found = _CONVERTER.structure(data, kind)
+        datetime.fromisoformat(found.started)
     except BaseValidationError as error:
         cause = f"{path}: {transform_error(error)[0]}"
     except (OSError, ValueError, TypeError, KeyError) as error:
         cause = f"{path}: {error}"
+    else:
+        return found
     raise ArtifactError(cause, "restore the record, or remove it")
 
 

@@ -75,12 +75,13 @@ def plan(
     budget: float,
     earlier: Mapping[str, Earlier],
     tests: Mapping[str, Sequence[str]],
+    gone: Mapping[str, Sequence[str]],
 ) -> tuple[Planned, ...]:
     """Return the entries of a night in the order in which they run, those left out last.
 
     ``earlier`` is by the name of the entry; ``tests`` has for each suite in rotation its tests,
-    those that have waited longest first. What matters most is taken first; an entry that does not
-    fit is left out, and a smaller one after it may still fit.
+    those that have waited longest first; ``gone`` those that it lately had. What matters most is
+    taken first; an entry that does not fit is left out, and a smaller one after it may still fit.
     """
     left = budget
     chosen: list[Planned] = []
@@ -105,6 +106,7 @@ def plan(
             runs=len(known.runs[-LAST:]),
             picked=picked,
             known=len(names),
+            gone=tuple(gone.get(cell.suite, ())) if cell.rotate else (),
             left_out="" if fits else f"no time: {clock(expected)} expected, {clock(left)} left",
         )
         (chosen if fits else refused).append(entry)

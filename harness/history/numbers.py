@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.history.trends import Step, Trend, trend
@@ -90,14 +90,12 @@ def _series(
 
 
 def moved(past: Past, found: list[Series]) -> list[Series]:
-    """Return the series with a step in the last nights or a value outside tonight."""
+    """Return the series with a step in the last nights, or a value outside tonight and no step."""
     recent = set(past.nights[-RECENT:])
-    return [
-        series
-        for series in found
-        if series.nights
-        and (
-            (series.step and series.nights[series.step.night] in recent)
-            or (series.trend.outside and series.nights[-1] == past.tonight)
-        )
-    ]
+    told = []
+    for series in found:
+        if series.step and series.nights[series.step.night] in recent:
+            told.append(series)
+        elif series.trend.outside and series.nights[-1] == past.tonight:
+            told.append(replace(series, trend=replace(series.trend, steps=())))
+    return told

@@ -14,6 +14,7 @@ from harness.history.stability import WINDOW
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
 
     from harness.history.night import State
 
@@ -34,13 +35,29 @@ class RunRow:
     context: dict[str, str]
     errors: tuple[str, ...]
     not_run: dict[str, str]
+    gone: tuple[str, ...]
     report: str
     kernels: dict[tuple[str, str], str]
 
     def around(self, kernel: str, machine: str) -> dict[str, str]:
-        """Return what a result on a kernel depends on, beside the test."""
-        named = self.kernels.get((kernel, machine), "")
-        return {f"kernel {kernel}": named, **self.context} if kernel in self.names else self.context
+        """Return what a result depends on, beside the test; a test may use several kernels.
+
+        "" for a kernel that did not come up: what it was made from is not known.
+        """
+        machines = set(machine.split(", "))
+        builds = {
+            f"kernel {name}": " and ".join(
+                sorted(
+                    {
+                        build
+                        for (known, where), build in self.kernels.items()
+                        if known == name and (where in machines or not machine)
+                    }
+                )
+            )
+            for name in kernel.split(", ")
+        }
+        return {**builds, **self.context}
 
     @property
     def names(self) -> set[str]:
@@ -73,7 +90,8 @@ class Past:
     """The last nights, tonight included, the oldest first.
 
     ``results`` maps a subject to its results, ``by_run`` a run to those of its subjects;
-    ``measures`` maps (name, kernel, machine, unit) to pairs of run and value.
+    ``measures`` maps (name, kernel, machine, unit) to pairs of run and value. ``untold``: nights
+    that were interrupted and not gone on with, so that nobody was told what they found.
     """
 
     nights: tuple[str, ...]
@@ -82,11 +100,16 @@ class Past:
     results: dict[int, list[Result]]
     by_run: dict[int, dict[int, Result]]
     measures: dict[tuple[str, str, str, str], list[tuple[int, float]]]
+    untold: frozenset[str] = frozenset()
 
     @property
     def tonight(self) -> str:
         """The name of the last night."""
         return self.nights[-1]
+
+    def was_told(self, run: int) -> bool:
+        """Return whether the night of a run came to its end, or is tonight."""
+        return self.runs[run].night not in self.untold
 
     def runs_of(self, night: str) -> list[RunRow]:
         """Return the runs of a night, in order."""
@@ -99,15 +122,15 @@ def all_nights(database: sqlite3.Connection) -> list[str]:
     return [night for (night,) in rows]
 
 
-def load_past(database: sqlite3.Connection, night: str = "", window: int = WINDOW) -> Past:
-    """Return the ``window`` nights up to ``night`` ("": the last). Raise UsageError for none."""
+def load_past(database: sqlite3.Connection, night: str = "", untold: Iterable[str] = ()) -> Past:
+    """Return the WINDOW nights up to ``night`` ("": the last). Raise UsageError for none."""
     known = all_nights(database)
     if not known:
         raise UsageError("no night is recorded in these results", "mte-harness nightly makes one")
     if night and night not in known:
         raise UsageError(f"there is no night {night!r}", f"the last ones: {', '.join(known[-5:])}")
     last = known.index(night) + 1 if night else len(known)
-    nights = known[max(0, last - window) : last]
+    nights = known[max(0, last - WINDOW) : last]
     runs = _runs(database, nights[0], nights[-1])
     bounds = (min(runs), max(runs))
     results: dict[int, list[Result]] = defaultdict(list)
@@ -130,7 +153,15 @@ def load_past(database: sqlite3.Connection, night: str = "", window: int = WINDO
         )
         if number in results
     }
-    return Past(tuple(nights), runs, subjects, dict(results), dict(by_run), dict(measures))
+    return Past(
+        nights=tuple(nights),
+        runs=runs,
+        subjects=subjects,
+        results=dict(results),
+        by_run=dict(by_run),
+        measures=dict(measures),
+        untold=frozenset(untold),
+    )
 
 
 def _runs(database: sqlite3.Connection, first: str, last: str) -> dict[int, RunRow]:
@@ -144,13 +175,13 @@ def _runs(database: sqlite3.Connection, first: str, last: str) -> dict[int, RunR
     found = {}
     for row in database.execute(
         "SELECT id, night, entry, suite, started, seconds, exit_status, whole, selection, harness, "
-        "qemu, compiler, host, errors, not_run, report FROM run WHERE night BETWEEN ? AND ? "
+        "qemu, compiler, host, errors, not_run, gone, report FROM run WHERE night BETWEEN ? AND ? "
         "ORDER BY id",
         (first, last),
     ):
         (
             number, night, entry, suite, started, seconds, status, whole, selection, harness,
-            qemu, compiler, host, errors, not_run, report,
+            qemu, compiler, host, errors, not_run, gone, report,
         ) = row  # fmt: skip
         found[number] = RunRow(
             id=number,
@@ -165,6 +196,7 @@ def _runs(database: sqlite3.Connection, first: str, last: str) -> dict[int, RunR
             context={"harness": harness, "QEMU": qemu, "compiler": compiler, "host": host},
             errors=tuple(json.loads(errors)),
             not_run=json.loads(not_run),
+            gone=tuple(json.loads(gone)),
             report=report,
             kernels=kernels[number],
         )

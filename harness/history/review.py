@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.history.night import Night
-    from harness.history.past import Past, RunRow, Subject
+    from harness.history.past import Past, Result, RunRow, Subject
 
 TRAIL = 10  # of the last results, those that are shown
 
@@ -64,14 +64,25 @@ class Review:
         """The runs that the host, or a kernel that did not come up, cut short."""
         return tuple(run for run in self.runs if not run.whole)
 
+    @property
+    def without_result(self) -> bool:
+        """Whether a run was cut short before its first result: no row speaks of it."""
+        return any(not self.past.by_run.get(run.id) for run in self.troubles)
+
 
 def review(database: sqlite3.Connection, past: Past, night: Night | None) -> Review:
-    """Return the review of the last night of ``past``; ``night`` is its plan, if there is one."""
+    """Return the review of the last night of ``past``; ``night`` is its plan, if there is one.
+
+    Tonight is compared with nights that were told: what went wrong on others is new.
+    """
+    fingerprints = dict(
+        database.execute("SELECT id, fingerprint FROM detail WHERE fingerprint != ''")
+    )
     tonight = past.runs_of(past.tonight)
     rows: dict[Kind, list[Row]] = defaultdict(list)
     counts: Counter[Kind] = Counter()
     for run in tonight:
-        for row in _rows_of(past, run):
+        for row in _rows_of(past, run, fingerprints):
             counts[row.change.kind] += 1
             if row.change.kind is not Kind.SAME:
                 rows[row.change.kind].append(row)
@@ -87,7 +98,7 @@ def review(database: sqlite3.Connection, past: Past, night: Night | None) -> Rev
         },
         counts=dict(counts),
         states=dict(_states(past, {run.id for run in tonight})),
-        holes=tuple(_holes(past, tonight, night)),
+        holes=tuple(_holes(past, tonight, night, rows[Kind.HOLE], details)),
     )
 
 
@@ -101,27 +112,41 @@ def _states(past: Past, runs: set[int]) -> Counter[State]:
     )
 
 
-def _rows_of(past: Past, run: RunRow) -> Iterable[Row]:
+def _rows_of(past: Past, run: RunRow, fingerprints: dict[int, str]) -> Iterable[Row]:
     """Yield a row for each subject of a run, and for each that it should have had."""
     before = _run_before(past, run)
     own = past.by_run.get(run.id, {})
-    wanted = past.by_run.get(before.id, {}).keys() if before else set()
+    wanted = {*past.by_run.get(before.id, {})} if before else set()
+    # Of a suite in rotation no two runs have the same tests; those that it lost are told once.
+    same = [one for one in past.runs.values() if one.id < run.id and one.entry == run.entry]
+    lost = set(run.gone).difference(*(one.gone for one in same if past.was_told(one.id)))
+    gone = {n for n, s in past.subjects.items() if s.test in lost and not s.case} if lost else set()
     cases = {(s.kernel, s.machine, s.test) for n in own if (s := past.subjects[n]).case}
     tests = {
         (s.kernel, s.machine, s.test): own[n].state for n in own if not (s := past.subjects[n]).case
     }
-    for number in own.keys() | wanted:
+    for number in own.keys() | wanted | gone:
         subject = past.subjects[number]
         place = subject[:3]
         expected = run.whole and number in wanted and subject.test not in run.not_run
+        expected |= number in gone
         if subject.case:
             # Cases that a failed test did not get to have not gone.
             state = tests.get(place)
-            expected &= state in {State.PASS, State.KNOWN, State.SKIP} and place in cases
+            expected &= state is State.PASS or (
+                state in {State.KNOWN, State.SKIP} and place in cases
+            )
         found = own.get(number)
-        earlier = [Seen(r.run, r.state) for r in past.results[number] if r.run < run.id]
+        told = [
+            result
+            for result in past.results[number]
+            if result.run < run.id and past.was_told(result.run)
+        ]
+        earlier = [Seen(result.run, result.state) for result in told]
         state = found.state if found else None
-        change = classify(earlier, state, expected=bool(expected), why="")
+        change = classify(earlier, state, expected=bool(expected))
+        if found and change.kind is Kind.STILL_FAILING:
+            change = _another_splat(change, found, told, fingerprints)
         yield Row(
             change,
             subject,
@@ -139,18 +164,34 @@ def _run_before(past: Past, run: RunRow) -> RunRow | None:
         if other.id < run.id
         and (other.entry, other.selection) == (run.entry, run.selection)
         and other.whole
+        and past.was_told(other.id)
     ]
     return same[-1] if same else None
 
 
+def _another_splat(
+    change: Change, found: Result, told: list[Result], fingerprints: dict[int, str]
+) -> Change:
+    """Return the change of a test that fails as before, unless by a splat that is new to it."""
+    known = {fingerprints.get(result.detail or 0) for result in told}
+    if fingerprints.get(found.detail or 0, "") in {"", *known}:
+        return change
+    return dataclasses.replace(
+        change, kind=Kind.REGRESSION, why="it failed before, but not with this splat"
+    )
+
+
 def _folded(rows: Iterable[Row]) -> list[Row]:
-    """Put the cases of a test below its own row of the same kind, or below the first of them."""
+    """Put the cases of a test below its own row of the same kind, or below the first of them.
+
+    The first is one that alarms, if any does.
+    """
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.subject[:3]].append(row)
     folded = []
     for group in groups.values():
-        group.sort(key=lambda row: row.subject.case)
+        group.sort(key=lambda row: (not row.change.alarming, row.subject.case))
         cases = tuple(row.subject.case for row in group if row.subject.case)
         folded.append(dataclasses.replace(group[0], cases=cases))
     return sorted(folded, key=lambda row: row.subject)
@@ -177,8 +218,6 @@ def _with_details(
 ) -> Row:
     run, (fingerprint, reason, repeat) = details.get(row.subject[:3], (0, ("", "", "")))
     change = row.change
-    if change.kind is Kind.DISAPPEARED and row.state is State.SKIP:
-        change = dataclasses.replace(change, why=f"skipped now: {reason}" if reason else change.why)
     since = cause = ""
     if change.before:
         then = past.runs[change.before.night]
@@ -190,9 +229,8 @@ def _with_details(
             changed = what_else_changed(then.around(*place), now.around(*place))
             cause = attribution(changed)
     return dataclasses.replace(
-        row, change=change, since=since, cause=cause, reason=reason, fingerprint=fingerprint,
-        repeat=repeat,
-    )  # fmt: skip
+        row, since=since, cause=cause, reason=reason, fingerprint=fingerprint, repeat=repeat
+    )
 
 
 def _tonight_of(past: Past, then: RunRow) -> RunRow | None:
@@ -201,8 +239,19 @@ def _tonight_of(past: Past, then: RunRow) -> RunRow | None:
     return same[-1] if same else None
 
 
-def _holes(past: Past, tonight: list[RunRow], night: Night | None) -> Iterable[tuple[str, str]]:
-    """Yield what was not tried tonight, and why."""
+def _holes(
+    past: Past,
+    tonight: list[RunRow],
+    night: Night | None,
+    rows: list[Row],
+    details: dict[tuple[str, ...], tuple[int, tuple[str, str, str]]],
+) -> Iterable[tuple[str, str]]:
+    """Yield what was not tried tonight, and why; ``rows`` are the tests without a verdict."""
+    for row in rows:
+        if row.state and not row.subject.case:
+            where = "@".join(filter(None, row.subject[:2]))
+            _, (_, reason, _) = details[row.subject[:3]]
+            yield f"{row.subject.test} on {where}", reason or "untested"
     for run in tonight:
         for error in run.errors:
             yield run.entry, f"cut short: {error}"

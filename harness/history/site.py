@@ -48,6 +48,7 @@ CLASSES: dict[str, str] = {
     Kind.REGRESSION: "fail",
     Kind.NEW_FAILURE: "fail",
     Kind.DISAPPEARED: "lost",
+    Kind.COULD_NOT_RUN: "error",
     Kind.KNOWN_GONE: "splat",
     Kind.UNSTABLE: "error",
     Kind.STILL_FAILING: "fail",
@@ -111,9 +112,17 @@ class Site:
             moved=steps,
             bugs=self._bugs,
             slowest=sorted(tests, key=lambda one: -one.values[-1])[:SLOWEST],
-            totals=[one for one in self._series if one.what == "the whole run"],
+            totals=[
+                one
+                for one in self._series
+                if one.what == "the whole run" and one.nights[-1] == self._past.tonight
+            ],
             nights=[
-                (night, len(runs), _counted(state for run in runs for state in self._states(run)))
+                (
+                    f"{night} (interrupted)" if night in self._past.untold else night,
+                    len(runs),
+                    _counted(state for run in runs for state in self._states(run)),
+                )
                 for night in reversed(self._past.nights)
                 for runs in [self._past.runs_of(night)]
             ],
@@ -223,7 +232,8 @@ class Site:
                 for one in self._series
                 if (one.what, one.where, one.unit) == (name, where, unit)
             ]
-        for kernel, rows in sorted(tests.items()):
+        # A kernel without a test is named by a run, too.
+        for kernel in sorted(tests.keys() | {k for run in past.runs.values() for k in run.names}):
             yield (
                 kernel,
                 self._page(
@@ -232,7 +242,7 @@ class Site:
                     builds=self._builds(kernel),
                     plots=own[kernel],
                     value=lambda series: shown(series.values[-1], series.unit),
-                    tests=sorted(rows, key=lambda row: (not row[1][-1].bad, row[0])),
+                    tests=sorted(tests[kernel], key=lambda row: (not row[1][-1].bad, row[0])),
                 ),
             )
 
@@ -254,7 +264,13 @@ class Site:
         past = self._past
         rank = list(State)
         tests = [
-            (name, max((past.results[n][-1].state for n in numbers), key=rank.index))
+            (
+                name,
+                max(
+                    (past.results[n][-1].state for n in numbers),
+                    key=lambda state: (state.bad, rank.index(state)),
+                ),
+            )
             for name, numbers in sorted(self._by_test.items())
         ]
         kernels = sorted({subject.kernel for subject in past.subjects.values()})

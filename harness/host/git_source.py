@@ -134,12 +134,16 @@ def _remote(url: str, revision: str, seconds: int, repository: Path, *words: str
 
 def git(repository: Path, *words: str) -> str | None:
     """Return the output of git, or None if it fails."""
+    output = git_output(repository, *words)
+    return output.decode(errors="replace").strip() if output is not None else None
+
+
+def git_output(repository: Path, *words: str) -> bytes | None:
+    """Return the output of git to the byte, as a diff needs it; None if git fails."""
     done = subprocess.run(
         ["git", "-c", "safe.directory=*", "-C", str(repository), *words],
         env=clean_environment(),
         capture_output=True,
-        text=True,
-        errors="replace",
         check=False,
     )
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None

@@ -12,7 +12,7 @@ from harness.bugs.catalogue import Bug, Measured, On, catalogue, find_bug
 from harness.bugs.kernel_trial import KernelTrials
 from harness.bugs.reproduction import Reproduction, reproduce
 from harness.bugs.search import CannotTryError
-from harness.core.errors import OK, PROGRAM_FAILED
+from harness.core.errors import OK, PROGRAM_FAILED, UsageError
 from harness.core.paths import cache_root, checkout
 from harness.jobs.options import qemu_option, shown_progress
 from harness.jobs.output_stream import say
@@ -85,6 +85,10 @@ def run_command(
     A kernel that the catalogue does not name should be free of the bug.
     """
     bug = find_bug(name)
+    if append and not kernel:
+        raise UsageError("--append is for the kernel of --on", "name it with --on")
+    if not kernel and not bug.has:
+        raise UsageError(f"no kernel that can be had has {name}", "name one with --on")
     on = On(kernel, append) if kernel else bug.has[0]
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
@@ -111,14 +115,17 @@ def measure_command(
     """
     root = checkout("mte-harness bug measure")
     bugs = [find_bug(name) for name in names] or catalogue()
+    places = [(bug, on) for bug in bugs for on in (*bug.has, *bug.free)]
+    wanted = [(bug, on) for bug, on in places if only in {None, on.kernel}]
+    if not wanted:
+        known = ", ".join(dict.fromkeys(on.kernel for _, on in places))
+        raise UsageError(f"--only {only}: the entries name no such kernel", f"they name: {known}")
     status = OK
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
-        for bug in bugs:
-            for on in [*bug.has, *bug.free]:
-                if only in {None, on.kernel}:
-                    found = _found(bug, on, runs, session, progress)
-                    status = max(status, _kept(bug, on, found, session, root))
+        for bug, on in wanted:
+            found = _found(bug, on, runs, session, progress)
+            status = max(status, _kept(bug, on, found, session, root))
     return status
 
 

@@ -15,7 +15,7 @@ from harness.core import errors
 from harness.core.errors import UsageError
 from harness.core.host_trouble import host_trouble
 from harness.host.child import unwind_on_sigterm
-from harness.jobs.output_stream import flush_streams, open_missing_streams, say
+from harness.jobs.output_stream import flush_streams, open_missing_streams, say, spell_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def exit_with_status(command: Callable[[], int | None]) -> NoReturn:
     """Run ``command`` and exit with the status that it returns, or with that of its error."""
     open_missing_streams()
+    spell_out()
     unwind_on_sigterm()
     status = _status_of(command)
     flush_streams()

@@ -18,11 +18,18 @@ from harness.jobs.series_commands import find_recipe
 from harness.kernel.base import find_origin, pristine
 from harness.kernel.recipe import RECIPES, DirectoryBase, Recipe
 from harness.series.cure_mails import mails_of, recipients_of
-from harness.series.cure_runs import CURED, PLAIN, make_runs, read_runs, write_runs
+from harness.series.cure_runs import (
+    CURED,
+    FAILED,
+    PLAIN,
+    make_runs,
+    read_runs,
+    write_runs,
+)
 from harness.series.prefix import series_files
 from harness.suite.session import Session
+from harness.verdict.result import Status
 
-_VERB = {True: "passes", False: "fails"}
 _AUTHOR = re.compile(r"[^<>\n]+ <[^<>\s]+@[^<>\s]+>")
 
 
@@ -44,10 +51,10 @@ def record_command(name: str, qemu_binary: str | None) -> int:
     with shown_progress() as progress:
         session = Session(cache_root(), progress, qemu_binary)
         runs = make_runs(recipe, session)
-    for run, good in ((runs.before, False), (runs.after, True)):
-        if run.good is not good:
+    for run, wanted in ((runs.before, FAILED), (runs.after, (Status.PASS,))):
+        if run.status not in wanted:
             click.echo(run.output, nl=False)
-            say(f"nothing is written: {runs.program} {_VERB[run.good]} on {run.kernel}")
+            say(f"nothing is written: the result of {runs.program} on {run.kernel}: {run.status}")
             return PROGRAM_FAILED
     path = write_runs(recipe, runs)
     click.echo(f"{path}: {runs.program} fails on {PLAIN}, and passes on {CURED}")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +16,7 @@ from harness.history.changes import Kind, Seen, classify
 from harness.history.database import STATES, opened
 from harness.history.long_past import KEPT, spans
 from harness.history.mail import trail
+from harness.history.night import State
 from harness.history.past import all_nights, load_past
 from harness.history.stability import stability
 from harness.jobs.nightly import results_option
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-    from harness.history.night import State
 
 QUIET = {Kind.SAME, Kind.KNOWN, Kind.HOLE}
 
@@ -63,44 +65,64 @@ def compare_command(first: str, second: str, results: Path) -> int:
         nights = all_nights(database)
         if not nights:
             raise UsageError("no night is recorded in these results")
-        both = [_states(database, nights, word) for word in (first, second)]
+        sides = [_side(database, nights, word) for word in (first, second)]
+    both = [side.states for side in sides]
     changes: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+    alarm = False
     for place in sorted(both[0].keys() | both[1].keys()):
         before, now = (one.get(place) for one in both)
         earlier = [] if before is None else [Seen(0, before)]
         test, case, where = place
-        tried = not case or (test, "", where) in both[1]  # a test that is gone is told once
-        kind = classify(earlier, now, expected=tried, why="").kind
-        if kind not in QUIET:
+        # What was not tried in B has not gone; and a test that has is told once.
+        tried = bool(sides[0].held[place] & sides[1].whole)
+        tried &= not case or (test, "", where) in both[1]
+        change = classify(earlier, now, expected=tried)
+        if change.kind not in QUIET and not change.old:
+            alarm |= change.alarming
             was = f"{before or 'nothing'} → {now or 'nothing'}"
-            changes[kind].append(f"  {' '.join(filter(None, place))}: {was}")
+            changes[change.kind].append(f"  {' '.join(filter(None, place))}: {was}")
     for kind, lines in changes.items():
         if lines:
             click.echo(f"{kind.upper()} ({len(lines)})")
             click.echo(printable("\n".join(lines)))
     same = sum(both[0].get(place) == state for place, state in both[1].items())
     click.echo(f"{same} tests and cases are the same")
-    return errors.PROGRAM_FAILED if any(changes[k] for k in Kind if k.alarming) else errors.OK
+    return errors.PROGRAM_FAILED if alarm else errors.OK
 
 
-def _states(
-    database: sqlite3.Connection, nights: list[str], word: str
-) -> dict[tuple[str, ...], State]:
-    """Return the states of a night, or of a kernel on the last night, by test, case and place."""
+@dataclass(frozen=True)
+class Side:
+    """A night or a kernel: its states by test, case and place.
+
+    ``held`` maps them to what of which suite had them, ``whole`` is what ran to its end.
+    """
+
+    states: dict[tuple[str, ...], State]
+    held: dict[tuple[str, ...], set[tuple[str, str]]]
+    whole: set[tuple[str, str]]
+
+
+def _side(database: sqlite3.Connection, nights: list[str], word: str) -> Side:
+    """Return what there is of a night, or of a kernel on the last night."""
     if word in nights:
-        column, chosen, night = "kernel || '@' || machine", "1 = 1", word
+        place, part, chosen, night = "kernel || '@' || machine", "entry", "1 = 1", word
     else:
-        column, chosen, night = "machine", "kernel = :kernel", nights[-1]
-    found: dict[tuple[str, ...], State] = {
-        (test, case, where): STATES[state]
-        for test, case, where, state in database.execute(
-            f"SELECT test, name, {column}, state FROM result "
-            "JOIN subject ON subject.id = result.subject JOIN run ON run.id = result.run "
-            f"WHERE night = :night AND {chosen}",
-            {"night": night, "kernel": word},
-        )
-    }
-    if not found:
+        place, part, chosen, night = "machine", "suite", "kernel = :kernel", nights[-1]
+    found = Side({}, defaultdict(set), set())
+    # Of a test that two runs had the worse result counts.
+    for test, case, where, state, run, selection, whole in database.execute(
+        f"SELECT test, name, {place}, state, {part}, selection, whole FROM result "
+        "JOIN subject ON subject.id = result.subject JOIN run ON run.id = result.run "
+        f"WHERE night = :night AND {chosen} ORDER BY state",
+        {"night": night, "kernel": word},
+    ):
+        key = (test, case, where)
+        if STATES[state].bad or not found.states.get(key, State.PASS).bad:
+            found.states[key] = STATES[state]
+        found.held[key].add((run, selection))
+        if whole:
+            found.whole.add((run, selection))
+    if not found.states:
         raise UsageError(
             f"{word!r} is neither a night nor a kernel of the last night",
             f"the last nights: {', '.join(nights[-5:])}",

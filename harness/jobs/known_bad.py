@@ -161,7 +161,7 @@ def prove(session: Session, recipe: Recipe, machine_name: str | None, workers: i
             report=Path(directory),
             expression="test_probe",
             workers=workers,
-            qemu_binary=None,
+            qemu_binary=session.qemu_binary,
             quiet=True,
         )
         report = json_file.read(Path(directory) / REPORT)

@@ -10,7 +10,7 @@ suite = "validation"      # a name of night_suites.SUITES
 kernels = ["stock"]       # as on the command line; a suite that chooses its kernels takes none
 machines = ["dram"]       # default: the kernel's own
 qemus = ["11.1"]          # default: the host's
-select = "smoke"          # pytest's -k
+select = "smoke"          # pytest's -k, where pytest runs the suite; not with rotate
 rotate = 20               # so many tests a night, those that have waited longest
 value = 100               # what matters most is run first
 estimate = "4m"           # until there are records; with rotate: for one test
@@ -27,7 +27,7 @@ from harness.core.paths import resources
 from harness.core.toml_file import TomlFile
 from harness.history.night_plan import Cell, Matrix
 from harness.jobs.night_suites import SUITES
-from harness.suite.target import parse_target
+from harness.suite.target import guest_kernel, parse_target
 from harness.vm.spec import machine_names
 
 if TYPE_CHECKING:
@@ -89,13 +89,16 @@ def _cells(toml: TomlFile, table: dict[str, Any], line: int) -> list[Cell]:
             )
     for kernel in lists["kernels"]:
         try:
-            parse_target(kernel, None)
+            guest_kernel(parse_target(kernel, None))
         except HarnessError as error:
             raise toml.error("kernels", error.cause, error.cure, line) from error
     numbers = {key: _number(toml, table, key, line) for key in ("rotate", "value")}
     if numbers["rotate"] and suite.tests is None:
         raise toml.error("rotate", f"the suite {name} is not run in rotation", start=line)
     select = toml.text(table, "select", line) if "select" in table else ""
+    if select and (numbers["rotate"] or not suite.takes_select):
+        cannot = "rotate picks the tests" if numbers["rotate"] else f"the suite {name} takes none"
+        raise toml.error("select", f"select cannot be used: {cannot}", start=line)
     if "estimate" not in table:
         raise toml.error("estimate", "estimate is needed until there are records", start=line)
     estimate = _parsed(toml, table, "estimate", duration, line)

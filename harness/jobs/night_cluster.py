@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.core.errors import ArtifactError
+from harness.core.errors import ArtifactError, UsageError
 from harness.core.files import replace_file
 from harness.history.from_report import kernels_of as kernels_used
 from harness.history.from_report import measures_of, results_of
@@ -152,7 +152,13 @@ def _outcome(report: Report, directory: Path) -> Outcome:
 
 
 def left_out(cluster: Cluster, entries: Sequence[Planned]) -> tuple[Planned, ...]:
-    """Return the entries of a night, those that the cluster does not run with the reason."""
+    """Return the entries of a night, those that the cluster does not run with the reason.
+
+    Raise UsageError if it runs none of what fits in the night.
+    """
+    fitting = [entry for entry in entries if not entry.left_out]
+    if fitting and not any(map(cluster.takes, fitting)):
+        raise UsageError(f"nothing of the matrix can be run: {ELSEWHERE}", "name such suites")
     return tuple(
         entry
         if entry.left_out or cluster.takes(entry)

@@ -7,11 +7,11 @@ has its record in ``nights/NAME/records/``. What has no record is run again from
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 import re
 import shutil
-import subprocess
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -21,26 +21,42 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, UsageError
+from harness.core.git_output import run_git
 from harness.core.paths import is_checkout, resources
 from harness.core.toolchain import find_toolchain
 from harness.history import night as records
-from harness.history.night import RECORDS, Context, Night, Planned, Run, load_night, load_run
+from harness.history.night import (
+    RECORDS,
+    Context,
+    Night,
+    Planned,
+    Run,
+    State,
+    TestRun,
+    load_night,
+    load_run,
+)
 from harness.history.night_plan import Earlier, clock, forecast, plan, waiting_longest
+from harness.history.past import all_nights
+from harness.history.stability import WINDOW
 from harness.jobs.night_cluster import Cluster, left_out, run_on_cluster
 from harness.jobs.night_suites import SUITES, Job, Outcome, run_job
 from harness.measure.measuring import this_host
+from harness.report.model import NO_KERNEL
 from harness.vm.qemu import find_qemu
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.core.progress import Progress
     from harness.history.night_plan import Matrix
 
 NAME = "%Y%m%d-%H%M%S"
-STALE = timedelta(hours=24)  # after which an interrupted night is not gone on with
+# After which an interrupted night is not gone on with: the next one, a day later, is a new one.
+STALE = timedelta(hours=20)
 
 
 @dataclass(frozen=True)
@@ -65,14 +81,20 @@ class Place:
 
 
 def unfinished(place: Place, matrix: Matrix) -> Night | None:
-    """Return the last night, if it was interrupted less than a day ago with this matrix."""
+    """Return the last night, if it was interrupted lately, with this matrix."""
     files = records.night_files(place.results)
     if not files:
         return None
     last = load_night(files[-1])
-    started = datetime.strptime(last.name, NAME).replace(tzinfo=UTC)
-    stale = datetime.now(UTC) - started > STALE
+    # A clock that was set back may show a time before the start.
+    stale = abs(datetime.now(UTC) - last.began) > STALE
     return None if last.finished or stale or last.matrix != digest(matrix) else last
+
+
+def untold(place: Place) -> list[str]:
+    """Return the nights that did not come to their end: nobody was told what they found."""
+    nights = [load_night(file) for file in records.night_files(place.results)[-WINDOW:]]
+    return [night.name for night in nights if not night.finished]
 
 
 def digest(matrix: Matrix) -> str:
@@ -80,7 +102,7 @@ def digest(matrix: Matrix) -> str:
     return hashlib.sha256(repr(matrix.cells).encode()).hexdigest()[:16]
 
 
-def new_night(matrix: Matrix, budget: float, database: sqlite3.Connection) -> Night:
+def new_night(place: Place, matrix: Matrix, budget: float, database: sqlite3.Connection) -> Night:
     """Return the plan of a night that begins now."""
     now = datetime.now(UTC)
     rotating = {cell.suite for cell in matrix.cells if cell.rotate}
@@ -90,10 +112,23 @@ def new_night(matrix: Matrix, budget: float, database: sqlite3.Connection) -> Ni
         for suite in rotating
         if (list_tests := SUITES[suite].tests)
     }
-    entries = plan(matrix, budget, _earlier(database), tests)
-    return Night(
-        now.strftime(NAME), now.isoformat(timespec="seconds"), digest(matrix), budget, entries
-    )
+    gone = {suite: sorted(_of_suite(database, suite) - {*names}) for suite, names in tests.items()}
+    entries = plan(matrix, budget, _earlier(database), tests, gone)
+    started = now.isoformat(timespec="seconds")
+    return Night(_name(place, now), started, digest(matrix), budget, entries)
+
+
+def _name(place: Place, now: datetime) -> str:
+    """Return a name after that of all nights, whose order is that of their names.
+
+    Two nights in a second, or after the clock was set back, do not get one another's records.
+    """
+    after = now
+    for path in place.results.glob("nights/*"):
+        with contextlib.suppress(ValueError):  # of another name: no night
+            taken = datetime.strptime(path.name, NAME).replace(tzinfo=UTC)
+            after = max(after, taken + timedelta(seconds=1))
+    return after.strftime(NAME)
 
 
 def _earlier(database: sqlite3.Connection) -> dict[str, Earlier]:
@@ -117,15 +152,35 @@ def _last_nights(database: sqlite3.Connection) -> dict[str, str]:
     )
 
 
+def _of_suite(database: sqlite3.Connection, suite: str) -> set[str]:
+    """Return the tests that a suite had in the last nights."""
+    nights = all_nights(database)[-WINDOW:]
+    rows = database.execute(
+        "SELECT DISTINCT test FROM run JOIN result ON run.id = result.run "
+        "JOIN subject ON subject.id = result.subject "
+        "WHERE name = '' AND suite = ? AND night >= ?",
+        (suite, min(nights, default="")),
+    )
+    return {test for (test,) in rows}
+
+
 def run_night(
     place: Place, night: Night, workers: int, progress: Progress, cluster: Cluster | None = None
 ) -> Night:
     """Run what the night still has to run, and return it with what was left out.
 
-    An interruption (KeyboardInterrupt, SystemExit) leaves what is done.
+    An interruption (KeyboardInterrupt, SystemExit) leaves what is done. Raise UsageError if nothing
+    fits in the night.
     """
     if cluster:
         night = replace(night, entries=left_out(cluster, night.entries))
+    if all(entry.left_out for entry in night.entries):
+        least = min(night.entries, key=lambda entry: entry.expected)
+        raise UsageError(
+            f"nothing fits in {clock(night.budget)}: {least.entry} alone is expected to take "
+            f"{clock(least.expected)}",
+            "give a greater --budget",
+        )
     records.save(night, place.plan(night.name))
     click.echo(forecast(night.entries, night.budget))
     if cluster:
@@ -190,6 +245,7 @@ def _run_of(
     """Return the record of an entry that has just ended, after ``seconds``."""
     started = datetime.now(UTC) - timedelta(seconds=seconds)
     shown = (directory / "report.html").relative_to(place.results).as_posix()
+    tests = (*outcome.tests, *_not_run(outcome, entry))
     return Run(
         night=night.name,
         entry=entry.entry,
@@ -202,14 +258,25 @@ def _run_of(
         exit_status=outcome.exit_status,
         context=_context(outcome, entry),
         kernels=outcome.kernels,
-        tests=outcome.tests,
+        tests=tests,
         measures=outcome.measures,
         selection=_selection(entry),
         errors=outcome.errors,
         not_run=outcome.not_run or {},
         command=outcome.command,
         report=shown if outcome.page else "",
+        gone=entry.gone,
     )
+
+
+def _not_run(outcome: Outcome, entry: Planned) -> Iterator[TestRun]:
+    """Yield what was picked of a rotation, and has no result although the run was not cut short."""
+    tried = {test.test for test in outcome.tests} | (outcome.not_run or {}).keys()
+    if not outcome.errors:
+        for name in entry.picked:
+            if name not in tried:
+                reason = "it was asked for, and the suite did not run it"
+                yield TestRun(name, NO_KERNEL, "", State.ERROR, 0, reason=reason)
 
 
 def _selection(entry: Planned) -> str:
@@ -262,11 +329,5 @@ def _harness() -> str:
 
 
 def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(root), *words],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    done = run_git(root, *words)
     return "" if done.returncode else done.stdout

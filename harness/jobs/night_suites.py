@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core import errors
 from harness.core.errors import BaseGoneError, HarnessError
+from harness.core.host_trouble import host_trouble
 from harness.core.paths import cache_root, checkout, resources
 from harness.history.from_report import (
     kernels_of,
@@ -32,14 +34,14 @@ from harness.suite.collect import target_id
 from harness.suite.plugin import VALIDATION
 from harness.suite.report_files import PAGE, REPORT
 from harness.suite.session import Session
-from harness.suite.target import parse_target
+from harness.suite.target import parse_target, split_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from harness.core.progress import Progress
     from harness.history.night import Planned
+    from harness.kernel import Kernel
 
 
 @dataclass(frozen=True)
@@ -80,41 +82,60 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Suite:
-    """A kind of suite. ``tests`` lists what can be run in rotation, None if that is nothing."""
+    """A kind of suite. ``tests`` lists what can be run in rotation, None if that is nothing.
+
+    ``takes_select``: it is pytest that runs it, so that a part can be selected.
+    """
 
     about: str
     takes_kernel: bool
     run: Callable[[Job], Outcome]
     tests: Callable[[], tuple[str, ...]] | None = None
+    takes_select: bool = False
 
 
 def run_job(job: Job) -> Outcome:
-    """Run an entry; trouble of the host, and a base that is gone, are in the outcome."""
+    """Run an entry; trouble of the host, and a base that is gone, are in the outcome.
+
+    The entries after it may be tried all the same.
+    """
     try:
         return SUITES[job.entry.suite].run(job)
     except BaseGoneError as error:
         return Outcome(error.status, not_run={job.entry.entry: str(error)}, errors=(str(error),))
-    except HarnessError as error:
-        return Outcome(error.status, errors=(str(error),))
+    except Exception as error:
+        if (trouble := host_trouble(error)) is None:
+            raise
+        return Outcome(trouble.status, errors=(str(trouble),))
 
 
 def _validation(job: Job) -> Outcome:
     """Run the suite of `validate` on the kernel, once it has come up."""
     entry = job.entry
+    session = job.session
     target = parse_target(entry.kernel, entry.machine or None)
-    name, machine = target_id(entry.kernel), labelled(target.spec.name, job.label)
+    machine = labelled(target.spec.name, job.label)
+    # As the report calls it: what comes up is the kernel that the other tests are on.
+    name = target_id(str(Path(split_target(entry.kernel)[0]).expanduser()))
     start = time.monotonic()
     try:
-        prepare(job.session, [entry.kernel], entry.machine or None)
+        prepare(session, [entry.kernel], entry.machine or None)
     except HarnessError as error:
         if errors.is_host_trouble(error.status):
             raise
         state = State.FAIL if error.status == errors.CANNOT_BUILD else State.LOST
         came = TestRun(COMES_UP, name, machine, state, time.monotonic() - start, reason=str(error))
-        return Outcome(error.status, tests=(came,), errors=(f"{name}: {error}",))
+        # Of one that was built it is known what was built.
+        built = state is State.LOST and session.kernel_of(target)
+        used = (_used(built, machine),) if built else ()
+        return Outcome(error.status, (came,), used, errors=(f"{name}: {error}",))
     spent = time.monotonic() - start
     came = TestRun(COMES_UP, name, machine, State.PASS, round(spent, 3))
     return _pytest(job, [str(VALIDATION)], (came,), spent)
+
+
+def _used(kernel: Kernel, machine: str) -> KernelRun:
+    return KernelRun(kernel.name, machine, kernel.key, kernel.release, kernel.description)
 
 
 def _pytest(
@@ -156,6 +177,8 @@ def _own_tests(directory: str) -> Callable[[Job], Outcome]:
         root = checkout(f"the suite of {directory}")
         by_name = {node_name(node): node for node in collect_tests([str(root / directory)])}
         picked = [by_name[name] for name in job.entry.picked if name in by_name]
+        if job.entry.picked and not picked:
+            raise HarnessError("none of the tests that were picked is there any more")
         return _pytest(job, [str(root / node) for node in picked] or [str(root / directory)])
 
     return run
@@ -175,26 +198,27 @@ def _known_bad(job: Job) -> Outcome:
     kernels: list[KernelRun] = []
     not_run: dict[str, str] = {}
     session = job.session
+    status = errors.OK
     for recipe in recipes([name.removeprefix(PREFIX) for name in job.entry.picked], None, None):
+        machine = labelled(parse_target(recipe.name, None).spec.name, job.label)
         try:
-            row = prove(job.session, recipe, None, job.workers)
+            row = prove(session, recipe, None, job.workers)
         except BaseGoneError as error:
             not_run[recipe.name] = str(error)
             continue
         except HarnessError as error:  # the others may be tried all the same
-            tests.append(TestRun(recipe.name, recipe.name, "", State.ERROR, 0, reason=str(error)))
+            status = max(status, error.status)
+            tests.append(
+                TestRun(recipe.name, recipe.name, machine, State.ERROR, 0, reason=str(error))
+            )
             continue
-        machine = labelled(parse_target(recipe.name, None).spec.name, job.label)
         state = State.PASS if row.proved else State.ERROR if row.trouble else State.FAIL
         tests.append(
             TestRun(recipe.name, recipe.name, machine, state, row.seconds, reason=row.difference)
         )
+        status = max(status, row.host_status, errors.OK if row.proved else errors.PROGRAM_FAILED)
         kernel = session.kernel(locate_kernel(recipe.name, resources()))
-        kernels.append(
-            KernelRun(kernel.name, machine, kernel.key, kernel.release, kernel.description)
-        )
-    bad = any(test.state is not State.PASS for test in tests)
-    status = errors.PROGRAM_FAILED if bad else errors.OK
+        kernels.append(_used(kernel, machine))
     return Outcome(status, tuple(tests), tuple(kernels), not_run=not_run, qemu=str(session.qemu))
 
 
@@ -218,23 +242,27 @@ def _costs(job: Job) -> Outcome:
     done = TestRun(
         "costs/measured", kernel.name, machine, State.PASS, round(time.monotonic() - start, 3)
     )
-    used = KernelRun(kernel.name, machine, kernel.key, kernel.release, kernel.description)
-    return Outcome(errors.OK, (done,), (used,), tuple(measures), qemu=str(session.qemu))
+    used = (_used(kernel, machine),)
+    return Outcome(errors.OK, (done,), used, tuple(measures), qemu=str(session.qemu))
 
 
 SUITES: dict[str, Suite] = {
-    "validation": Suite("the suite of `validate`", takes_kernel=True, run=_validation),
+    "validation": Suite(
+        "the suite of `validate`", takes_kernel=True, run=_validation, takes_select=True
+    ),
     "nightly-tests": Suite(
         "tests/nightly",
         takes_kernel=False,
         run=_own_tests("tests/nightly"),
         tests=_listed("tests/nightly"),
+        takes_select=True,
     ),
     "mutants": Suite(
         "tests/mutants: each mutant is caught",
         takes_kernel=False,
         run=_own_tests("tests/mutants"),
         tests=_listed("tests/mutants"),
+        takes_select=True,
     ),
     "known-bad": Suite(
         "known-bad kernels fail as their recipes say",

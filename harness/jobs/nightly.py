@@ -16,6 +16,7 @@ from harness.core.files import replace_file
 from harness.core.paths import cache_root, is_checkout, resources
 from harness.core.progress import plain_progress
 from harness.history import kcidb, mail
+from harness.history.changes import Kind
 from harness.history.database import opened
 from harness.history.make_room import make_room
 from harness.history.night import load_run, run_files
@@ -25,11 +26,13 @@ from harness.history.review import review
 from harness.history.site import Site
 from harness.jobs.matrix import SHIPPED, read_matrix
 from harness.jobs.night_cluster import Cluster
-from harness.jobs.night_run import Place, finish, new_night, run_night, unfinished
+from harness.jobs.night_run import Place, finish, new_night, run_night, unfinished, untold
 from harness.jobs.slurm_command import cluster_options, request
 from harness.suite.report_files import make_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.history.night import Night
     from harness.history.review import Review
 
@@ -94,30 +97,34 @@ def nightly_command(
 ) -> int:
     """Run the matrix, as far as it fits in the budget, and say what changed.
 
-    A night that was interrupted goes on where it was, for a day and with the same matrix. The
-    status is 0 if nothing new is wrong and 1 if something is (a regression, a new failure, a test
-    that disappeared, a known bug that no longer shows); that of the host's trouble, if that is
-    all there is.
+    A night that was interrupted goes on where it was, for 20 hours and with the same matrix and
+    budget. The status is 0 if nothing new is wrong and 1 if something is (a regression, a new
+    failure, a test that disappeared or could not run, a known bug that no longer shows); that of
+    the host's trouble, if that is all there is.
     """
     read = read_matrix(matrix)
     seconds = _budget(budget) if budget else read.budget
     place = Place(make_directory(results))
+    if dry_run:
+        with opened(place.results) as database:
+            night = new_night(place, read, seconds, database)
+        click.echo(forecast(night.entries, night.budget))
+        return errors.OK
     with locked(place.results / "lock", "another night is run; waiting for it", plain_progress()):
-        night = unfinished(place, read)
-        if night is None or dry_run:
-            with opened(place.results) as database:
-                night = new_night(read, seconds, database)
-        else:
+        not_told = untold(place)
+        begun = unfinished(place, read)
+        if begun and begun.budget == seconds:
+            night = begun
             click.echo(f"going on with the night {night.name}")
-        if dry_run:
-            click.echo(forecast(night.entries, night.budget))
-            return errors.OK
+        else:
+            with opened(place.results) as database:
+                night = new_night(place, read, seconds, database)
         cluster = None
         if engine == "slurm":
             asked = request(place.night(night.name) / SLURM, read.workers, cache, tries, words)
             cluster = Cluster(shards, asked)
         night = run_night(place, night, read.workers, plain_progress(), cluster)
-        ended = _tell(place, night, read.keep)
+        ended = _tell(place, night, [name for name in not_told if name != night.name], read.keep)
         finish(place, night)
         return ended
 
@@ -129,11 +136,11 @@ def _budget(text: str) -> float:
         raise UsageError(f"--budget: {error}", "write 90s, 60m or 1h30m") from error
 
 
-def _tell(place: Place, night: Night, keep: int) -> int:
+def _tell(place: Place, night: Night, not_told: Sequence[str], keep: int) -> int:
     """Write what the night leaves, and return its exit status."""
     results = place.results
     with opened(results) as database:
-        seen = review(database, load_past(database, night.name), night)
+        seen = review(database, load_past(database, night.name, not_told), night)
         Site(seen, database).write(results / SITE)
     click.echo(f"\n{mail.text(seen)}")
     replace_file(results / MAIL, mail.message(seen, f"The pages: {results / SITE / FRONT}"))
@@ -147,10 +154,15 @@ def _tell(place: Place, night: Night, keep: int) -> int:
 
 
 def status(seen: Review) -> int:
-    """Return the exit status of a night."""
-    if seen.alarming:
+    """Return the exit status of a night.
+
+    What could not run is the host's trouble where that has a status, else a failure. What was not
+    put to the test is chance, and on the page.
+    """
+    new = {row.change.kind for rows in seen.rows.values() for row in rows if row.change.alarming}
+    statuses = {run.exit_status for run in seen.runs} - {errors.UNTESTED}
+    trouble = filter(is_host_trouble, statuses)
+    if new - {Kind.COULD_NOT_RUN}:
         return errors.PROGRAM_FAILED
-    return max(
-        (run.exit_status for run in seen.runs if is_host_trouble(run.exit_status)),
-        default=errors.OK,
-    )
+    failed = bool(new) or seen.without_result
+    return max(trouble, default=errors.PROGRAM_FAILED if failed else errors.OK)

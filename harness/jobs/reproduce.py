@@ -16,7 +16,8 @@ from harness.bugs.kernel_trial import KernelTrials
 from harness.bugs.report_qemu import reported_machine
 from harness.bugs.reproduction import Keeper, reproduce
 from harness.bugs.search import CannotTryError
-from harness.core.errors import CANNOT_BUILD, OK, PROGRAM_FAILED
+from harness.bugs.signs import is_sign
+from harness.core.errors import CANNOT_BUILD, OK, PROGRAM_FAILED, UNTESTED
 from harness.core.paths import cache_root
 from harness.jobs.options import kernel_argument, shown_progress
 from harness.jobs.output_stream import say
@@ -61,7 +62,8 @@ def reproduce_command(
     """Run PROGRAM some times on KERNEL, each in a fresh guest, and say how often it showed a bug.
 
     PROGRAM is what a report has: C (also the C of syzkaller), a script or an arm64 binary. The
-    exit status is 1 if it showed anything, 0 if not. Examples are in docs/reproduce.md.
+    exit status is 1 if it showed anything, 0 if not, and 178 if no run tells. Examples are in
+    docs/reproduce.md.
     """
     with shown_progress() as progress:
         session = Session(cache_root(), progress, place.qemu_binary)
@@ -97,4 +99,6 @@ def reproduce_command(
         )
     click.echo("\n".join(found.lines()))
     click.echo(f"console and output of each run: {keeper.directory}")
-    return PROGRAM_FAILED if found.tally.hits or found.tally.spoilt else OK
+    if any(map(is_sign, found.tally.signs)):
+        return PROGRAM_FAILED
+    return OK if found.tally.clean else UNTESTED

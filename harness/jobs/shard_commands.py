@@ -30,6 +30,7 @@ from harness.shards.plan import (
     harness_name,
     kernels_of,
     read_plan,
+    require_own,
     write_plan,
 )
 from harness.shards.seconds import UNKNOWN, Seconds
@@ -164,11 +165,7 @@ def shard_command(
     require_utf8(str(output), str(bundle or ""), str(Path.cwd()))
     whole = read_plan(plan)
     tests = whole.shard(number)
-    if whole.harness != harness_key():
-        raise UsageError(
-            f"{plan} was made by another mte-harness: {whole.commit}, and this is {harness_name()}",
-            "use the same commit on all hosts",
-        )
+    require_own(whole, plan)
     directory = make_directory(output)
     started = datetime.now(UTC)
     trouble: HarnessError | None = None

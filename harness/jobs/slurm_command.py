@@ -17,7 +17,7 @@ from harness.jobs.options import workers_option
 from harness.jobs.run_suite import worst_status
 from harness.report import json_file, terminal
 from harness.shards import slurm
-from harness.shards.plan import read_plan
+from harness.shards.plan import read_plan, require_own
 from harness.suite.report_files import PAGE, REPORT
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def slurm_command(
     """
     asked = request(directory, workers, cache, tries, words)
     place = asked.directory
-    jobs = slurm.write_jobs(read_plan(plan), asked)
+    whole = read_plan(plan)
+    require_own(whole, plan)
+    jobs = slurm.write_jobs(whole, asked)
     if dry_run:
         for line in slurm.commands(jobs, place):
             click.echo(line)

@@ -66,7 +66,8 @@ class Listed:
 
     ``argument`` is what names it on a command line, ``machine`` the one that its recipe asks for.
     ``kernel``, ``selftests`` and ``symbols`` are keys of parts; empty where there is none, or where
-    the files lie with the kernel. The other fields are those of Kernel.
+    the files lie with the kernel. The other fields are those of Kernel: without ``cures`` a cure
+    that fails would be told as a known bug.
     """
 
     argument: str
@@ -78,8 +79,17 @@ class Listed:
     kernel: str
     selftests: str
     symbols: str
+    cures: tuple[str, ...]
     parts: tuple[Part, ...]
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        """Refuse a kernel, selftests or symbols that no part brings. Raise ValueError."""
+        there = {(part.kind, part.key) for part in self.parts}
+        own = zip(KINDS, (self.kernel, self.selftests, self.symbols), strict=False)
+        for kind, key in own:
+            if (key or kind == "builds") and (kind, key) not in there:
+                raise ValueError(f"{kind}/{key} is none of its parts")
 
 
 @dataclass(frozen=True)
@@ -113,23 +123,23 @@ def pack(
     try:
         into.mkdir(parents=True, exist_ok=True)
         with disk_full_as_error(into):
-            parts = tuple(_add(place, into, progress) for place in places)
+            listed = Listed(
+                argument=argument,
+                name=kernel.name,
+                release=kernel.release,
+                description=kernel.description,
+                unmodified=kernel.unmodified,
+                machine=machine or "",
+                kernel=kernel.key,
+                selftests=own.name if own else "",
+                symbols=symbols.name if symbols else "",
+                cures=tuple(sorted(kernel.cures)),
+                parts=tuple(_add(place, into, progress) for place in places),
+            )
+            text = json.dumps(_CONVERTER.unstructure(listed), indent=1)
+            replace_file(_place(into, argument), f"{text}\n".encode())
     except OSError as error:
         raise UsageError(f"the bundle {into} cannot be written: {error.strerror}") from error
-    listed = Listed(
-        argument=argument,
-        name=kernel.name,
-        release=kernel.release,
-        description=kernel.description,
-        unmodified=kernel.unmodified,
-        machine=machine or "",
-        kernel=kernel.key,
-        selftests=own.name if own else "",
-        symbols=symbols.name if symbols else "",
-        parts=parts,
-    )
-    text = json.dumps(_CONVERTER.unstructure(listed), indent=1)
-    replace_file(_place(into, argument), f"{text}\n".encode())
     return listed
 
 
@@ -213,7 +223,9 @@ def obtain_bundled(source: BundledKernel, cache: Path, progress: Progress) -> Ke
         Store(cache, part.kind, progress).obtain(part.key, make)
     directory = cache / "builds" / listed.kernel
     loaded = load_kernel(directory, listed.name, "", unmodified=listed.unmodified)
-    kernel = dataclasses.replace(loaded, description=listed.description)
+    kernel = dataclasses.replace(
+        loaded, description=listed.description, cures=frozenset(listed.cures)
+    )
     if listed.selftests:
         kernel = dataclasses.replace(kernel, selftests=cache / "selftests" / listed.selftests)
     if listed.symbols:

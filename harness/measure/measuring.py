@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import statistics
-import subprocess
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import UsageError
+from harness.core.git_output import run_git
 from harness.measure.records import DATE, FIGURES, KINDS, RECORDS, Host, Inputs, Record, Value
 
 if TYPE_CHECKING:
@@ -129,13 +129,7 @@ def _is_dirty(root: Path) -> bool:
 
 def git(root: Path, *words: str) -> str:
     """Return what git prints in ``root``. UsageError if that is no checkout."""
-    done = subprocess.run(
-        ["git", "-C", str(root), *words],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    done = run_git(root, *words)
     if done.returncode:
         raise UsageError(
             f"git {words[0]} failed in {root}: a record names the commit that was measured",

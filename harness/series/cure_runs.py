@@ -11,11 +11,14 @@ import hashlib
 import json
 import re
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cattrs import BaseValidationError, transform_error
 
 from harness.core.errors import RecipeError
 from harness.core.files import replace_file
+from harness.core.structure import strict_converter
 from harness.kernel.locate import DEFAULT_RECIPE
 from harness.series.prefix import series_files
 from harness.suite.gather import gather
@@ -35,17 +38,23 @@ RUNS = "runs.json"
 PLAIN = DEFAULT_RECIPE
 CURED = "fixes"  # the recipe of all cures: one kernel for all records
 SECONDS = 180.0  # a test of a call that does not return waits for each of several
+# What says that a test ran, and that the kernel is at fault.
+FAILED = (Status.FAIL, Status.SPLAT, Status.LOST)
+_CONVERTER = strict_converter()
 _TEST = re.compile(rb"^\+\+\+ b/tools/testing/selftests/arm64/mte/(check_\w+)\.c$", re.MULTILINE)
 _DIFF = re.compile(rb"^diff --git ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the selftest: what it printed, and the first line of each splat."""
+    """One run of the selftest: what it printed, and the first line of each splat.
+
+    ``status`` is the verdict.
+    """
 
     kernel: str
     release: str
-    good: bool
+    status: Status
     output: str
     splats: tuple[str, ...]
 
@@ -94,7 +103,8 @@ def make_runs(recipe: Recipe, session: Session) -> Runs:
 def write_runs(recipe: Recipe, runs: Runs) -> Path:
     """Write ``runs.json``; return its path."""
     path = recipe.path.parent / RUNS
-    replace_file(path, (json.dumps(asdict(runs), indent=1) + "\n").encode())
+    text = json.dumps(_CONVERTER.unstructure(runs), indent=1, ensure_ascii=False)
+    replace_file(path, f"{text}\n".encode())
     return path
 
 
@@ -106,8 +116,7 @@ def _run(session: Session, template: Template, program: Path) -> Run:
     with session.guest(template) as guest:
         result = judge(gather(guest, ready))
     titles = tuple(splat.lines[0] for splat in result.splats)
-    good = result.status is Status.PASS
-    return Run(kernel.name, kernel.release, good, result.stdout, titles)
+    return Run(kernel.name, kernel.release, result.status, result.stdout, titles)
 
 
 def read_runs(recipe: Recipe) -> Runs:
@@ -117,15 +126,14 @@ def read_runs(recipe: Recipe) -> Runs:
     if not path.is_file():
         raise RecipeError(f"there is no {path}", cure)
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        before, after = (_read_run(values.pop(key)) for key in ("before", "after"))
-        found = Runs(**values, before=before, after=after)
-    except (ValueError, TypeError, KeyError) as error:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("it is no record")  # noqa: TRY004 - one error for all that is wrong
+        found = _CONVERTER.structure(data, Runs)
+    except BaseValidationError as error:
+        raise RecipeError(f"{path} is damaged: {transform_error(error)[0]}", cure) from error
+    except (OSError, ValueError) as error:
         raise RecipeError(f"{path} is damaged: {error}", cure) from error
     if found.digest != digest_of(recipe):
         raise RecipeError(f"{path} is of other patches than those of {recipe.name}", cure)
     return found
-
-
-def _read_run(values: dict[str, Any]) -> Run:
-    return Run(**{**values, "splats": tuple(values["splats"])})

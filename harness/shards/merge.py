@@ -104,10 +104,15 @@ def _shard_holes(own: Iterable[Part], plan: Plan) -> Iterator[Hole]:
             )
         for part in found:
             shard = part.shard
-            if shard and is_trouble(shard.status):
-                said = part.report.errors[:1] if part.report else ()
+            if shard and part.report and (is_trouble(shard.status) or _unexplained(part.report)):
                 text = f"shard {number} on {shard.node} ended with status {shard.status}"
-                yield Hole(HoleKind.TROUBLE, ": ".join((text, *said)), number)
+                yield Hole(HoleKind.TROUBLE, ": ".join((text, *part.report.errors[:1])), number)
+
+
+def _unexplained(report: Report) -> bool:
+    """Return whether a shard ended with another status than 0, and no test of it says why."""
+    status = report.shards[0].status
+    return status not in {errors.OK, errors.UNTESTED} and report.good
 
 
 def is_trouble(status: int) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from cattrs import BaseValidationError, transform_error
 
 from harness.core.errors import UsageError
 from harness.core.files import replace_file
+from harness.core.git_output import run_git
 from harness.core.keys import file_digest, key_of
 from harness.core.paths import is_checkout, resources
 from harness.core.structure import strict_converter
@@ -55,6 +55,12 @@ class Plan:
     shards: tuple[tuple[PlannedTest, ...], ...]
     left_out: int = 0
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        """Refuse tests on a kernel that the plan does not have. Raise ValueError."""
+        named = {test.kernel for shard in self.shards for test in shard}
+        if unknown := sorted(named - {*self.kernels}):
+            raise ValueError(f"tests run on {unknown[0]}, which is none of its kernels")
 
     @functools.cached_property
     def key(self) -> str:
@@ -120,11 +126,19 @@ def harness_key() -> str:
     )
 
 
+def require_own(plan: Plan, path: Path) -> None:
+    """Raise UsageError for a plan, read from ``path``, that another mte-harness made."""
+    if plan.harness != harness_key():
+        raise UsageError(
+            f"{path} was made by another mte-harness: {plan.commit}, and this is {harness_name()}",
+            "use the same commit on all hosts",
+        )
+
+
 def harness_name() -> str:
     """Return what a person calls this mte-harness: its commit, or the package's version."""
     if is_checkout():
-        command = ["git", "-C", str(resources()), "describe", "--always", "--dirty=+edits"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run_git(resources(), "describe", "--always", "--dirty=+edits")
         if done.returncode == 0:
             return done.stdout.strip()
     return importlib.metadata.version("mte-harness")

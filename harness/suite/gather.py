@@ -13,6 +13,7 @@ from harness.core import ktap
 from harness.core.cross import PAGE_SIZES
 from harness.core.errors import AuditError, GuestLostError, HarnessError
 from harness.guest.guest import Guest
+from harness.guest.ssh import SilentError, SshError
 from harness.verdict import counters
 from harness.verdict.audit import audit, learn
 from harness.verdict.auditable import unauditable
@@ -99,9 +100,9 @@ def _snapshot(
         found = counters.parse(meminfo, vmstat, zoneinfo, page_kb=page_kb)
         snapshot = Snapshot(found, int(tainted), clock.seconds())
     except (KeyError, ValueError) as error:
-        raise guest.lost(
-            f"/proc cannot be read: {done.stdout[-200:]}{done.stderr}", phase
-        ) from error
+        kind = SilentError if done.status is None else SshError
+        why = kind(f"/proc cannot be read: {done.stdout[-200:]}{done.stderr}")
+        raise guest.lost(why, phase) from error
     if files and done.status != 0:
         names = ", ".join(file.name for file in files)
         raise HarnessError(f"cannot write {names} in the guest: {done.stderr.strip()}")
@@ -179,7 +180,9 @@ class _Gathering:
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
         line = f"export KTAP_SLOW={slow}; {program.command}" if slow > 1 else program.command
         watch = CpuWatch(guest.cpu_times)
-        self._done = guest.exec(line, timeout=program.seconds * slow, stream=stream)
+        phase = f"running: {program.command[:100]}"
+        seconds = program.seconds * slow
+        self._done = guest.exec(line, timeout=seconds, phase=phase, stream=stream)
         clock.phase("run")
         self._had, self._waited = watch.busiest().ran, watch.waited()
         # A program that never ends is part of the evidence; its counters would prove nothing.

@@ -49,6 +49,7 @@ _KEYS = (
     "probe", "needs", "cases", "pages", "since", "until", "newer", "fixed", "disk", "destructive",
     "timeout", "smoke",
 )  # fmt: skip
+_LISTS = ("cases", "newer", "fixed")  # may be given on several lines
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _C_CASE = re.compile(r"\bCASE(?:_SECONDS)?\((\w+)")  # guest/include/ktap.h
@@ -233,9 +234,10 @@ def _keys(path: Path, lines: list[str]) -> dict[str, str]:
         match = _KEY_LINE.match(line)
         if not match or match["key"] not in _KEYS:
             raise _malformed(path, f"{line!r} is none of the keys {', '.join(_KEYS)}")
-        if match["key"] in keys:
-            raise _malformed(path, f"{match['key']!r} is given twice")
-        keys[match["key"]] = match["value"].strip()
+        key, value = match["key"], match["value"].strip()
+        if key in keys and key not in _LISTS:
+            raise _malformed(path, f"{key!r} is given twice")
+        keys[key] = f"{keys[key]}; {value}" if key in keys else value
     for key in ("probe", "timeout"):
         if not keys.get(key):
             raise _malformed(path, f"no {key!r}")

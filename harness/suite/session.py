@@ -57,7 +57,7 @@ class Session:
         self.limits = limits
         self.programs = Store(cache, "programs", progress)
         self.preconditions = PreconditionRecord(cache / FILE)
-        self._qemu_binary = qemu_binary
+        self.qemu_binary = qemu_binary
         self._machines: dict[MachineSpec, VirtualMachine] = {}
         self._checked: dict[MachineSpec, EmulatorCheck] = {}
         self._templates: dict[str, Template] = {}
@@ -73,7 +73,7 @@ class Session:
 
         Where a release was asked for, and no path, it is fetched if need be.
         """
-        chosen = self._qemu_binary
+        chosen = self.qemu_binary
         if chosen in RELEASES:
             chosen = str(obtain_qemu(chosen, self.cache, self.progress))
         return find_qemu(chosen, self.limits.host_tool)

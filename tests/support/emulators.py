@@ -11,10 +11,12 @@ def emulators() -> set[int]:
     """Return the process ids of every qemu-system-aarch64 that descends from this process."""
     parents: dict[int, int] = {}
     names: dict[int, str] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
         try:
-            text = path.read_text()
-        except OSError:
+            text = (entry / "stat").read_text()
+        except OSError:  # it has ended since
             continue
         number, rest = text.split(" (", 1)
         name, fields = rest.rsplit(") ", 1)

@@ -24,7 +24,7 @@ from harness.core.limits import Limits
 from harness.core.progress import Silent
 from harness.guest.attach import Handle
 from harness.guest.guest import Guest
-from harness.guest.ssh import Completed
+from harness.guest.ssh import Completed, SshError
 from harness.guest.template import Template
 from harness.kernel import BundledKernel, DebianKernel, Kernel, RecipeKernel
 from harness.kernel.linux_image import HEADER, MAGIC
@@ -207,7 +207,7 @@ class FakeGuest(Guest):
 
     def _gone(self, phase: str) -> Exception:
         self.fake.state = "shutdown"
-        return self.lost("the SSH connection was cut", phase)
+        return self.lost(SshError("the SSH connection was cut"), phase)
 
     def _write(self, line: str) -> None:
         """Do what Guest.push_line() asks the shell for."""

@@ -21,7 +21,7 @@ from harness.history.past import load_past
 from harness.history.review import Review, review
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 CONTEXT = Context("c0ffee", "QEMU emulator version 10.0.2", "gcc 12.2.0; ld 2.40", "box: 2 CPUs")
@@ -71,11 +71,12 @@ def keep(results: Path, *runs: Run) -> None:
 def nights(results: Path, states: Mapping[str, str]) -> None:
     """Write nights of one run each: ``{"swap": "ppf-"}`` is a test on four nights.
 
-    p, f, s(kip), e(rror), l(ost), x (splat), k(nown), E(xpired); - is a night without it.
+    p, f, s(kip), e(rror), u(ntested), l(ost), x (splat), k(nown), E(xpired); - is a night without
+    it.
     """
     words = {
         "p": State.PASS, "f": State.FAIL, "s": State.SKIP, "e": State.ERROR, "l": State.LOST,
-        "x": State.SPLAT, "k": State.KNOWN, "E": State.EXPIRED,
+        "x": State.SPLAT, "k": State.KNOWN, "E": State.EXPIRED, "u": State.UNTESTED,
     }  # fmt: skip
     for night in range(max(map(len, states.values()))):
         tests = [
@@ -86,7 +87,9 @@ def nights(results: Path, states: Mapping[str, str]) -> None:
         keep(results, run_of(night + 1, tests))
 
 
-def look(results: Path, night: Night | None = None, name: str = "") -> Review:
+def look(
+    results: Path, night: Night | None = None, name: str = "", untold: Iterable[str] = ()
+) -> Review:
     """Return the review of the last night, or of another."""
     with opened(results) as database:
-        return review(database, load_past(database, name), night)
+        return review(database, load_past(database, name, untold), night)

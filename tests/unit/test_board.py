@@ -370,7 +370,7 @@ def test_another_kernel_after_a_reset(there: Listening, tmp_path: Path) -> None:
 
 
 DISK = {"swap_disk", "swap_ssd", "swap_disk_of", "SWAP_DISK", "swap_disk_rotates"}
-TAKES_AWAY = {"MADV_SOFT_OFFLINE", "MADV_HWPOISON"}
+TAKES_AWAY = {"MADV_SOFT_OFFLINE", "MADV_HWPOISON", "set_online"}
 
 
 @pytest.mark.parametrize("name", [name for name in PROBES if PROBES[name].path.suffix == ".c"])

@@ -121,6 +121,26 @@ def test_reproduce_on_a_kernel_that_does_not_build(
     assert (status, "stock does not build: x.c:1: error: y" in err) == (125, True)
 
 
+def test_reproduce_of_what_tells_nothing_is_no_bug(
+    mte_harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plays(monkeypatch, lambda _: "luckless")
+    for words in ((), ("--sign", "any")):
+        status, out, _ = mte_harness("reproduce", "stock", "r.sh", "--runs", "2", *words)
+        assert (status, out.splitlines()[0]) == (178, "reproduced 0 of 2")
+
+
+def test_bisect_takes_no_run_that_tells_nothing_for_the_bug(
+    mte_harness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plays(monkeypatch, lambda name: "luckless" if "6.16" in name else "passes")
+    ends = ("--bad", "debian:6.16", "--good", "debian:7.3")
+    for sign in ((), ("--sign", "any", "--state", "any.json")):
+        status, out, err = mte_harness("bisect", "debian", "r.sh", *ends, *sign)
+        assert (status, out) == (160, "")
+        assert "does not show on the bad end debian:6.16.12: 0 of 10; other failures: 10 x" in err
+
+
 def test_reproduce_takes_the_machine_of_a_report(mte_harness: Command, tmp_path: Path) -> None:
     line = "-smp 3 -m 2G -append 'kasan=off quiet'"
     status, _, err = mte_harness(
@@ -251,6 +271,33 @@ def test_a_bug_of_the_catalogue_runs(mte_harness: Command, monkeypatch: pytest.M
     assert mte_harness("bug", "run", "ptrace-tagged-address", "--runs", "2")[0] == 0
     status, _, err = mte_harness("bug", "run", "ptrace-tagged-address", "--on", "fixes")
     assert (status, "shows, against the catalogue, on fixes" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "ksm-unmergeable", "--append", "x"), "--append is for the kernel of --on"),
+        (("run", "stale"), "no kernel that can be had has stale (name one with --on)"),
+        (
+            ("measure", "ksm-unmergeable", "--only", "stock-6.11"),
+            "--only stock-6.11: the entries name no such kernel (they name: debian:6.16.12, stock",
+        ),
+    ],
+)
+def test_a_bug_on_no_kernel_is_refused(
+    mte_harness: Command, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    from dataclasses import replace  # noqa: PLC0415
+
+    from harness.bugs.catalogue import find_bug  # noqa: PLC0415
+
+    stale = replace(find_bug("ksm-unmergeable"), has=(), state="stale")
+    monkeypatch.setattr(
+        bug_commands, "find_bug", lambda name: stale if name == "stale" else find_bug(name)
+    )
+    status, out, err = mte_harness("bug", *words)
+    assert (status, out, err.count("\n")) == (160, "", 1)
+    assert said in err
 
 
 def _with_sign(name: str, sign: str) -> Any:

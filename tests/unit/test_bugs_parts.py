@@ -20,8 +20,8 @@ from harness.bugs.report_qemu import reported_machine
 from harness.bugs.reproducer import Reproducer
 from harness.bugs.search import Result
 from harness.bugs.series_history import series_history
-from harness.bugs.signs import signs_of, usual_sign
-from harness.bugs.tally import Finding, Tally
+from harness.bugs.signs import ANY, is_sign, shows, signs_of, usual_sign
+from harness.bugs.tally import MORE, Finding, Tally
 from harness.core import ktap
 from harness.core.errors import RecipeError, SourceError, UsageError
 from harness.core.paths import resources
@@ -73,6 +73,22 @@ def test_with_a_pattern_only_the_console_counts() -> None:
     assert signs(ProgramEnd(1), WARN, r"WARNING: \S+ at ") == set()
 
 
+def test_a_run_that_ended_before_the_console_could_tell_is_not_clean() -> None:
+    assert signs(None, WARN, "nothing", lost=Lost("panic")) == {"lost"}
+    assert signs(None, WARN, "WARNING", lost=Lost("panic")) == {"console"}
+    assert signs(ProgramEnd(1, ktap.parse(UNTESTED)), "", "nothing") == {"untested"}
+
+
+def test_what_tells_nothing_is_never_the_bug() -> None:
+    assert usual_sign([{"untested"}, {"untested"}, {"exit 1"}]) == "exit 1"
+    assert usual_sign([{"untested"}, {"error"}]) is None
+    assert not shows(ANY, {"untested": "no huge page"})
+    assert not shows(ANY, {})
+    assert shows(ANY, {"case peek": ""})
+    assert not is_sign("untested")
+    assert not is_sign("error")
+
+
 def test_the_usual_sign_is_the_most_frequent_and_then_the_most_telling() -> None:
     assert usual_sign([{"exit 1"}, {"splat a", "case b"}, {"splat a", "case b"}]) == "case b"
     assert usual_sign([{"lost"}, {"lost"}, {"case b"}]) == "lost"
@@ -84,13 +100,17 @@ def programs(tmp_path: Path) -> Store:
     return Store(tmp_path / "cache", "programs", Silent())
 
 
+def done_here(reproducer: Reproducer, programs: Store) -> subprocess.CompletedProcess[str]:
+    """Run the shell line of a script on this host."""
+    command = ["sh", "-c", reproducer.program(programs, 4096).command]
+    return subprocess.run(
+        command, cwd=reproducer.path.parent, check=False, timeout=60, text=True, capture_output=True
+    )
+
+
 def run_here(reproducer: Reproducer, programs: Store) -> int:
     """Run the shell line of a script on this host; return its exit status."""
-    program = reproducer.program(programs, 4096)
-    done = subprocess.run(
-        ["sh", "-c", program.command], cwd=reproducer.path.parent, check=False, timeout=60
-    )
-    return done.returncode
+    return done_here(reproducer, programs).returncode
 
 
 def script(directory: Path, text: str) -> Path:
@@ -114,6 +134,24 @@ def test_several_processes_run_at_once(tmp_path: Path, programs: Store) -> None:
     assert run_here(Reproducer(path, processes=3), programs) == 7
     (tmp_path / "n").unlink()
     assert run_here(Reproducer(path, processes=1), programs) == 9
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+@pytest.mark.parametrize("repeat", [1, 3])
+def test_ktap_of_many_runs_is_one_document(
+    tmp_path: Path, programs: Store, processes: int, repeat: int
+) -> None:
+    path = script(tmp_path, f"cat <<E\n{PASSES}E\n")
+    done = done_here(Reproducer(path, repeat=repeat, processes=processes), programs)
+    assert done.returncode == 0
+    assert ktap.parse(done.stdout).passed
+    fails = (
+        f"echo x >> n; [ $(wc -l < n) -gt 1 ] || exec cat <<E\n{PASSES}E\n"
+        f"cat <<E\n{FAILS}E\nexit 1\n"
+    )
+    done = done_here(Reproducer(script(tmp_path, fails), repeat=2, processes=processes), programs)
+    assert done.returncode == 1
+    assert signs(ProgramEnd(1, ktap.parse(done.stdout))) == {"case second"}
 
 
 def test_a_program_that_lives_is_ended_and_that_is_no_failure(
@@ -157,9 +195,12 @@ def test_what_matters_of_a_reports_qemu_line() -> None:
     assert found.append == "init_on_free=1"
     assert {"root=/dev/vda", "-M virt,mte=on", "-nographic"} <= set(found.left_out)
     assert found.spec.key() != find_machine("emulator").key()
+    assert reported_machine("-m size=1G,slots=2", find_machine("emulator")).spec.memory_mib == 1024
+    quoted = reported_machine("""-append 'dyndbg="file x +p" ro a="b'""", find_machine("emulator"))
+    assert quoted.append == 'dyndbg="file x +p" a="b'
 
 
-@pytest.mark.parametrize("line", ["-smp 99", "-m lots", "-m 1M", "-append 'x", "-smp"])
+@pytest.mark.parametrize("line", ["-smp 99", "-m lots", "-m 1M", "-append 'x", "-smp", "-m 1024k"])
 def test_a_qemu_line_that_cannot_be_used_is_refused(line: str) -> None:
     with pytest.raises(UsageError, match="--qemu-line: "):
         reported_machine(line, find_machine("emulator"))
@@ -283,7 +324,7 @@ def test_the_answer_says_what_a_reply_needs() -> None:
     result = Result(("debian:6.16.12",), ("debian:6.16.3",), 0.995, Rate(7, 3), 9)
     text = answer(history, journal, result, came=True, removed=[], how=["Found by", "  mte"])
     for line in (
-        "Confidence 99.50%: the bug showed in 7 of 10 runs",
+        "Confidence 99.50%: the bug shows in 7 of 10 runs",
         "It shows as: case peek: saw 0 of 16",
         "  bad   debian:6.16.12: 7 of 10",
         "  good  debian:6.16.3: 0 of 11; other failures: 2 x splat warning-1; again: 0 of 9",
@@ -295,6 +336,9 @@ def test_the_answer_says_what_a_reply_needs() -> None:
     text = answer(history, journal, unsure, came=True, removed=[], how=[])
     assert "Not confirmed: debian:6.16.3 cannot be tried: x" in text
     assert "Confidence" not in text
+    sure = replace(result, confidence=0.999999, rate=Rate(given=0.3))
+    text = answer(history, journal, sure, came=True, removed=[], how=[])
+    assert "Confidence 99.99%: the bug shows at a rate of 0.3 (given) where it is" in text
 
 
 def test_the_culprit_taken_out_speaks_for_it_or_against_it() -> None:
@@ -304,6 +348,9 @@ def test_the_culprit_taken_out_speaks_for_it_or_against_it() -> None:
     assert removed_lines(there, 3, came=False)[0].endswith("as it must be.")
     assert removed_lines(gone, 3, came=False)[0].endswith("which speaks against it.")
     assert "cannot be taken out" in removed_lines(untried, 3, came=True)[0]
+    weak = Tally(others={"lost": 3 + MORE})
+    for came in (True, False):
+        assert removed_lines(weak, 3, came=came)[0].endswith("which tells nothing.")
 
 
 def test_the_catalogue_is_whole() -> None:

@@ -77,6 +77,25 @@ def test_a_change_is_another_program(changed: str, store: Store, sources: Path) 
     assert compile_program(store, [source], PROBE_FLAGS) != before
 
 
+def test_another_checkout_has_the_same_program(
+    store: Store, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The object of a library that names its place differs in each checkout; the sources do not.
+    write(
+        sources / "lib/place.c",
+        "const char *place(void); const char *place(void)\n{ return __FILE__; }\n",
+    )
+    source = write(sources / "probes/area/name.c", PROGRAM.replace("PART", ""))
+    keys = [compile_program(store, [source], PROBE_FLAGS).parent.name]
+    shutil.copytree(sources, tmp_path / "elsewhere")
+    monkeypatch.setattr(cross, "LIBRARY", tmp_path / "elsewhere/lib")
+    other = Store(tmp_path / "other", "programs", plain_progress())
+    keys.append(
+        compile_program(other, [tmp_path / "elsewhere/probes/area/name.c"], PROBE_FLAGS).parent.name
+    )
+    assert keys[0] == keys[1]
+
+
 def test_an_error_in_the_library_names_the_file(store: Store, sources: Path) -> None:
     write(sources / "lib/pattern.c", "int pattern_tag(void) { return nothing; }\n")
     source = write(sources / "probes/area/name.c", PROGRAM.replace("PART", ""))

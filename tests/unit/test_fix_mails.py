@@ -15,7 +15,16 @@ from harness.core.paths import resources
 from harness.jobs import fix_commands
 from harness.kernel.recipe import Recipe, load_recipe
 from harness.series.cure_mails import COVER, Recipients, mails_of, recipients_of
-from harness.series.cure_runs import RUNS, Run, Runs, digest_of, read_runs, selftest_of
+from harness.series.cure_runs import (
+    RUNS,
+    Run,
+    Runs,
+    digest_of,
+    read_runs,
+    selftest_of,
+    write_runs,
+)
+from harness.verdict.result import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +67,10 @@ def recipe(tmp_path: Path) -> Recipe:
 
 
 def runs_of(recipe: Recipe) -> Runs:
-    before = Run("stock", "7.3.4", False, "TAP version 13\nnot ok 1 a\n", ("WARNING: mm/a.c:1",))
-    after = Run("bug", "7.3.4", True, "TAP version 13\nok 1 a\n", ())
+    before = Run(
+        "stock", "7.3.4", Status.FAIL, "TAP version 13\nnot ok 1 a\n", ("WARNING: mm/a.c:1",)
+    )
+    after = Run("bug", "7.3.4", Status.PASS, "TAP version 13\nok 1 a\n", ())
     return Runs(digest_of(recipe), "check_x", "2026-11-30", "linux-source-7.3", before, after)
 
 
@@ -107,7 +118,7 @@ def test_patches_of_the_mails_apply(recipe: Recipe, tmp_path: Path) -> None:
 
 def test_record_is_read_back(recipe: Recipe) -> None:
     runs = runs_of(recipe)
-    (recipe.path.parent / RUNS).write_text(json.dumps(asdict(runs)))
+    write_runs(recipe, runs)
     assert read_runs(recipe) == runs
     assert selftest_of(recipe) == "check_x"
 
@@ -126,7 +137,7 @@ def test_another_message_leaves_the_record_valid(recipe: Recipe) -> None:
     read_runs(recipe)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"before": {}, "after": {}}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"before": {}, "after": {}}', "\xff"])
 def test_damaged_record_is_an_error_of_one_line(recipe: Recipe, text: str) -> None:
     (recipe.path.parent / RUNS).write_text(text)
     with pytest.raises(RecipeError, match="damaged"):
@@ -163,18 +174,28 @@ def test_unknown_line_of_get_maintainer_is_an_error(recipe: Recipe, tmp_path: Pa
         recipients_of([recipe.path.parent / "1.patch"], fake_tree(tmp_path, "nobody\n"))
 
 
-@pytest.mark.parametrize(("before", "after"), [(True, True), (False, False)])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Status.PASS, Status.PASS),
+        (Status.FAIL, Status.FAIL),
+        (Status.FAIL, Status.SKIP),
+        # The test did not run: a guest without CPU, a program that could not begin.
+        (Status.UNTESTED, Status.PASS),
+        (Status.ERROR, Status.PASS),
+    ],
+)
 def test_a_test_that_proves_nothing_leaves_no_record(
     recipe: Recipe,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     *,
-    before: bool,
-    after: bool,
+    before: Status,
+    after: Status,
 ) -> None:
     runs = runs_of(recipe)
     runs = replace(
-        runs, before=replace(runs.before, good=before), after=replace(runs.after, good=after)
+        runs, before=replace(runs.before, status=before), after=replace(runs.after, status=after)
     )
     monkeypatch.setattr(fix_commands, "_find", lambda _: recipe)
     monkeypatch.setattr(fix_commands, "Session", lambda *_: None)

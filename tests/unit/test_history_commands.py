@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.core import errors
+from harness.core.paths import resources
 from harness.history.night import State
 from harness.jobs import command_line, exit_status
 from tests.unit.night_sample import keep, name_of, nights, ran, run_of
@@ -82,6 +85,31 @@ def test_two_kernels_of_the_last_night(tmp_path: Path, command: Command) -> None
     assert status == errors.PROGRAM_FAILED
     assert "REGRESSION (1)\n  a emulator: pass → lost\n" in out
     assert "DISAPPEARED (1)\n  b one emulator: pass → nothing\n" in out
+
+
+def test_what_a_shorter_night_left_out_has_not_gone(tmp_path: Path, command: Command) -> None:
+    keep(tmp_path, run_of(1, [ran("a")]), run_of(1, [ran("b", kernel="debug")], entry="debug"))
+    keep(tmp_path, run_of(2, [ran("a", State.ERROR)]), run_of(3, [ran("a", State.ERROR)]))
+    status, out, _ = command("compare", name_of(1), name_of(2))
+    assert status == errors.PROGRAM_FAILED
+    assert "DISAPPEARED" not in out
+    assert "COULD NOT RUN (1)\n  a stock@emulator: pass → error\n" in out
+    assert command("compare", name_of(2), name_of(3))[0] == errors.OK
+
+
+CODE = "from harness.cli import main; main()"
+
+
+def test_a_terminal_that_is_not_of_utf_8(tmp_path: Path) -> None:
+    nights(tmp_path, {"swap": "pf"})
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, "history", "swap", "--results", str(tmp_path)],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+        cwd=resources(),
+    )
+    assert (done.returncode, b"\\u2713\\u2717" in done.stdout) == (errors.OK, True), done.stderr
 
 
 @pytest.mark.parametrize("words", [("history", "none"), ("compare", "stock", "none")])

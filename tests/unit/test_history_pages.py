@@ -91,7 +91,7 @@ def hostile_runs(text: str) -> list[Run]:
 
 
 def test_nothing_in_a_record_becomes_markup(tmp_path: Path) -> None:
-    keep(tmp_path / "plain", *hostile_runs("plain"))
+    keep(tmp_path / "plain", *hostile_runs("plain/"))
     keep(tmp_path / "hostile", *hostile_runs(HOSTILE))
     plain, hostile = write(tmp_path / "plain"), write(tmp_path / "hostile")
     assert len(plain) == len(hostile)
@@ -122,6 +122,27 @@ def test_all_links_lead_somewhere(tmp_path: Path) -> None:
             assert target.exists(), f"{name}: {link}"
 
 
+def test_links_of_a_splat_in_a_finding_and_of_a_kernel_without_a_test(tmp_path: Path) -> None:
+    crash = ran("bug", State.SPLAT, bug="docs/x.md", fingerprint="oops-1", reason="Oops")
+    known = ran("bug", State.KNOWN, bug="docs/x.md")
+    kernels = (KERNEL, replace(KERNEL, name="bare"))
+    keep(tmp_path, run_of(1, [known], report=""), run_of(2, [crash], kernels=kernels, report=""))
+    pages = write(tmp_path)
+    assert f"bugs/{slug('oops-1')}.html" in pages
+    for name, page in pages.items():
+        for link in page.links:
+            path = link.partition("#")[0]
+            assert (tmp_path / "site" / name).parent.joinpath(path).exists(), f"{name}: {link}"
+
+
+def test_a_night_that_nobody_was_told_of_is_marked(tmp_path: Path) -> None:
+    nights(tmp_path, {"swap": "ppp"})
+    with opened(tmp_path) as database:
+        past = load_past(database, untold=["20261102-200000"])
+        page = Page(Site(review(database, past, None), database).front())
+    assert "20261102-200000 (interrupted)" in page.text
+
+
 def test_the_front_page_says_what_changed(tmp_path: Path) -> None:
     nights(tmp_path, {"swap": "pf", "fixed": "fp", "gone": "p-", "bug": "kk", "fine": "pp"})
     page = write(tmp_path)["index.html"]
@@ -129,6 +150,14 @@ def test_the_front_page_says_what_changed(tmp_path: Path) -> None:
     assert re.search(r"Since the night 20261101-200000: nothing else changed", page.text)
     assert "docs/bugs/it.md" in page.text
     assert headline(look(tmp_path)) == "1 regression, 1 disappeared"
+
+
+def test_whole_runs_are_those_of_tonight(tmp_path: Path) -> None:
+    """Each night of a rotation has another selection of tests, which is never run again."""
+    for night in (1, 2):
+        keep(tmp_path, run_of(night, [ran("swap")], selection=f"1 of 2 (night {night})"))
+    trends = write(tmp_path)["index.html"].text.partition("Whole runs")[2]
+    assert ("(night 1)" in trends, "(night 2)" in trends) == (False, True)
 
 
 def test_a_quiet_night_is_good(tmp_path: Path) -> None:
@@ -210,6 +239,13 @@ def test_the_mail_is_one_that_sendmail_takes(tmp_path: Path) -> None:
     assert all(len(line) <= 78 for line in text.splitlines())
 
 
+def test_a_reason_is_told_once(tmp_path: Path) -> None:
+    keep(tmp_path, run_of(1, [ran("swap")]))
+    keep(tmp_path, run_of(2, [ran("swap", State.SKIP, reason="no swap here")]))
+    assert mail.text(look(tmp_path)).count("no swap here") == 1
+    assert write(tmp_path)["index.html"].text.count("no swap here") == 1
+
+
 def test_hostile_text_does_not_act_on_a_terminal(tmp_path: Path) -> None:
     keep(tmp_path, *hostile_runs(HOSTILE + "\nX-Injected: 1\n\n"))
     raw = mail.message(look(tmp_path), "x")
@@ -237,6 +273,22 @@ def test_a_night_is_a_document_of_kcidb(tmp_path: Path) -> None:
     for kind in ("checkouts", "builds", "tests", "issues", "incidents"):
         ids = [item["id"] for item in found[kind]]
         assert len(ids) == len(set(ids)), kind
+
+
+def test_a_kernel_without_a_key_is_another_each_night() -> None:
+    down = ran(COMES_UP, State.FAIL, kernel="other")
+    ids = {
+        kcidb.document([run_of(night, [down], kernels=())])["builds"][0]["id"] for night in (1, 2)
+    }
+    assert len(ids) == 2
+    lost = kcidb.document([run_of(1, [ran(COMES_UP, State.LOST, kernel="x")], kernels=())])
+    assert "status" not in lost["builds"][0]  # nothing is known of its build
+
+
+def test_a_test_with_two_kernels_is_on_the_first() -> None:
+    test = ran("cost", kernel="stock, tag-storage", machine="emulator, dram")
+    found = kcidb.document([run_of(1, [test])])
+    assert [build["misc"]["key"] for build in found["builds"]] == [KERNEL.key]
 
 
 def test_hostile_names_are_in_the_schema(tmp_path: Path) -> None:

@@ -79,6 +79,13 @@ def test_a_moved_number_is_told_with_its_night(tmp_path: Path) -> None:
     )
 
 
+def test_a_value_outside_tonight_is_told_and_not_the_step_of_long_ago(tmp_path: Path) -> None:
+    measured(tmp_path, [*[2000.0] * 8, *[9000.0] * 9, 90000.0])
+    past = look(tmp_path).past
+    (series,) = moved(past, series_of(past))
+    assert "90000 kB tonight, outside of" in series.sentence
+
+
 def test_a_step_of_long_ago_is_no_news(tmp_path: Path) -> None:
     measured(tmp_path, [*[2000.0] * 8, *[9000.0] * 9])
     past = look(tmp_path).past

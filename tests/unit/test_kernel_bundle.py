@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.core.errors import ArtifactError, UsageError
+from harness.core.errors import ArtifactError, DiskFullError, UsageError
 from harness.core.progress import Silent
 from harness.core.store import Store
+from harness.kernel import bundle as module
 from harness.kernel import find_bundled, obtain_kernel, pack
 from harness.kernel.artifact import load_kernel, write_meta
 from harness.suite.target import parse_target
@@ -47,7 +49,8 @@ def kernel(tmp_path: Path) -> Kernel:
     (tests / "check_one").chmod(0o755)
     symbols = entry(cache, "symbols", SYMBOLS, {"vmlinux": b"\x7fELF vmlinux"})
     loaded = load_kernel(place, "debian:7.3", "Debian's own", unmodified=True)
-    return replace(loaded, selftests=tests, vmlinux=symbols / "vmlinux")
+    cures = frozenset({"a-b", "c"})
+    return replace(loaded, selftests=tests, vmlinux=symbols / "vmlinux", cures=cures)
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def test_a_kernel_arrives_as_it_was(bundle: Path, kernel: Kernel, tmp_path: Path
     shutil.rmtree(tmp_path / "cache")
     cache = tmp_path / "other"
     found = taken(bundle, cache)
-    same = {"name", "key", "release", "description", "unmodified"}
+    same = {"name", "key", "release", "description", "unmodified", "cures"}
     assert {name: getattr(found, name) for name in same} == {
         name: getattr(kernel, name) for name in same
     }
@@ -153,6 +156,10 @@ def test_a_damaged_file(bundle: Path, tmp_path: Path, file: str, how: str) -> No
         {"argument": "stock"},
         {"parts": "none"},
         {"no_such": 1},
+        {"kernel": "e" * 16},
+        {"kernel": "../../etc"},
+        {"symbols": "e" * 16},
+        {"parts": []},
         {"parts": [{"kind": "builds", "key": "../../etc", "files": {}}]},
         {"parts": [{"kind": "guests", "key": KERNEL, "files": {}}]},
         {"parts": [{"kind": "builds", "key": KERNEL, "files": {"../../x": "1"}}]},
@@ -176,3 +183,19 @@ def test_a_bundle_that_cannot_be_written(kernel: Kernel, tmp_path: Path) -> None
     image = entry(tmp_path / "cache", "images", IMAGE, {"root.ext4": b"x"})
     with pytest.raises(UsageError, match="cannot be written"):
         pack(kernel, "stock", None, None, image, tmp_path / "file", Silent())
+
+
+def test_a_list_that_cannot_be_written(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "replace_file", full)
+    image = entry(tmp_path / "cache", "images", IMAGE, {"root.ext4": b"x"})
+    with pytest.raises(DiskFullError):
+        pack(kernel, "stock", None, None, image, tmp_path / "bundle", Silent())
+    monkeypatch.setattr(module, "replace_file", lambda *_: (tmp_path / "file" / "x").write_text(""))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        pack(kernel, "stock", None, None, image, tmp_path / "bundle", Silent())

@@ -190,3 +190,11 @@ def test_a_damaged_list_of_jobs(
     jobs.write_text('{"7": 1}')
     assert nightly() == 170
     assert "has no list of jobs" in capsys.readouterr().err
+
+
+def test_a_matrix_of_which_a_cluster_runs_nothing(
+    cluster: Slurm, nightly: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nightly('[[entry]]\nsuite = "costs"\nestimate = "1m"\n') == errors.UsageError.status
+    assert night_cluster.ELSEWHERE in capsys.readouterr().err
+    assert not cluster.submitted

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.history.night import Planned
 
 ONE = '[[entry]]\nsuite = "validation"\nkernels = ["stock"]\nestimate = "4m"\n'
+ROTATING = '[[entry]]\nsuite = "mutants"\nrotate = 4\nestimate = "30s"\n'
 
 
 def matrix(directory: Path, text: str) -> Matrix:
@@ -62,6 +63,8 @@ def test_each_kernel_machine_and_qemu_is_a_run(tmp_path: Path) -> None:
         (ONE + "rotate = 3\n", 5, "is not run in rotation"),
         (ONE + "value = -1\n", 5, "value must be a whole number"),
         (ONE + "value = true\n", 5, "value must be a whole number"),
+        (ROTATING + 'select = "cow"\n', 5, "select cannot be used: rotate picks the tests"),
+        (ROTATING.replace("mutants", "known-bad").replace("rotate = 4", 'select = "x"'), 3, "none"),
         (ONE.replace('estimate = "4m"\n', ""), 1, "estimate is needed"),
         (ONE.replace("4m", "soon"), 4, "'soon' is no time"),
         (ONE.replace('["stock"]', '"stock"'), 3, "kernels must be a list of strings"),
@@ -89,7 +92,7 @@ def test_the_matrix_that_ships_is_read_and_fits_its_budget() -> None:
     read = read_matrix(SHIPPED)
     names = tuple(f"test {n}" for n in range(200))
     tests = {name: names for name, suite in SUITES.items() if suite.tests}
-    entries = plan(read, read.budget, {}, tests)
+    entries = plan(read, read.budget, {}, tests, {})
     assert not [entry for entry in entries if entry.left_out]
     wanted = {
         "stock", "debian:7.3", "stock-6.12", "stock-6.1", "tag-storage", "tag-storage-debug",
@@ -106,7 +109,9 @@ def test_times(text: str, seconds: float) -> None:
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "8", "h", "1.5h", "-1h", "1h 30m", "1h30"])
+@pytest.mark.parametrize(
+    "text", ["", "8", "h", "1.5h", "-1h", "1h 30m", "1h30", "9" * 400 + "h", "²h"]
+)
 def test_no_times(text: str) -> None:
     with pytest.raises(ValueError, match="no time"):
         duration(text)
@@ -114,6 +119,8 @@ def test_no_times(text: str) -> None:
 
 def test_sizes() -> None:
     assert (size("5 GiB"), size("100MiB")) == (5 << 30, 100 << 20)
+    with pytest.raises(ValueError, match="no size"):
+        size("9" * 400 + "GiB")  # as a float it would overflow
 
 
 # --- the plan -------------------------------------------------------------------
@@ -130,8 +137,8 @@ def kernels(entries: tuple[Planned, ...]) -> list[str]:
 
 def test_what_matters_most_is_first_and_the_rest_is_left_out(tmp_path: Path) -> None:
     read = matrix(tmp_path, THREE)
-    assert kernels(plan(read, 3600, {}, {})) == ["debug", "fixes", "stock"]
-    entries = plan(read, 1300, {}, {})
+    assert kernels(plan(read, 3600, {}, {}, {})) == ["debug", "fixes", "stock"]
+    entries = plan(read, 1300, {}, {}, {})
     assert kernels(entries) == ["debug", "fixes"]
     assert entries[-1].left_out == "no time: 10 min expected, 100 s left".replace("100 s", "2 min")
 
@@ -139,34 +146,31 @@ def test_what_matters_most_is_first_and_the_rest_is_left_out(tmp_path: Path) -> 
 def test_a_smaller_one_fits_after_one_that_does_not(tmp_path: Path) -> None:
     read = matrix(tmp_path, THREE)
     earlier = {"validation debug": Earlier(((3000, 9),)), "validation stock": Earlier(((60, 9),))}
-    assert kernels(plan(read, 700, earlier, {})) == ["fixes", "stock"]
+    assert kernels(plan(read, 700, earlier, {}, {})) == ["fixes", "stock"]
 
 
 def test_the_forecast_is_the_median_of_the_last_runs(tmp_path: Path) -> None:
     read = matrix(tmp_path, ONE)
     runs = tuple((seconds, 5) for seconds in (9000.0, 100.0, 110.0, 120.0, 900.0, 130.0))
-    (entry,) = plan(read, 3600, {"validation stock": Earlier(runs)}, {})
+    (entry,) = plan(read, 3600, {"validation stock": Earlier(runs)}, {}, {})
     assert (entry.expected, entry.runs) == (120, 5)
     assert "2 min  validation stock  (from 5 runs)" in forecast([entry], 3600)
-    (guess,) = plan(read, 3600, {}, {})
+    (guess,) = plan(read, 3600, {}, {}, {})
     text = forecast([guess], 3600)
     assert "4 min  validation stock  (an estimate)" in text
     assert "in all, of 1 h 00 min; 1 of 1 are estimates" in text
 
 
-ROTATING = '[[entry]]\nsuite = "mutants"\nrotate = 4\nestimate = "30s"\n'
-
-
 def test_a_rotation_takes_what_fits(tmp_path: Path) -> None:
     read = matrix(tmp_path, ROTATING)
     names = ("d", "a", "c", "b", "e")
-    (entry,) = plan(read, 3600, {}, {"mutants": names})
+    (entry,) = plan(read, 3600, {}, {"mutants": names}, {})
     assert (entry.picked, entry.known, entry.expected) == (("d", "a", "c", "b"), 5, 120)
-    (entry,) = plan(read, 65, {}, {"mutants": names})
+    (entry,) = plan(read, 65, {}, {"mutants": names}, {})
     assert (entry.picked, entry.left_out) == (("d", "a"), "")
-    (entry,) = plan(read, 20, {}, {"mutants": names})
+    (entry,) = plan(read, 20, {}, {"mutants": names}, {})
     assert entry.left_out
-    (entry,) = plan(read, 100, {"mutants": Earlier(((100, 2),))}, {"mutants": names})
+    (entry,) = plan(read, 100, {"mutants": Earlier(((100, 2),))}, {"mutants": names}, {})
     assert (entry.picked, entry.runs) == (("d", "a"), 1)
 
 

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from harness.core import errors
-from harness.core.errors import BaseGoneError, QemuDiedError
+from harness.core.errors import BaseGoneError, BuildError, QemuDiedError
 from harness.core.progress import Silent
 from harness.history.make_room import make_room
 from harness.history.night import (
@@ -27,13 +29,15 @@ from harness.history.night import (
     night_files,
     run_files,
 )
-from harness.jobs import command_line, exit_status, night_run, night_suites
+from harness.jobs import command_line, exit_status, known_bad, night_run, night_suites
 from harness.jobs.night_suites import SUITES, Job, Outcome, Suite
 from tests.unit.night_sample import ran, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from harness.suite.session import Session
 
 
 @dataclass
@@ -43,6 +47,7 @@ class FakeSuite:
     states: dict[str, State] = field(default_factory=lambda: {"swap": State.PASS})
     calls: list[str] = field(default_factory=list)
     fail: BaseException | None = None
+    status: int = errors.OK
 
     def run(self, job: Job) -> Outcome:
         self.calls.append(job.entry.entry)
@@ -51,7 +56,8 @@ class FakeSuite:
             raise fail
         tests = tuple(ran(name, state) for name, state in self.states.items())
         kernel = KernelRun("stock", "emulator", "k", "7.3")
-        return Outcome(errors.OK, tests, (kernel,), qemu="QEMU 10")
+        picked = (ran(name) for name in job.entry.picked)
+        return Outcome(self.status, (*tests, *picked), (kernel,), qemu="QEMU 10")
 
 
 @pytest.fixture
@@ -103,7 +109,15 @@ def test_what_a_night_leaves(nightly: Callable[..., int], tmp_path: Path) -> Non
     assert nightly(MATRIX) == errors.OK
     results = tmp_path / "r"
     left = {path.name for path in results.iterdir()}
-    assert left == {"nights", "history.sqlite", "site", "mail.txt", "kcidb.json", "lock"}
+    assert left == {
+        "nights",
+        "history.sqlite",
+        "history.sqlite.lock",
+        "site",
+        "mail.txt",
+        "kcidb.json",
+        "lock",
+    }
     (run,) = map(load_run, run_files(results))
     assert [test.test for test in run.tests] == ["swap"]
     assert run.context.qemu == "QEMU 10"
@@ -126,12 +140,44 @@ def test_the_status_says_whether_something_new_is_wrong(
     assert nightly(MATRIX) == errors.PROGRAM_FAILED  # disappeared
 
 
+def test_a_test_that_could_not_run_is_no_pass(
+    nightly: Callable[..., int], suite: FakeSuite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nightly(MATRIX) == errors.OK
+    suite.states["swap"] = State.ERROR
+    assert nightly(MATRIX) == errors.PROGRAM_FAILED
+    assert "COULD NOT RUN (1)" in capsys.readouterr().out
+    suite.status = QemuDiedError.status
+    suite.states["other"] = State.ERROR
+    assert nightly(MATRIX) == QemuDiedError.status  # the reason is the host's
+
+
+def test_what_was_not_put_to_the_test_is_chance(
+    nightly: Callable[..., int], suite: FakeSuite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.states["swap"] = State.UNTESTED
+    suite.status = errors.UNTESTED
+    assert nightly(MATRIX) == errors.OK
+    assert "NOT TRIED (1)\n  swap on stock@emulator: untested" in capsys.readouterr().out
+
+
+def test_a_suite_that_could_not_begin_is_no_pass(
+    nightly: Callable[..., int], suite: FakeSuite
+) -> None:
+    """A kernel that does not build is no trouble of the host, and here no test says so."""
+    for _ in range(2):
+        suite.fail = BuildError("cc1 crashed")
+        assert nightly(MATRIX) == errors.PROGRAM_FAILED
+
+
 def test_trouble_of_the_host_is_the_status_if_nothing_new_is_wrong(
     nightly: Callable[..., int], suite: FakeSuite
 ) -> None:
     suite.fail = QemuDiedError("QEMU was killed")
     assert nightly(TWO) == QemuDiedError.status
     assert len(suite.calls) == 2  # the other entry was run
+    suite.fail = OSError(errno.EMFILE, "Too many open files")
+    assert nightly(TWO) == errors.HarnessError.status
     suite.fail = QemuDiedError("QEMU was killed")
     suite.states["new"] = State.LOST
     assert nightly(TWO) == errors.PROGRAM_FAILED
@@ -169,15 +215,78 @@ def test_an_interrupted_night_goes_on_where_it_was(
     assert len(run_files(tmp_path / "r")) == 2
 
 
-@pytest.mark.parametrize("why", ["stale", "another matrix"])
+@pytest.mark.parametrize("why", ["stale", "another matrix", "another budget"])
 def test_a_night_that_is_not_gone_on_with(
     nightly: Callable[..., int], suite: FakeSuite, tmp_path: Path, why: str
 ) -> None:
     suite.fail = KeyboardInterrupt()
     nightly(TWO)
-    later = timedelta(hours=25 if why == "stale" else 1)
-    nightly(TWO if why == "stale" else MATRIX, later=later)
+    later = timedelta(hours=23.9 if why == "stale" else 1)  # the next night of a timer
+    words = ("--budget", "2h") if why == "another budget" else ()
+    nightly(MATRIX if why == "another matrix" else TWO, *words, later=later)
     assert len(night_files(tmp_path / "r")) == 2
+
+
+def test_what_an_interrupted_night_found_is_told_by_the_next(
+    nightly: Callable[..., int], suite: FakeSuite
+) -> None:
+    assert nightly(TWO) == errors.OK
+    suite.states["swap"] = State.FAIL
+    first = suite.run
+
+    def second(job: Job) -> Outcome:
+        if suite.calls.count("fake") == 2:
+            suite.fail = KeyboardInterrupt()
+        return first(job)
+
+    turning = SUITES["turning"]
+    SUITES["turning"] = replace(turning, run=second)
+    assert nightly(TWO) == errors.INTERRUPTED
+    assert nightly(TWO, later=timedelta(days=1)) == errors.PROGRAM_FAILED
+    assert nightly(TWO) == errors.OK  # told
+
+
+def test_a_clock_that_was_set_back_gives_no_night_the_records_of_another(
+    nightly: Callable[..., int], suite: FakeSuite, tmp_path: Path
+) -> None:
+    assert nightly(MATRIX) == errors.OK
+    suite.states["swap"] = State.FAIL
+    (tmp_path / "r/nights/no night").mkdir()
+    assert nightly(MATRIX, later=timedelta(minutes=-1)) == errors.PROGRAM_FAILED
+    assert nightly(MATRIX, later=timedelta(days=-400)) == errors.OK  # still failing
+    assert len(suite.calls) == 3
+    first, second, third = map(load_night, night_files(tmp_path / "r"))
+    assert third.began < first.began < second.began
+    assert third.name > second.name
+
+
+def test_what_was_picked_and_did_not_run_is_no_pass(
+    nightly: Callable[..., int], suite: FakeSuite, tmp_path: Path
+) -> None:
+    SUITES["turning"] = replace(SUITES["turning"], run=lambda _: Outcome(tests=(ran("a"),)))
+    assert nightly(TWO) == errors.PROGRAM_FAILED
+    (run,) = [run for run in map(load_run, run_files(tmp_path / "r")) if run.suite == "turning"]
+    assert [(test.test, test.state) for test in run.tests] == [
+        ("a", State.PASS),
+        ("b", State.ERROR),
+    ]
+
+
+def test_a_test_that_a_rotation_lost_has_disappeared(
+    nightly: Callable[..., int], suite: FakeSuite
+) -> None:
+    assert nightly(TWO) == errors.OK
+    SUITES["turning"] = replace(SUITES["turning"], tests=lambda: ("b", "c", "swap"))
+    assert nightly(TWO) == errors.PROGRAM_FAILED
+    assert nightly(TWO) == errors.OK
+
+
+def test_a_night_in_which_nothing_fits(
+    nightly: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nightly(TWO, "--budget", "5s") == errors.UsageError.status
+    assert "nothing fits in 5 s: fake alone is expected to take 60 s" in capsys.readouterr().err
+    assert not night_files(tmp_path / "r")
 
 
 def test_the_next_rotation_takes_others(
@@ -227,15 +336,59 @@ def test_a_kernel_that_does_not_boot_is_the_kernel_s_fault(
         raise trouble
 
     monkeypatch.setattr(night_suites, "prepare", prepare)
-    monkeypatch.setattr(night_suites, "Session", lambda *_: None)
-    entry = Planned("validation stock", "validation", "stock", "", "", "", 1, 60, 0)
+    kernel = SimpleNamespace(name="stock", key="k", release="7.3", description="x")
+    session = SimpleNamespace(kernel=lambda _: kernel)
+    monkeypatch.setattr(night_suites, "Session", lambda *_: session)
+    entry = Planned("validation stock@dram", "validation", "stock@dram", "", "", "", 1, 60, 0)
     found = night_suites.run_job(Job(entry, tmp_path, 1, Silent()))
     (came,) = found.tests
+    assert (came.kernel, came.machine) == ("stock", "dram/carveout")
     assert (came.test, came.state, came.reason) == (COMES_UP, State.LOST, "no ready line")
     assert found.errors == ("stock: no ready line",)
+    assert [used.key for used in found.kernels] == ["k"]
+    trouble = BuildError("cc1 crashed")
+    found = night_suites.run_job(Job(entry, tmp_path, 1, Silent()))
+    assert (found.tests[0].state, found.kernels) == (State.FAIL, ())
     trouble = QemuDiedError("x")
     found = night_suites.run_job(Job(entry, tmp_path, 1, Silent()))
     assert (found.tests, found.exit_status) == ((), QemuDiedError.status)
+
+
+def test_known_bad_kernels_keep_the_host_s_status_and_their_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trouble: list[errors.HarnessError] = [QemuDiedError("x"), BuildError("y")]
+
+    def prove(*_: object) -> None:
+        raise trouble.pop(0)
+
+    monkeypatch.setattr(night_suites, "prove", prove)
+    monkeypatch.setattr(night_suites, "Session", lambda *_: SimpleNamespace(qemu="QEMU 10"))
+    names = tuple(night_suites._known_bad_names()[:2])
+    entry = Planned("known-bad", "known-bad", "", "", "", "", 1, 60, 0, picked=names)
+    found = night_suites.run_job(Job(entry, tmp_path, 1, Silent()))
+    assert found.exit_status == QemuDiedError.status
+    assert {(test.state, bool(test.machine)) for test in found.tests} == {(State.ERROR, True)}
+
+
+def test_known_bad_kernels_run_on_the_qemu_of_the_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def run_suite(*_: object, qemu_binary: str, **__: object) -> None:
+        asked.append(qemu_binary)
+        raise QemuDiedError("x")
+
+    monkeypatch.setattr(known_bad, "prepare", lambda *_: None)
+    monkeypatch.setattr(known_bad, "run_suite", run_suite)
+    (recipe,) = known_bad.recipes(["swapin-no-restore"], None, None)
+    with pytest.raises(QemuDiedError):
+        known_bad.prove(cast("Session", SimpleNamespace(qemu_binary="11.1")), recipe, None, 1)
+    assert asked == ["11.1"]
+
+
+def test_a_host_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/none")
+    assert night_run._harness()
 
 
 # --- room -----------------------------------------------------------------------
@@ -268,4 +421,5 @@ def test_the_oldest_goes_and_what_the_night_needs_stays(tmp_path: Path) -> None:
     assert make_room(limit - 102_400, cache, results, runs) == [older]
     assert make_room(0, cache, results, runs) == [old]
     assert all(path.is_dir() for path in (needed, fresh, record, tonight))
+    assert [path.name for path in report.parent.iterdir()] == ["records"]  # nor is a lock left
     assert make_room(0, cache) == [needed]  # no night needs it

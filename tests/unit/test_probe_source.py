@@ -72,8 +72,9 @@ def test_a_fix_of_stable_branches(tmp_path: Path) -> None:
     assert read(path).fixed == (CaseChange(change, ("zero",)),)
 
 
-def test_needs_of_cases(tmp_path: Path) -> None:
-    needs = " * cases: CONFIG_SHMEM memfd hole; CONFIG_KSM merged\n"
+@pytest.mark.parametrize("between", ["; ", "\n * cases: "], ids=["one-line", "two-lines"])
+def test_needs_of_cases(tmp_path: Path, between: str) -> None:
+    needs = f" * cases: CONFIG_SHMEM memfd hole{between}CONFIG_KSM merged\n"
     path = write(tmp_path, "swap/swap_disk.c", C_HEAD.replace(" * timeout", needs + " * timeout"))
     assert read(path).case_needs == (
         CaseNeed("CONFIG_SHMEM", ("memfd", "hole")),

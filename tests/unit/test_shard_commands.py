@@ -170,13 +170,15 @@ def test_plan(tmp_path: Path, shim: Shim, calls: Calls) -> None:
 def test_a_kernel_on_disk_has_its_whole_path(
     tmp_path: Path, shim: Shim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "listing").write_text(listing(TESTS))
+    image = f"{tmp_path}/Image@dram"
+    listed = tuple(replace(test, kernel=image) for test in TESTS)
+    (tmp_path / "listing").write_text(listing(listed))
     take = 'while [ "$1" != --listing ]; do shift; done'
     shim("setpriv", f'{take}; cp {tmp_path}/listing "$2"')
     (tmp_path / "Image").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
     assert run("plan", "./Image@dram", "--shards", 1, "-o", "plan.json") == 0
-    assert read_plan(tmp_path / "plan.json").kernels == (f"{tmp_path}/Image@dram",)
+    assert read_plan(tmp_path / "plan.json").kernels == (image,)
 
 
 def test_a_list_that_pytest_does_not_give(tmp_path: Path, shim: Shim) -> None:

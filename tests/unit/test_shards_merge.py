@@ -126,6 +126,15 @@ def test_a_foreign_shard(change: dict[str, object], said: str) -> None:
     assert not {test.id for test in report.tests} - FIRST
 
 
+@pytest.mark.parametrize("status", [errors.PROGRAM_FAILED, errors.BOOT_FAILED])
+def test_a_bad_status_that_no_test_explains(status: int) -> None:
+    report = merged(shard(1), shard(2, status))
+    (hole,) = report.holes
+    assert (hole.kind, hole.shard) == (HoleKind.TROUBLE, 2)
+    assert f"on node-2 ended with status {status}" in hole.text
+    assert worst_status(report) == errors.HarnessError.status
+
+
 def test_a_test_without_a_result() -> None:
     lacking = shard(2)
     report = merged(shard(1), replace(lacking, tests=lacking.tests[1:]))

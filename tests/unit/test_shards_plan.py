@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ def test_a_shard_that_there_is_not(number: int) -> None:
         {"shards": None},
         {"shards": [[{"id": "a", "kernel": "stock", "seconds": "long"}]]},
         {"kernels": [1]},
+        {"kernels": ["stock"]},
         {"no_such": 1},
     ],
 )
@@ -91,3 +93,8 @@ def test_the_harness_is_known_by_its_content(
 
 def test_the_harness_has_a_name() -> None:
     assert harness_name()
+
+
+def test_a_host_without_git_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/none")
+    assert harness_name() == importlib.metadata.version("mte-harness")

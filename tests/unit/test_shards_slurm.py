@@ -6,6 +6,7 @@ from __future__ import annotations
 import platform
 import shlex
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from harness.core.errors import HarnessError, UsageError
 from harness.jobs import command_line, slurm_command
 from harness.report import json_file
 from harness.shards import slurm
-from harness.shards.plan import Plan, PlannedTest, read_plan, write_plan
+from harness.shards.plan import Plan, PlannedTest, harness_key, read_plan, write_plan
 from harness.shards.slurm import Job, Request
 from harness.suite.report_files import REPORT, make_directory
 from tests.unit.report_sample import sample_report
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     Calls = Callable[[], list[str]]
 
 STOCK, DEBUG = (PlannedTest(f"test_{name}", name, 1.0) for name in ("stock", "debug"))
-PLAN = Plan("h" * 16, "", ("stock", "debug"), ((STOCK,), (STOCK, DEBUG), (STOCK,)))
+PLAN = Plan(harness_key(), "", ("stock", "debug"), ((STOCK,), (STOCK, DEBUG), (STOCK,)))
 
 
 @pytest.fixture
@@ -170,6 +171,18 @@ def test_a_dry_run_prints_what_would_be_submitted(tmp_path: Path, shim: Shim, ca
     assert len(lines) == 5
     assert all("--partition=arm" in shlex.split(line) for line in lines)
     assert "--dependency=afterany:5:5 " in lines[-1]
+
+
+def test_a_plan_of_another_mte_harness_is_not_submitted(
+    tmp_path: Path, shim: Shim, calls: Calls
+) -> None:
+    write_plan(replace(PLAN, harness="f" * 16, commit="97efce3"), tmp_path / "plan.json")
+    shim("sbatch", "echo 5")
+    words = ["slurm", str(tmp_path / "plan.json"), str(tmp_path / "run")]
+    done = CliRunner().invoke(command_line.cli, words, standalone_mode=False)
+    assert "made by another mte-harness: 97efce3" in str(done.exception)
+    assert not calls()
+    assert not (tmp_path / "run").exists()
 
 
 def test_jobs_that_have_not_ended(shim: Shim) -> None:

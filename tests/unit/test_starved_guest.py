@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import BootError, GuestLostError, HarnessError, is_host_trouble
-from harness.guest.ssh import SshError
+from harness.guest.ssh import SilentError
 from harness.vm.cpu_share import PATIENCE, CpuTime, CpuWatch
 from harness.vm.process import QemuProcess
 from tests.support.qmp_peer import Script
@@ -54,7 +54,7 @@ def refuses(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
     def connect(guest: ScriptedGuest) -> FakeConnection:
         tried.append(1)
         if len(tried) <= times:
-            raise SshError("no connection in time")
+            raise SilentError("no connection in time")
         return FakeConnection(guest)
 
     monkeypatch.setattr(ScriptedGuest, "_connect_once", connect)
@@ -90,6 +90,14 @@ def test_a_guest_with_cpu_time_that_does_not_answer_is_lost_at_once(
     with pytest.raises(GuestLostError, match="no connection in time"):
         made().exec("true")
     assert len(tried) == 1
+
+
+def test_no_busy_host_cuts_a_connection(
+    made: Callable[..., ScriptedGuest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits(monkeypatch)
+    with pytest.raises(GuestLostError, match="cut"):
+        made({"sleep": [Answer(cut="the SSH connection was cut")]}).exec("sleep 100")
 
 
 @pytest.mark.parametrize(

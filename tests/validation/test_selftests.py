@@ -99,6 +99,8 @@ def test_selftest(
     run(selftest(path, skips))
 
 
-def test_no_selftest_is_left_out(selftests: Path) -> None:
-    built = {path.name for path in selftests.glob("check_*")}
-    assert built <= set(PROGRAMS), f"not run: {sorted(built - set(PROGRAMS))}"
+def test_other_selftests(selftests: Path, run: Runner) -> None:
+    """A tree may have selftests that are not known here: newer ones, or those of a patch."""
+    others = sorted(path for path in selftests.glob("check_*") if path.name not in PROGRAMS)
+    for path in others:
+        run(selftest(path, {f"a case of {path.name} skips itself": "."}))
