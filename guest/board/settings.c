@@ -30,14 +30,27 @@ static int count;
 static char controllers[256];
 
 static const char *const trees[] = {
-	"/proc/sys/vm",	  "/proc/sys/kernel", "/proc/sys/abi",	"/proc/sys/fs",
-	"/proc/sys/debug", "/sys/kernel/mm",   "/sys/module/zswap/parameters",
+	"/proc/sys/vm",
+	"/proc/sys/kernel",
+	"/proc/sys/abi",
+	"/proc/sys/fs",
+	"/proc/sys/debug",
+	"/sys/kernel/mm",
+	"/sys/module/zswap/parameters",
 };
 
 /* Files that act when they are read or written, that change on their own, or are others' twins. */
 static const char *const skipped[] = {
-	"stat_refresh", "compact_memory", "drop_caches", "ns_last_pid", "tainted", "random",
-	"perf_event_max_sample_rate", "nr_hugepages_mempolicy", "binfmt_misc", "damon",
+	"stat_refresh",
+	"compact_memory",
+	"drop_caches",
+	"ns_last_pid",
+	"tainted",
+	"random",
+	"perf_event_max_sample_rate",
+	"nr_hugepages_mempolicy",
+	"binfmt_misc",
+	"damon",
 	"sched_domain",
 };
 
@@ -157,6 +170,8 @@ void settings_prepare(void)
 	write_text("/proc/sys/kernel/panic_on_warn", "0");
 	write_text("/proc/sys/vm/nr_hugepages", "0");
 	write_text(THP_MODE, "madvise");
+	/* Else a WARN_ONCE() that an earlier program has met is not printed again. */
+	write_text("/sys/kernel/debug/clear_warn_once", "1");
 	each_controller("+", false);
 }
 

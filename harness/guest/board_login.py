@@ -117,8 +117,10 @@ class BoardLogin:
         )
 
     def _unreachable(self, error: Exception) -> BoardUnreachableError:
+        # paramiko's own OSErrors have no number: "[Errno None] Unable to connect".
+        why = getattr(error, "strerror", "") or str(error) or type(error).__name__
         return BoardUnreachableError(
-            f"{self.board} does not answer: {error or type(error).__name__}",
+            f"{self.board} does not answer: {why}",
             f"is it on, and is the name right? try: {by_hand(self.board)}",
         )
 

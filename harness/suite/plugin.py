@@ -203,7 +203,10 @@ def _session(config: pytest.Config, progress: Progress) -> Session:
     if boards and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
         raise UsageError(f"{boards[0]} is one machine, and takes one test at a time", "without -n")
     if options.words() and not boards:
-        raise UsageError(f"{options.words()[0]} is for a board, and no --kernel is one")
+        raise UsageError(
+            f"{options.words()[0]} is for a board, and no --kernel is one",
+            "--kernel ssh://root@board",
+        )
     qemu_binary = config.getoption("--qemu-binary")
     return Session(cache_root(), progress, qemu_binary, board_options=options)
 

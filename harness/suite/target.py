@@ -90,7 +90,10 @@ def _board(argument: str, machine: str | None, append: str, options: BuildOption
     others = dataclasses.replace(options, config="").words()
     if machine or append or others:
         what = f"--machine {machine}" if machine else "--append" if append else others[0]
-        raise UsageError(f"{argument} is a board, which runs its kernel already: not with {what}")
+        raise UsageError(
+            f"{argument} is a board, which runs its kernel already: not with {what}",
+            "leave it out, or name a kernel for guests",
+        )
     return Target(parse_board(argument, options.located(None).config), BOARD)
 
 
