@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
@@ -18,7 +19,11 @@
 #define HOT_ADD	   "/sys/class/zram-control/hot_add"
 #define HOT_REMOVE "/sys/class/zram-control/hot_remove"
 
-enum { MOST = 32, HEAD = 65536 /* the largest page */ };
+enum {
+	MOST = 32,
+	HEAD = 65536, /* the largest page */
+	LOOK = 2 * HEAD, /* the superblocks of all usual file systems are in it: btrfs' at 64 KiB */
+};
 
 struct area {
 	char path[512];
@@ -29,8 +34,8 @@ static struct area saved[MOST];
 static int count;
 static int zram = -1;
 static const char *disk;
-static char head[HEAD];
 static bool have_head;
+static char head[LOOK];
 
 /* Undoes seq_escape() of /proc/swaps (mm/swapfile.c): "\040" is a space. */
 static void unescape(char *text)
@@ -69,16 +74,51 @@ static int read_areas(struct area *areas)
 
 void areas_save(const char *device)
 {
-	int fd;
-
 	count = read_areas(saved);
 	disk = device;
-	if (!device)
-		return;
-	fd = open(device, O_RDONLY | O_CLOEXEC);
-	have_head = fd >= 0 && pread(fd, head, HEAD, 0) == HEAD;
+}
+
+/* A disk of swap ends its first page with this (union swap_header, include/linux/swap.h). */
+static bool has_swap(void)
+{
+	static const char mark[] = "SWAPSPACE2";
+	size_t page;
+
+	for (page = 4096; page <= HEAD; page *= 2)
+		if (!memcmp(head + page - strlen(mark), mark, strlen(mark)))
+			return true;
+	return false;
+}
+
+static bool is_blank(void)
+{
+	size_t i;
+
+	for (i = 0; i < LOOK; i++)
+		if (head[i])
+			return false;
+	return true;
+}
+
+/* Returns whether the disk may be written, and keeps its head. The board's swap is off. */
+static bool take_disk(void)
+{
+	struct stat info;
+	int fd = open(disk, O_RDONLY | O_EXCL | O_CLOEXEC); /* EBUSY: mounted, or of a RAID */
+	bool whole = fd >= 0 && !fstat(fd, &info) && pread(fd, head, LOOK, 0) == LOOK;
+
+	if (!whole)
+		tell("unfit", "--swap-device %s cannot be used: %s", disk, strerror(errno));
+	else if (!S_ISBLK(info.st_mode))
+		tell("unfit", "--swap-device %s is no block device", disk);
+	else if (!has_swap() && !is_blank())
+		tell("unfit", "--swap-device %s is neither blank nor swap: wipefs -a %s", disk,
+		     disk);
+	else
+		have_head = true;
 	if (fd >= 0)
 		close(fd);
+	return have_head;
 }
 
 bool areas_prepare(void)
@@ -86,16 +126,14 @@ bool areas_prepare(void)
 	char text[16];
 	int i;
 
-	if (disk && !have_head) {
-		tell("unfit", "%s cannot be read: %s", disk, strerror(errno));
-		return false;
-	}
 	for (i = 0; i < count; i++)
 		if (swapoff(saved[i].path)) {
 			tell("busy", "its swap %s cannot be turned off: %s", saved[i].path,
 			     strerror(errno));
 			return false;
 		}
+	if (disk && !take_disk())
+		return false;
 	if (read_text(HOT_ADD, text, sizeof(text)) > 0) { /* the read adds one */
 		zram = atoi(text);
 		tell("zram", "%d", zram);

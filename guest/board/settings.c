@@ -170,6 +170,8 @@ void settings_prepare(void)
 	write_text("/proc/sys/kernel/panic_on_warn", "0");
 	write_text("/proc/sys/vm/nr_hugepages", "0");
 	write_text(THP_MODE, "madvise");
+	/* Else a WARN_ONCE() that an earlier program has met is not printed again. */
+	write_text("/sys/kernel/debug/clear_warn_once", "1");
 	each_controller("+", false);
 }
 

@@ -10,18 +10,23 @@
 
 static char memcg_path[64];
 
+/* On a board the variable is there and may be empty: no other device of it may be written. */
+static const char *device(const char *variable, const char *of_a_guest)
+{
+	const char *given = getenv(variable);
+
+	MUST(!given || *given, "the board has no device for this: %s is empty", variable);
+	return given ? given : of_a_guest;
+}
+
 const char *swap_disk_path(void)
 {
-	const char *given = getenv("PROBE_SWAP_DISK");
-
-	return given ? given : "/dev/vdb";
+	return device("PROBE_SWAP_DISK", "/dev/vdb");
 }
 
 const char *swap_zram_path(void)
 {
-	const char *given = getenv("PROBE_ZRAM");
-
-	return given ? given : "/dev/zram0";
+	return device("PROBE_ZRAM", "/dev/zram0");
 }
 
 void swap_disk_rotates(bool rotates)

@@ -134,13 +134,12 @@ class Visit(System):
             raise SshError(f"`true` ended with {done.status} after {done.seconds:.0f} s")
 
     def _environment(self) -> str:
-        """Return what tells probes their devices (guest/lib/swap.c)."""
+        """Return what tells probes their devices (guest/lib/swap.c); "" is none, not a guest's."""
         devices = {
             "PROBE_SWAP_DISK": self._board.options.swap_device,
             "PROBE_ZRAM": f"/dev/{self._zram}" if self._zram else "",
         }
-        words = [f"export {name}={shlex.quote(path)}; " for name, path in devices.items() if path]
-        return "".join(words)
+        return "".join(f"export {name}={shlex.quote(path)}; " for name, path in devices.items())
 
     def push_line(self, data: bytes | Path, remote: str, *, mode: int = 0o755) -> str:
         """Return the shell line that puts a file in place, which is on the board already.

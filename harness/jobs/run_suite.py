@@ -19,7 +19,7 @@ import pytest
 from harness.core import errors
 from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import resources
-from harness.guest.board import NOTHING_ALLOWED
+from harness.guest.board import NOTHING_ALLOWED, Board
 from harness.kernel.build_options import PLAIN
 from harness.report import json_file
 from harness.shards.merge import is_trouble
@@ -50,10 +50,13 @@ def prepare(
 ) -> None:
     """Build and boot the ``kernels`` whose templates the cache does not have; reach the boards.
 
-    All of them are located before the first is built: an error of usage comes at once.
+    All of them are located before the first is built: an error of usage comes at once. A board
+    that cannot be visited fails here, and not once for each test.
     """
     for target in [parse_target(kernel, machine_name, append, options) for kernel in kernels]:
-        session.testbed(target)
+        testbed = session.testbed(target)
+        if isinstance(testbed, Board):
+            session.system(testbed).close()
 
 
 def run_suite(

@@ -54,6 +54,16 @@ mount -t tmpfs none /tmp/mnt
 setsid sleep 1000 > /dev/null 2>&1 &
 echo upset
 """
+SWAPS = """
+#include "swap.h"
+
+static void swaps(void)
+{
+	swap_add(SWAP_DISK, 64, 1);
+}
+
+PROBE(CASE(swaps));
+"""
 
 
 @pytest.fixture
@@ -119,7 +129,9 @@ def test_what_a_program_upsets_is_put_back(board: PlayedBoard, tmp_path: Path) -
     assert state(board) == before
 
 
-def test_a_connection_that_is_lost(board: PlayedBoard, tmp_path: Path) -> None:
+# SIGSTOP is what a cut cable looks like: the connection is there, and silent.
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGSTOP"])
+def test_a_harness_that_ends_or_is_silent(board: PlayedBoard, tmp_path: Path, name: str) -> None:
     make_busy(board)
     before = state(board)
     program = tmp_path / "upsets.sh"
@@ -135,11 +147,25 @@ def test_a_connection_that_is_lost(board: PlayedBoard, tmp_path: Path) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == "upset\n"
         assert state(board) != before
-        os.killpg(child.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 120
-    while state(board) != before and time.monotonic() < deadline:
-        time.sleep(1)
+        os.killpg(child.pid, signal.Signals[name])
+        deadline = time.monotonic() + 180
+        while state(board) != before and time.monotonic() < deadline:
+            time.sleep(1)
+        os.killpg(child.pid, signal.SIGKILL)  # it is there until it is waited for
     assert state(board) == before
+
+
+def test_a_disk_with_data_is_refused(board: PlayedBoard, tmp_path: Path) -> None:
+    program = tmp_path / "swaps.c"
+    program.write_text(SWAPS)
+    assert board.guest.exec("mke2fs -q /dev/vdb 8M 2>/dev/null || echo x > /dev/vdb").status == 0
+    before = board.guest.exec("md5sum /dev/vdb").stdout
+    # Without the option, the probe library has no disk, though /dev/vdb is a guest's.
+    for words in ((), ("--swap-device=/dev/vdb",), ("--swap-device=/dev/nosuch",)):
+        done = command(board, "run", ADDRESS, str(program), *words)
+        refused = errors.BoardUnfitError.status if words else errors.PROGRAM_FAILED
+        assert done.returncode == refused, done.stdout + done.stderr
+    assert board.guest.exec("md5sum /dev/vdb").stdout == before
 
 
 def test_two_runs_at_once(board: PlayedBoard, tmp_path: Path) -> None:
