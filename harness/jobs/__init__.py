@@ -19,6 +19,7 @@ Nights:
 
 Reported bugs:
 
+* ``explore``: sequences that nobody wrote;
 * ``reproduce``: how often a program shows a bug on a kernel; ``bisect``: with which change it came;
   ``report_options``: how the program is run; ``bug_commands``: the catalogue;
   ``bisect_proof``: searches whose right answer is known.

@@ -13,6 +13,7 @@ from harness.jobs.bisect_proof import record_bisects_command
 from harness.jobs.bug_commands import bug_group
 from harness.jobs.checkout_commands import lock_command, test_command
 from harness.jobs.exit_status import exit_with_status
+from harness.jobs.explore import explore_command
 from harness.jobs.figures import figures_command
 from harness.jobs.fix_commands import fix_group
 from harness.jobs.guest_commands import run_command, shell_command, tags_command
@@ -61,7 +62,8 @@ def cli() -> None:
 
 
 for command in (
-    validate_command, run_command, reproduce_command, bisect_command, bug_group, shell_command,
+    validate_command, run_command, reproduce_command, explore_command, bisect_command, bug_group,
+    shell_command,
     tags_command, build_command, doctor_command, clean_command, tries_command, rate_command,
     known_bad_command, series_group, fix_group, bench_command, figures_command, record_group,
     lock_command, test_command, plan_command, bundle_command, shard_command, merge_command,

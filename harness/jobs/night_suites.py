@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from harness.core import errors
 from harness.core.errors import BaseGoneError, HarnessError
 from harness.core.host_trouble import host_trouble
 from harness.core.paths import cache_root, checkout, resources
+from harness.explore.exploration import explore
+from harness.explore.guest_search import random_batches
+from harness.explore.trial import Place
 from harness.history.from_report import (
     kernels_of,
     labelled,
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
     from harness.core.progress import Progress
     from harness.history.night import Planned
     from harness.kernel import Kernel
+
+SEQUENCES_MINUTES = 20
 
 
 @dataclass(frozen=True)
@@ -246,6 +252,43 @@ def _costs(job: Job) -> Outcome:
     return Outcome(errors.OK, (done,), used, tuple(measures), qemu=str(session.qemu))
 
 
+def _sequences(job: Job) -> Outcome:
+    """Explore a kernel, each night with other sequences; a hit that is no known finding fails."""
+    entry, session = job.entry, job.session
+    target = parse_target(entry.kernel, entry.machine or None)
+    start = time.monotonic()
+    template = session.prepare(target)
+    spent = time.monotonic() - start
+    seed = int(datetime.now(UTC).timestamp())
+    found = explore(
+        session,
+        Place(template),
+        random_batches(seed, ""),
+        SEQUENCES_MINUTES,
+        job.directory,
+        job.progress.step,
+        workers=job.workers,
+    )
+    kernel, machine = template.kernel, labelled(target.spec.name, job.label)
+    state = State.FAIL if found.new else State.KNOWN if found.kept else State.PASS
+    reason = "; ".join(
+        f"{hit.finding or 'new'}: {hit.deviation.kind}: {hit.deviation.text} ({printed.path})"
+        for hit, printed in found.kept
+    )
+    seconds = round(found.seconds, 3)
+    test = TestRun("explore/random", kernel.name, machine, state, seconds, reason=reason)
+    speed = Measure("operations a second", kernel.name, machine, "1/s", round(found.speed, 1))
+    return Outcome(
+        errors.PROGRAM_FAILED if found.new else errors.OK,
+        (test,),
+        (_used(kernel, machine),),
+        (speed,),
+        qemu=str(session.qemu),
+        command=f"mte-harness explore {entry.kernel} --minutes {SEQUENCES_MINUTES} --seed {seed}",
+        prepare_seconds=spent,
+    )
+
+
 SUITES: dict[str, Suite] = {
     "validation": Suite(
         "the suite of `validate`", takes_kernel=True, run=_validation, takes_select=True
@@ -269,6 +312,9 @@ SUITES: dict[str, Suite] = {
         takes_kernel=False,
         run=_known_bad,
         tests=_known_bad_names,
+    ),
+    "sequences": Suite(
+        f"`explore` for {SEQUENCES_MINUTES} minutes", takes_kernel=True, run=_sequences
     ),
     "costs": Suite("what reuse of tag storage costs", takes_kernel=False, run=_costs),
 }

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.core.paths import checkout
+from harness.jobs.options import shown_progress
 from harness.measure import measuring, records
 from harness.measure.cluster_figures import cluster_record
 from harness.measure.code_figures import code_record
+from harness.measure.explore_figures import SWITCHES, explore_record
 from harness.measure.fresh import fresh_record
 from harness.measure.night_speed import night_record
 from harness.measure.scale_figures import scale_record
@@ -80,6 +82,21 @@ def record_cluster_command(kernel: str, expression: str | None, rounds: int) -> 
     """
     root = checkout("mte-harness record")
     keep(cluster_record(root, kernel, expression, rounds), root)
+
+
+@record_group.command("explore")
+@click.argument("recipe", type=click.Choice(list(SWITCHES)))
+@click.option("--number", "numbers", type=int, multiple=True, help="Only this mutant.")
+@click.option("--area", "areas", multiple=True, help="Only the mutants of this area.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=5.0)
+def record_explore_command(
+    recipe: str, numbers: tuple[int, ...], areas: tuple[str, ...], minutes: float
+) -> None:
+    """Record which mutants of RECIPE `explore` finds, each in so many minutes."""
+    root = checkout("mte-harness record")
+    with shown_progress() as progress:
+        record = explore_record(root, recipe, numbers, areas, minutes, progress)
+    keep(record, root)
 
 
 @record_group.command("scale")

@@ -6,5 +6,6 @@
   pressure program, and computes the tags that DRAM must hold after it;
 * ``code_figures``: of the source code itself; ``fresh``: a command of the README on a fresh Debian;
 * ``cluster_figures``: the suite on Slurm's nodes; ``scale_figures``: plan and merge of very many
-  shards; ``site_speed``: a year of nights; ``night_speed``: a night beside ``validate``.
+  shards; ``explore_figures``: which mutants ``explore`` finds;
+  ``site_speed``: a year of nights; ``night_speed``: a night beside ``validate``.
 """

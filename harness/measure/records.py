@@ -70,6 +70,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         _RECIPE,
     ),
     "bisect": (*_JUDGED, "guest/probes", "guest/bugs/*/bug.toml", "harness/bugs", _RECIPE),
+    "explore": (*_JUDGED, "guest/explore", "harness/explore", _RECIPE),
     "site": ("harness/history", "harness/measure/site_speed.py"),
     "night": (
         "harness/history",

@@ -197,6 +197,10 @@ class QemuProcess(contextlib.AbstractContextManager["QemuProcess"]):
         except HarnessError as error:
             return f"registers cannot be read: {error}"
 
+    def kill(self) -> None:
+        """End QEMU from any thread. Who waits for it gets QemuDiedError; close() is still due."""
+        self._process.kill()
+
     def _end(self) -> None:
         if self.running():
             self._process.kill()

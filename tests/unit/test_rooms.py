@@ -37,9 +37,9 @@ def lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
-def test_at_most_fifteen_things_lie_at_the_top() -> None:
+def test_at_most_sixteen_things_lie_at_the_top() -> None:
     top = {path.name for path in HARNESS.iterdir()} - UNCOUNTED
-    assert len(top) <= 15, sorted(top)
+    assert len(top) <= 16, sorted(top)
 
 
 def test_no_room_holds_more_than_a_fifth_of_the_lines() -> None:

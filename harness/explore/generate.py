@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Makes sequences: at random with hypothesis, or all of a few operations."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity, strategies
+
+from harness.explore import on_content, on_memory
+from harness.explore.memory import KINDS
+from harness.explore.operations import TABLE, Operation, Sequence_, apply
+from harness.explore.world import SMALL_PAGES, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.explore.steps import Step
+
+assert on_memory and on_content  # they fill TABLE
+LENGTHS = (5, 200)
+_SPANS = 24
+_VALUES = 1 << 16
+
+
+def _numbers(area: str) -> strategies.SearchStrategy[Operation]:
+    """Return operations, each as often as its weight says; with ``area``, mostly those of it."""
+    names = [
+        entry.name
+        for entry in TABLE.values()
+        for _ in range(entry.weight * (3 if entry.area == area else 1))
+    ]
+    # One draw instead of five: hypothesis takes tens of microseconds for each.
+    parts = strategies.integers(0, len(names) * 4 * 4 * _SPANS * _VALUES - 1)
+    return parts.map(lambda number: _operation(names, number))
+
+
+def _operation(names: list[str], number: int) -> Operation:
+    number, name = divmod(number, len(names))
+    number, actor = divmod(number, 4)
+    number, region = divmod(number, 4)
+    value, span = divmod(number, _SPANS)
+    return Operation(names[name], actor, region, span, value)
+
+
+def random_sequences(seed: int, count: int, area: str = "") -> list[Sequence_]:
+    """Return ``count`` sequences; the same numbers give the same ones."""
+    found: list[Sequence_] = []
+    low, high = LENGTHS
+    lengths = strategies.sampled_from([low, 10, 20, 20, 40, 40, 80, high])
+    several = lengths.flatmap(
+        lambda size: strategies.lists(_numbers(area), min_size=size, max_size=size)
+    )
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @hypothesis.given(strategies.integers(0, _VALUES - 1), several)
+    def collect(value: int, operations: list[Operation]) -> None:
+        begin = Operation("map", value=value)
+        found.append((begin, *operations))
+
+    collect()
+    return found[:count]
+
+
+# The core: each with one fixed set of numbers, on the first half where it takes a part.
+_HALF = 1
+CORE = (
+    Operation("protect", span=_HALF, value=5),  # read and write, PROT_MTE
+    Operation("stg", span=_HALF, value=3 * 6),
+    Operation("fill", span=_HALF, value=77),
+    Operation("fork"),
+    Operation("dontneed", span=_HALF),
+    Operation("pageout"),
+    Operation("swapoff"),
+    Operation("move"),
+    Operation("collapse"),
+    Operation("split"),
+    Operation("populate_write"),
+    Operation("check"),
+)
+
+
+def exhaustive(length: int) -> Iterator[Sequence_]:
+    """Yield all sequences of 1 to ``length`` core operations on each kind of region.
+
+    A region is plain, PROT_MTE, or PROT_MTE in its second half.
+    """
+    for kind in range(len(KINDS)):
+        for form in ("plain", "mte", "half"):
+            begin = _region(kind, form)
+            for some in range(1, length + 1):
+                for chosen in itertools.product(CORE, repeat=some):
+                    yield (*begin, *chosen)
+
+
+def _region(kind: int, form: str) -> Sequence_:
+    kinds, sizes = len(KINDS), len(SMALL_PAGES)
+    filled, tagged = 4, 1
+    size = 2  # SMALL_PAGES[2] pages
+    rest = {"plain": filled, "mte": filled + tagged, "half": filled}[form]
+    made = Operation("map", value=kind + kinds * (size + sizes * rest))
+    if form != "half":
+        return (made,)
+    half = 2  # the second
+    return made, Operation("protect", span=half, value=5), Operation("pattern", span=half, value=7)
+
+
+def steps_of(sequence: Sequence_, release: tuple[int, ...], swap: str) -> tuple[Step, ...]:
+    """Return the steps of a sequence, which end with a comparison of all memory."""
+    world = World(release, swap)
+    for number, operation in enumerate(sequence):
+        world.operation = number
+        apply(world, operation)
+    world.operation = len(sequence)
+    world.check_all()
+    return tuple(world.steps)

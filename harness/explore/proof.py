@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""The last proof of a hit: its C program, compiled and run by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.bugs.kernel_trial import KernelTrials
+from harness.bugs.reproducer import Reproducer
+from harness.bugs.reproduction import reproduce
+from harness.bugs.search import CannotTryError
+from harness.bugs.signs import ANY
+from harness.core.files import replace_file
+from harness.explore import hit as hits
+from harness.explore.c_program import COMPILE, print_program
+from harness.explore.generate import steps_of
+from harness.explore.trial import SWAPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from harness.explore.guest_search import Hit
+    from harness.explore.operations import Sequence_
+    from harness.explore.trial import Place
+    from harness.suite.session import Session
+    from harness.suite.target import Target
+
+RUNS = 4
+SECONDS = 60.0
+# What the interpreter has set when a sequence begins (guest/explore/interpreter.c).
+SETTINGS = (
+    "cd /sys/kernel/mm",
+    "echo madvise > transparent_hugepage/enabled",
+    "echo advise > transparent_hugepage/shmem_enabled",
+    "echo 0 > ksm/run",
+    "echo 0 > ksm/sleep_millisecs",
+    "echo 10000 > ksm/pages_to_scan",
+)
+_SWAP_LINES = {
+    "zram": (
+        "swapoff -a",
+        "echo 1 > /sys/block/zram0/reset",
+        "echo 256M > /sys/block/zram0/disksize",
+        "busybox mkswap /dev/zram0",
+        "busybox swapon /dev/zram0",
+    ),
+    "disk": ("swapoff -a", "busybox mkswap /dev/vdb", "busybox swapon /dev/vdb"),
+    "none": ("swapoff -a",),
+}
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The C program of a hit: its file and lines."""
+
+    path: Path
+    lines: int
+
+
+def setup_lines(swap: str) -> tuple[str, ...]:
+    """Return the shell lines that bring a guest to where each sequence begins."""
+    return (*_SWAP_LINES[swap], *SETTINGS)
+
+
+def _needed(sequence: Sequence_, swap: str) -> Iterator[str]:
+    """Yield lines for the head comment: what a sequence needs of how its guest is set up."""
+    kinds = {operation.kind for operation in sequence}
+    if kinds & {"pageout", "swapoff", "soft_offline"} and swap != "none":
+        yield f"  {'; '.join(_SWAP_LINES[swap][1:])}"
+    if kinds & {"mergeable", "ksm_unmerge"}:
+        yield "  cd /sys/kernel/mm/ksm; echo 0 > sleep_millisecs; echo 10000 > pages_to_scan"
+    yield "  cd /sys/kernel/mm/transparent_hugepage; echo madvise > enabled"
+
+
+def write_hit(hit: Hit, place: Place, directory: Path) -> Printed:
+    """Write the sequence of a hit, whole and shrunk, and its C program to a directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    kernel = place.template.kernel
+    deviation = hit.deviation
+    for name, sequence in (("found", hit.found), ("sequence", hit.sequence)):
+        saved = hits.Saved(sequence, place.swap, deviation.kind, deviation.text, kernel.release)
+        hits.write(saved, directory / f"{name}.json")
+    steps = steps_of(hit.sequence, place.release, SWAPS[place.swap])
+    if deviation.step is not None:
+        steps = steps[: deviation.step + 1]
+    about = "\n".join(
+        [
+            f"{deviation.kind}, on Linux {kernel.release}: {hit.rate:.0%} of runs",
+            f"Build: {COMPILE} -o hit hit.c",
+            "Run as root, after these lines in a shell:",
+            *_needed(hit.sequence, place.swap),
+        ]
+    )
+    text = print_program(steps, deviation, about)
+    path = directory / "hit.c"
+    replace_file(path, text.encode())
+    return Printed(path, text.count("\n"))
+
+
+def prove(
+    session: Session,
+    target: Target,
+    name: str,
+    printed: Printed,
+    *,
+    place: Place,
+    say: Callable[[str], None],
+) -> str:
+    """Run the program in fresh guests of ``target``; return how often it failed, in words."""
+    setup = "; ".join(f"{line} 2>/dev/null" for line in setup_lines(place.swap))
+    prelude = f"({setup}) > /dev/null"
+    if place.prelude:
+        prelude = f"{place.prelude}; {prelude}"
+    reproducer = Reproducer(printed.path, seconds=SECONDS, prelude=prelude)
+    trials = KernelTrials(session, reproducer, lambda _: target)
+    try:
+        found = reproduce(trials, name, RUNS, ANY, say)
+    except CannotTryError as error:
+        return f"{name} {error}"
+    return f"fails {found.tally.hits} of {found.tally.runs} on {name}"
