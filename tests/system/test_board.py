@@ -33,7 +33,9 @@ STATE = (
     "/sys/kernel/mm/transparent_hugepage /sys/block/vdb/queue/rotational 2>/dev/null | grep -v "
     "'random/\\|_nr:\\|ns_last_pid\\|-state:\\|-nr:\\|tainted\\|pages_\\|full_scans\\|/stats/\\|"
     "general_profit\\|zero_pages\\|skipped\\|split_huge\\|nr_open\\|cad_pid\\|collapsed\\|vm_rss'; "
-    "for p in /proc/[0-9]*/comm; do cat $p; done 2>/dev/null | grep -v 'kworker\\|^sort$' | sort"
+    # One shell collects the names, before it starts what sorts them.
+    "names=$(for p in /proc/[0-9]*/comm; do read -r n < $p && echo $n; done 2>/dev/null); "
+    'echo "$names" | grep -v kworker | sort'
 )
 UPSETS = """#!/bin/sh
 set -e
