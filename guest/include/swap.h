@@ -20,11 +20,21 @@
 #include "child.h"
 #include "procfs.h"
 
-#define SWAP_DISK "/dev/vdb"
-#define SWAP_ZRAM "/dev/zram0"
+#define SWAP_DISK swap_disk_path()
+#define SWAP_ZRAM swap_zram_path()
 #define SWAP_ALL  (~0UL)
 
 /* --- devices -------------------------------------------------------------- */
+
+/*
+ * The disk and the zram device for swap: a guest's, or on a board those that the environment
+ * names as PROBE_SWAP_DISK and PROBE_ZRAM.
+ */
+const char *swap_disk_path(void);
+const char *swap_zram_path(void);
+
+/* Declares the disk rotating, or not: swap_disk_of(). */
+void swap_disk_rotates(bool rotates);
 
 /* swapoff() of all devices, which brings every page back to memory. */
 void swap_none(void);
@@ -32,7 +42,7 @@ void swap_none(void);
 /* Adds swap of at most `pages` on `device`; the kernel fills a higher `priority` first. */
 void swap_add(const char *device, size_t pages, int priority);
 
-/* Resets zram0 to an empty disk of `bytes`. */
+/* Resets the zram device to an empty disk of `bytes`. */
 void zram_create(size_t bytes);
 
 /*

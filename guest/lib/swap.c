@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "swap.h"
 
+#include <limits.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -8,6 +9,37 @@
 #include "pin.h"
 
 static char memcg_path[64];
+
+/* On a board the variable is there and may be empty: no other device of it may be written. */
+static const char *device(const char *variable, const char *of_a_guest)
+{
+	const char *given = getenv(variable);
+
+	MUST(!given || *given, "the board has no device for this: %s is empty", variable);
+	return given ? given : of_a_guest;
+}
+
+const char *swap_disk_path(void)
+{
+	return device("PROBE_SWAP_DISK", "/dev/vdb");
+}
+
+const char *swap_zram_path(void)
+{
+	return device("PROBE_ZRAM", "/dev/zram0");
+}
+
+void swap_disk_rotates(bool rotates)
+{
+	char link[128], path[PATH_MAX], queue[PATH_MAX + 32];
+
+	snprintf(link, sizeof(link), "/sys/class/block/%s", strrchr(swap_disk_path(), '/') + 1);
+	MUST(realpath(link, path), "%s", link);
+	snprintf(queue, sizeof(queue), "%s/queue/rotational", path);
+	if (access(queue, F_OK)) /* a partition has the queue of its disk */
+		snprintf(queue, sizeof(queue), "%s/../queue/rotational", path);
+	write_file(queue, rotates ? "1" : "0");
+}
 
 /*
  * Writes a version 1 swap header for `pages` pages (union swap_header,
@@ -64,17 +96,20 @@ void swap_add(const char *device, size_t pages, int priority)
 
 void zram_create(size_t bytes)
 {
-	char text[32];
+	const char *name = strrchr(swap_zram_path(), '/') + 1;
+	char path[64], text[32];
 
-	write_file("/sys/block/zram0/reset", "1");
+	snprintf(path, sizeof(path), "/sys/block/%s/reset", name);
+	write_file(path, "1");
+	snprintf(path, sizeof(path), "/sys/block/%s/disksize", name);
 	snprintf(text, sizeof(text), "%zu", bytes);
-	write_file("/sys/block/zram0/disksize", text);
+	write_file(path, text);
 }
 
 void swap_disk_of(size_t pages, bool rotating)
 {
 	swap_none();
-	write_file("/sys/block/vdb/queue/rotational", rotating ? "1" : "0");
+	swap_disk_rotates(rotating);
 	swap_add(SWAP_DISK, pages, 1);
 }
 

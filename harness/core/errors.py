@@ -192,6 +192,48 @@ class GuestLostError(KernelError):
     status = GUEST_LOST
 
 
+class BoardUnreachableError(HarnessError):
+    """A board does not answer: no such name, no route, nothing listens, or silence."""
+
+    status = 179
+
+
+class BoardKeyError(HarnessError):
+    """The host key of a board is unknown, or is another than it was."""
+
+    status = 180
+
+
+class BoardLoginError(HarnessError):
+    """A board refuses the login, or the user is not root there."""
+
+    status = 181
+
+
+class BoardLostError(HarnessError):
+    """The connection to a board was lost, and it cannot be told that its kernel is at fault."""
+
+    status = 182
+
+
+class BoardUnfitError(HarnessError):
+    """A board lacks what every probe needs: MTE, a directory for programs, its .config."""
+
+    status = 183
+
+
+class BoardBusyError(HarnessError):
+    """A board does other work: another run of the harness, or its memory is too full."""
+
+    status = 184
+
+
+class BoardLeftError(HarnessError):
+    """Something of a board is not as it was before a visit."""
+
+    status = 185
+
+
 UNTESTED = 178  # what a probe needs did not come about in any try: no verdict
 INTERRUPTED = 130  # Ctrl-C, as a shell reports it
 INTERNAL = 175  # a bug in the harness; the log has the traceback

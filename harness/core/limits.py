@@ -30,6 +30,7 @@ class Limits:
     ``emulator_check``: the bare-metal check of QEMU's tags.
     ``host_tool``: a program on the host that answers at once (QEMU's dumpdtb, dtc).
     ``cost``: one mode of guest/bench/cost.c.
+    ``reboot``: the reset of a board (--reboot) until it answers.
     """
 
     boot: float = 120.0
@@ -44,6 +45,7 @@ class Limits:
     emulator_check: float = 60.0
     host_tool: float = 60.0
     cost: float = 300.0
+    reboot: float = 600.0
 
     def for_debugger(self) -> Limits:
         """Return the limits of a guest that a person may stop at a breakpoint for days.

@@ -9,6 +9,9 @@
   ``facts``: what one clone learned for the others;
 * ``guest``: a clone: commands, files, console, DRAM, and the error when it is lost;
 * ``debugger``: gdb on a clone (--gdb);
+* ``system``: what a clone and a visit have in common; ``testbed``: a template or a board;
+* ``board``: a machine over SSH in place of a template, ``board_login`` and ``board_facts``: how it
+  is reached and what it is; ``visit``: what a clone is to a template, ``keeper`` the program there;
 * ``ssh``: one connection; ``shell``: a person's terminal on it;
 * ``attach``: a running guest for another process (`mte-harness tags`);
 * ``frames``: the page frames of a process; ``kpageflags``: the bits of their flags;

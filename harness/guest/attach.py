@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from harness.core.deadline import Deadline
 from harness.core.errors import GuestLostError, UsageError
 from harness.core.limits import Limits
-from harness.guest.ssh import Completed, SshConnection, SshError
+from harness.guest.ssh import Completed, SshConnection, SshError, loopback
 from harness.vm.dram import Dram
 from harness.vm.run_disk import RunKeys
 from harness.vm.spec import find_machine
@@ -123,8 +123,7 @@ class Attached:
         self.dram = _open_dram(pid, self.spec, *facts["dram"])
         try:
             self._connection = SshConnection(
-                facts["port"],
-                RunKeys.from_secrets(*facts["secrets"]),
+                loopback(facts["port"], RunKeys.from_secrets(*facts["secrets"])),
                 Deadline.after(self._limits.attach),
             )
         except SshError as error:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import gzip
 import shlex
 import time
 from pathlib import Path
@@ -17,22 +15,29 @@ from harness.core.deadline import Deadline
 from harness.core.errors import GuestLostError, HarnessError, QemuDiedError, UsageError
 from harness.guest.attach import Handle, open_handle
 from harness.guest.frames import read_frames, read_memory
-from harness.guest.ssh import Completed, SilentError, SshConnection, SshError
+from harness.guest.ssh import Completed, SilentError, SshConnection, SshError, loopback
+from harness.guest.system import WORKDIR, System
 from harness.vm.cpu_share import PATIENCE, CpuWatch, starved_error
 from harness.vm.run_disk import BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import paramiko
 
     from harness.guest.frames import PageFrame
     from harness.guest.template import Template
     from harness.vm.console import Console
+    from harness.vm.cpu_share import CpuTime
     from harness.vm.dram import Dram
     from harness.vm.run_disk import RunKeys
 
-WORKDIR = "/tmp"
+# swapoff reads back what page tables still refer to, so that pages of processes that have ended
+# must be gone by then.
+_TIDY = (
+    "swapoff -a 2>/dev/null; for z in /sys/block/zram*/reset; do echo 1 > $z; done 2>/dev/null; "
+    "rm -rf /tmp/* /dev/shm/* /tmp/.[!.]*; echo 0 > /proc/sys/vm/nr_hugepages 2>/dev/null; "
+)
 # QEMU's run states in which a command may still end, and those of a guest that gdb stopped:
 # "paused" by attaching, "debug" at a breakpoint (QEMU, gdbstub/system.c).
 ALIVE = frozenset({"running"})
@@ -42,7 +47,7 @@ STOPPED = frozenset({"paused", "debug"})
 _FALLS = ("Kernel panic", "Rebooting in", "end trace")
 
 
-class Guest(contextlib.AbstractContextManager["Guest"]):
+class Guest(System):
     """A clone of a template, which ends with the ``with`` block.
 
     ``clone_seconds``: QEMU's start to the vCPUs running. ``limits`` are those of the
@@ -51,6 +56,8 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
     limit of its own.
     """
 
+    template: Template
+    tidy = _TIDY
     _watch: CpuWatch | None = None  # since the wait that may end with a lost guest began
 
     def __init__(self, template: Template, keys: RunKeys, gdb: Path | None = None) -> None:
@@ -107,12 +114,7 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         phase: str = "",
         stream: Callable[[str, bytes], None] | None = None,
     ) -> Completed:
-        """Run a shell line, or a list of words, as root in ``/tmp``.
-
-        ``timeout`` in seconds (``limits.exec`` if None); a command that outlives it has
-        status None. ``stream`` gets each piece of output as it comes. Raise GuestLostError,
-        which names ``phase``, when the guest stops answering.
-        """
+        """Run a shell line, or a list of words, as root in ``/tmp``: see System."""
         self.used = True
         self._watch = CpuWatch(self.process.cpu_times)
         line = command if isinstance(command, str) else shlex.join(command)
@@ -146,7 +148,7 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
 
     def _connect_once(self) -> SshConnection:
         deadline = Deadline.after(self.limits.ssh_connect)
-        return SshConnection(self.process.ssh_port(), self._keys, deadline)
+        return SshConnection(loopback(self.process.ssh_port(), self._keys), deadline)
 
     def _connected(self) -> SshConnection:
         if self._connection is None:
@@ -161,11 +163,12 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         except SshError as error:
             raise self.lost(error, "opening a shell") from error
 
-    def push(self, data: bytes | Path, remote: str, *, mode: int = 0o755) -> None:
-        """Write a file in the guest. ``remote`` is absolute or relative to ``/tmp``."""
-        done = self.exec(self.push_line(data, remote, mode=mode), phase=f"pushing {remote}")
-        if done.status != 0:
-            raise HarnessError(f"cannot write {remote} in the guest: {done.stderr.strip()}")
+    def cpu_times(self) -> Mapping[int, CpuTime]:
+        """Return the CPU time of this host that each of QEMU's threads has had."""
+        return self.process.cpu_times()
+
+    def suspect(self) -> None:
+        """Do nothing: no other test runs in this clone."""
 
     def push_line(self, data: bytes | Path, remote: str, *, mode: int = 0o755) -> str:
         """Return the shell line that writes a file, whose content is on the run disk already.
@@ -179,19 +182,6 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
             f"skip={self.process.lend(content)} count={count} status=none && "
             f"truncate -s {len(content)} {where} && chmod {mode:o} {where}"
         )
-
-    def pull(self, remote: str, *, timeout: float | None = None) -> bytes:
-        """Return a file's contents from the guest (packed, at most a few MiB)."""
-        packed = "/run/pulled"
-        done = self.exec(
-            f"gzip -c {shlex.quote(remote)} > {packed} && base64 {packed}; "
-            f"status=$?; rm -f {packed}; exit $status",
-            timeout=timeout,
-        )
-        if done.status != 0:
-            why = "it is too large" if done.overflow else done.stderr.strip() or "no end"
-            raise HarnessError(f"cannot read {remote} in the guest: {why}")
-        return gzip.decompress(base64.b64decode(done.stdout))
 
     def require_alive(self, phase: str) -> None:
         """Raise GuestLostError unless the guest answers a command on a new connection."""
@@ -259,6 +249,3 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
             with contextlib.suppress(Exception):  # the guest may be gone
                 self._connection.close()
         self.process.close()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Commands and files over SSH, with a pinned host key, on loopback only."""
+"""Commands over SSH, to a guest on loopback with a pinned host key, or to a board."""
 
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import socket
@@ -66,15 +67,44 @@ class Completed:
     overflow: bool = False
 
 
+def loopback(port: int, keys: RunKeys) -> Callable[[Deadline], paramiko.Transport]:
+    """Return what connects to a guest on 127.0.0.1, with the key pairs of its run."""
+    return functools.partial(_connect, port, keys)
+
+
+def _connect(port: int, keys: RunKeys, deadline: Deadline) -> paramiko.Transport:
+    stream = socket.create_connection(("127.0.0.1", port), timeout=deadline.left())
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    transport = paramiko.Transport(stream, default_window_size=16 * 1024 * 1024)
+    try:
+        options = transport.get_security_options()
+        options.ciphers = CIPHERS
+        options.digests = MACS
+        options.key_types = ("ssh-ed25519",)
+        transport.banner_timeout = transport.auth_timeout = max(1.0, deadline.left())
+        transport.start_client(timeout=max(1.0, deadline.left()))
+        seen = transport.get_remote_server_key()
+        pinned = keys.host_public_text()
+        if f"{seen.get_name()} {seen.get_base64()}" != pinned:
+            raise paramiko.SSHException("the guest's host key is not this run's")
+        transport.auth_publickey("root", keys.user_key())
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
 class SshConnection:
     """One authenticated connection; channels on it cost a few milliseconds each."""
 
-    def __init__(self, port: int, keys: RunKeys, deadline: Deadline) -> None:
+    def __init__(
+        self, connect: Callable[[Deadline], paramiko.Transport], deadline: Deadline
+    ) -> None:
         self._transport: paramiko.Transport | None = None
         last: Exception | None = None
         while not deadline.passed():
             try:
-                self._transport = self._connect(port, keys, deadline)
+                self._transport = connect(deadline)
             except BROKEN as error:
                 if isinstance(error, OSError) and error.errno in HOST_ERRORS:
                     raise
@@ -84,29 +114,8 @@ class SshConnection:
                 return
         raise SilentError(f"no SSH connection within {deadline.seconds:.0f} s: {last}")
 
-    @staticmethod
-    def _connect(port: int, keys: RunKeys, deadline: Deadline) -> paramiko.Transport:
-        stream = socket.create_connection(("127.0.0.1", port), timeout=deadline.left())
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = paramiko.Transport(stream, default_window_size=16 * 1024 * 1024)
-        try:
-            options = transport.get_security_options()
-            options.ciphers = CIPHERS
-            options.digests = MACS
-            options.key_types = ("ssh-ed25519",)
-            transport.banner_timeout = transport.auth_timeout = max(1.0, deadline.left())
-            transport.start_client(timeout=max(1.0, deadline.left()))
-            seen = transport.get_remote_server_key()
-            pinned = keys.host_public_text()
-            if f"{seen.get_name()} {seen.get_base64()}" != pinned:
-                raise paramiko.SSHException("the guest's host key is not this run's")
-            transport.auth_publickey("root", keys.user_key())
-        except BaseException:
-            transport.close()
-            raise
-        return transport
-
-    def _channel(self, deadline: Deadline) -> paramiko.Channel:
+    def open_channel(self, deadline: Deadline) -> paramiko.Channel:
+        """Return a new channel. Raise SshError if the connection is cut."""
         if self._transport is None or not self._transport.is_active():
             raise SshError("the SSH connection is cut")
         try:
@@ -121,15 +130,17 @@ class SshConnection:
         deadline: Deadline,
         stream: Callable[[str, bytes], None] | None = None,
         alive: Callable[[], bool] = lambda: True,
+        stdin: bytes | None = b"",
     ) -> Completed:
-        """Run ``command`` in the guest's shell. Raise SshError if the connection is cut.
+        """Run ``command`` in the system's shell. Raise SshError if the connection is cut.
 
         ``stream`` gets each piece of output as it comes: ``"stdout"`` or ``"stderr"``, and
         bytes. ``alive`` is called once a second, because a machine that stopped does not
-        close its connections.
+        close its connections. ``stdin`` is its standard input, None one that ends only with the
+        connection.
         """
         try:
-            return self._exec(command, deadline, stream, alive)
+            return self._exec(command, deadline, stream, alive, stdin)
         except BROKEN as error:
             raise SshError(f"the SSH connection broke: {error or type(error).__name__}") from error
 
@@ -139,21 +150,24 @@ class SshConnection:
         deadline: Deadline,
         stream: Callable[[str, bytes], None] | None,
         alive: Callable[[], bool],
+        stdin: bytes | None,
     ) -> Completed:
         tell = stream or (lambda _channel, _data: None)
         started = time.monotonic()
-        channel = self._channel(deadline)
+        channel = self.open_channel(deadline)
         with channel:
             channel.exec_command(os.fsencode(command))
             out, err = bytearray(), bytearray()
-            channel.shutdown_write()
+            if stdin is not None:
+                channel.sendall(stdin)
+                channel.shutdown_write()
             asked = started
             while True:
                 # Tested before the reads, so that output sent before the end is still read.
                 ended = (
                     (channel.eof_received and channel.exit_status_ready())
                     or channel.closed
-                    or not self._alive()
+                    or not self.is_alive()
                 )
                 moved = False
                 if channel.recv_ready():
@@ -183,7 +197,7 @@ class SshConnection:
 
     def shell(self, columns: int, lines: int, deadline: Deadline) -> paramiko.Channel:
         """Return an interactive shell on a pseudo-terminal of that size."""
-        channel = self._channel(deadline)
+        channel = self.open_channel(deadline)
         channel.get_pty(term=os.environ.get("TERM", "vt100"), width=columns, height=lines)
         channel.invoke_shell()
         return channel
@@ -207,7 +221,8 @@ class SshConnection:
             overflow,
         )
 
-    def _alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """Return whether the connection is open, as far as this end knows."""
         return self._transport is not None and self._transport.is_active()
 
     def close(self) -> None:

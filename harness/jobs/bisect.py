@@ -28,6 +28,7 @@ from harness.kernel.debian_binary import PREFIX, released_kernels
 from harness.kernel.patches import Patch
 from harness.kernel.series import Series
 from harness.suite.session import Session
+from harness.suite.target import guest_kernel
 from harness.vm.geometry import PAGE
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _where(
         releases, came = release_history(good, bad, released)
         return _Where(DEBIAN, releases, came, target)
     whole = target(kernel)
-    source = whole.kernel
+    source = guest_kernel(whole)
     if isinstance(source, TreeKernel) and not source.revision and good and bad:
         commits, came = git_history(source.path, good, bad)
         tree = source

@@ -106,7 +106,7 @@ def record_bisects_command(count: int, seed: int) -> int:
     with shown_progress() as progress:
         session = Session(cache_root(), progress)
         target = parse_target(KERNEL, None)
-        kernel = session.kernel(target.kernel)
+        kernel = session.kernel_of(target)
         for number in range(seed, seed + count):
             counts += search_mutants(number, session, target, progress)
     keep(

@@ -20,14 +20,17 @@ from harness.guest.attach import Attached
 from harness.guest.debugger import describe, gdb_socket, wait_attached
 from harness.guest.frames import settled
 from harness.guest.page_view import describe_page
+from harness.guest.template import Template
 from harness.jobs.by_hand import print_commands
 from harness.jobs.options import (
     append_option,
+    board_options,
     dry_run_option,
     gdb_option,
     kernel_argument,
     machine_option,
     qemu_option,
+    refuse_without_board,
     shown_progress,
     source_options,
 )
@@ -42,7 +45,8 @@ from harness.verdict.result import Status
 from harness.vm.geometry import PAGE
 
 if TYPE_CHECKING:
-    from harness.guest.template import Template
+    from harness.guest.board import BoardOptions
+    from harness.guest.testbed import Testbed
     from harness.kernel.build_options import BuildOptions
     from harness.verdict.evidence import Evidence
 
@@ -65,6 +69,7 @@ def _refuse_both(*, dry_run: bool, gdb: bool) -> None:
 @qemu_option
 @dry_run_option
 @gdb_option
+@board_options
 @click.option(
     "--timeout", type=SECONDS, default=600.0, show_default=True, help="Seconds for PROGRAM."
 )
@@ -87,8 +92,9 @@ def run_command(
     gdb: bool,
     timeout: float,
     survives: float | None,
+    allowed: BoardOptions,
 ) -> int:
-    """Run PROGRAM in a fresh guest of KERNEL.
+    """Run PROGRAM in a fresh guest of KERNEL, or on a board: ssh://root@board.
 
     PROGRAM is C, a Python or shell script, or an arm64 binary. C is cross-compiled with
     guest/include on its path, and linked with the probe library of guest/lib. The output is
@@ -97,8 +103,9 @@ def run_command(
     skipped one is a failure, whatever the exit status.
     """
     _refuse_both(dry_run=dry_run, gdb=gdb)
+    refuse_without_board(allowed, [kernel])
     with shown_progress() as progress:
-        session = Session(cache_root(), progress, qemu_binary)
+        session = Session(cache_root(), progress, qemu_binary, board_options=allowed)
         target = parse_target(kernel, machine, append, options)
         prepared = functools.partial(
             file_program,
@@ -111,13 +118,14 @@ def run_command(
         prepared(page_size=PAGE)  # one that does not compile is refused before a kernel is built
         if dry_run:
             return print_commands(session, [target])
-        template = session.prepare(target)
+        # gdb needs QEMU: prepare() refuses a board.
+        template = session.prepare(target) if gdb else session.testbed(target)
         ready = prepared(page_size=template.kernel.page_size)
-    if gdb:
+    if isinstance(template, Template) and gdb:
         return _exit_status(_debugged(session, template, ready), template)
 
     def attempt(program: Program) -> Evidence:
-        with session.guest(template) as guest:
+        with session.system(template) as guest:
             return gather(guest, program, stream=OutputStream())
 
     evidence = gather_until_tested(attempt, ready, template, session.preconditions)
@@ -133,7 +141,7 @@ def _debugged(session: Session, template: Template, program: Program) -> Evidenc
         return gather(guest, program, stream=OutputStream())
 
 
-def _exit_status(evidence: Evidence, template: Template) -> int:
+def _exit_status(evidence: Evidence, template: Testbed) -> int:
     """Judge the evidence, say what is wrong, and return the exit status."""
     result = judge(evidence)
     if result.status is not Status.PASS:

@@ -27,7 +27,7 @@ from harness.core.paths import resources
 from harness.core.toml_file import TomlFile
 from harness.history.night_plan import Cell, Matrix
 from harness.jobs.night_suites import SUITES
-from harness.suite.target import parse_target
+from harness.suite.target import guest_kernel, parse_target
 from harness.vm.spec import machine_names
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _cells(toml: TomlFile, table: dict[str, Any], line: int) -> list[Cell]:
             )
     for kernel in lists["kernels"]:
         try:
-            parse_target(kernel, None)
+            guest_kernel(parse_target(kernel, None))
         except HarnessError as error:
             raise toml.error("kernels", error.cause, error.cure, line) from error
     numbers = {key: _number(toml, table, key, line) for key in ("rotate", "value")}

@@ -132,7 +132,7 @@ def _validation(job: Job) -> Outcome:
         state = State.FAIL if error.status == errors.CANNOT_BUILD else State.LOST
         came = TestRun(COMES_UP, name, machine, state, time.monotonic() - start, reason=str(error))
         # Of one that was built it is known what was built.
-        built = state is State.LOST and session.kernel(target.kernel)
+        built = state is State.LOST and session.kernel_of(target)
         used = (_used(built, machine),) if built else ()
         return Outcome(error.status, (came,), used, errors=(f"{name}: {error}",))
     spent = time.monotonic() - start

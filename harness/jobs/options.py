@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.core.errors import UsageError
 from harness.core.progress import Progress, plain_progress
 from harness.core.terminal_progress import TerminalProgress
+from harness.guest.board import BoardOptions
 from harness.kernel import load_series
+from harness.kernel.board_address import is_board
 from harness.kernel.build_options import parse_options
 from harness.vm.packaged_qemu import RELEASES
 from harness.vm.spec import machine_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 kernel_argument = click.argument("kernel", metavar="KERNEL[@MACHINE]")
 machine_option = click.option(
@@ -43,6 +46,26 @@ dry_run_option = click.option(
 )
 gdb_option = click.option(
     "--gdb", is_flag=True, help="Let gdb attach to the guest, and print how. No time limits."
+)
+_BOARD_OPTIONS = (
+    click.option(
+        "--swap-device",
+        metavar="DEVICE",
+        default="",
+        help="The one block device of a board (ssh://root@board) that may be written: probes swap "
+        "to it. Its first 64 KiB are put back, the rest is lost.",
+    ),
+    click.option(
+        "--destructive",
+        is_flag=True,
+        help="Run probes that take pages or CPUs from a board's kernel until it boots again.",
+    ),
+    click.option(
+        "--reboot",
+        metavar="COMMAND",
+        default="",
+        help="A shell line of this host that resets the board, after a test that failed.",
+    ),
 )
 workers_option = click.option(
     "-n",
@@ -99,6 +122,29 @@ def source_options(command: Callable[..., int]) -> Callable[..., int]:
     for option in reversed(_SOURCE_OPTIONS):
         option(with_options)
     return with_options
+
+
+def board_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command --swap-device, --destructive and --reboot, which it takes as ``allowed``."""
+
+    @functools.wraps(command)
+    def with_options(
+        *words: Any, swap_device: str, destructive: bool, reboot: str, **others: Any
+    ) -> int:
+        allowed = BoardOptions(swap_device, destructive, reboot)
+        return command(*words, allowed=allowed, **others)
+
+    for option in reversed(_BOARD_OPTIONS):
+        option(with_options)
+    return with_options
+
+
+def refuse_without_board(allowed: BoardOptions, kernels: Iterable[str]) -> None:
+    """Raise UsageError for an option about boards where no kernel is one."""
+    if allowed.words() and not any(map(is_board, kernels)):
+        raise UsageError(
+            f"{allowed.words()[0]} is for a board, and no KERNEL is one", "ssh://root@board"
+        )
 
 
 @contextlib.contextmanager

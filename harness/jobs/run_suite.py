@@ -19,6 +19,7 @@ import pytest
 from harness.core import errors
 from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import resources
+from harness.guest.board import NOTHING_ALLOWED, Board
 from harness.kernel.build_options import PLAIN
 from harness.report import json_file
 from harness.shards.merge import is_trouble
@@ -30,6 +31,7 @@ from harness.suite.target import parse_target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.guest.board import BoardOptions
     from harness.kernel.build_options import BuildOptions
     from harness.report.model import Report
     from harness.suite.listing import Listing
@@ -46,12 +48,15 @@ def prepare(
     append: str = "",
     options: BuildOptions = PLAIN,
 ) -> None:
-    """Build and boot the ``kernels`` whose templates the cache does not have.
+    """Build and boot the ``kernels`` whose templates the cache does not have; reach the boards.
 
-    All of them are located before the first is built: an error of usage comes at once.
+    All of them are located before the first is built: an error of usage comes at once. A board
+    that cannot be visited fails here, and not once for each test.
     """
     for target in [parse_target(kernel, machine_name, append, options) for kernel in kernels]:
-        session.prepare(target)
+        testbed = session.testbed(target)
+        if isinstance(testbed, Board):
+            session.system(testbed).close()
 
 
 def run_suite(
@@ -64,6 +69,7 @@ def run_suite(
     qemu_binary: str | None,
     append: str = "",
     options: BuildOptions = PLAIN,
+    allowed: BoardOptions = NOTHING_ALLOWED,
     quiet: bool = False,
     tests: Sequence[str] = (str(VALIDATION),),
     bundle: Path | None = None,
@@ -71,15 +77,16 @@ def run_suite(
     """Run the suite on ``kernels``, write the report, and return the worst verdict's exit status.
 
     ``expression`` is pytest's ``-k``, ``append`` more words for the kernels' command lines,
-    ``options`` how their sources are built. ``quiet`` keeps pytest's output from the terminal.
-    ``tests`` are paths or node ids in place of the whole suite, in the order in which they are to
-    run. ``bundle`` is a directory with the kernels, which then need no source.
+    ``options`` how their sources are built, ``allowed`` what may be done to a board. ``quiet``
+    keeps pytest's output from the terminal. ``tests`` are paths or node ids in place of the whole
+    suite, in the order in which they are to run. ``bundle`` is a directory with the kernels, which
+    then need no source.
     """
     directory = make_directory(report)
     command = [*_pytest(), "--report", str(directory), *_kernel_words(kernels, machine_name)]
     if append:
         command.append(f"--append={append}")  # it may begin with a dash
-    command += options.words()
+    command += [*options.words(), *allowed.words()]
     if qemu_binary:
         command += ["--qemu-binary", qemu_binary]
     if bundle:

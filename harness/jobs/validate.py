@@ -17,14 +17,17 @@ from harness.core.paths import cache_root, is_checkout, require_utf8, resources
 from harness.jobs.by_hand import print_commands
 from harness.jobs.options import (
     append_option,
+    board_options,
     dry_run_option,
     machine_option,
     qemu_option,
+    refuse_without_board,
     shown_progress,
     source_options,
     workers_option,
 )
 from harness.jobs.run_suite import prepare, run_suite
+from harness.kernel.board_address import is_board
 from harness.kernel.build_options import PLAIN
 from harness.measure.costs import measure_costs
 from harness.report import json_file, terminal
@@ -33,6 +36,7 @@ from harness.suite.session import Session
 from harness.suite.target import parse_target
 
 if TYPE_CHECKING:
+    from harness.guest.board import BoardOptions
     from harness.kernel.build_options import BuildOptions
 
 # The kernels of `validate` without an argument.
@@ -49,6 +53,7 @@ COMPARED = ("tag-storage", "stock-6.12@dram")
 @click.option("--report", type=click.Path(path_type=Path), help="Directory of the report.")
 @click.option("-k", "expression", help="Only tests that match this pytest expression.")
 @workers_option
+@board_options
 def validate_command(
     kernels: tuple[str, ...],
     machine: str | None,
@@ -60,8 +65,11 @@ def validate_command(
     report: Path | None,
     expression: str | None,
     workers: int,
+    allowed: BoardOptions,
 ) -> int:
     """Run the validation suite on each KERNEL and write the report.
+
+    A KERNEL may be a board, a machine over SSH: ssh://root@board.
 
     Without a KERNEL: tag-storage (our series that reuses tag storage) and stock-6.12@dram, both
     with their tags in DRAM; the report then also has the gain and the costs of reuse.
@@ -72,10 +80,11 @@ def validate_command(
             "as they are",
             "name a KERNEL",
         )
+    refuse_without_board(allowed, kernels)
     require_utf8(*sys.argv, str(Path.cwd()), tempfile.gettempdir())
     wanted = kernels or COMPARED
     with shown_progress() as progress:
-        session = Session(cache_root(), progress, qemu_binary)
+        session = Session(cache_root(), progress, qemu_binary, board_options=allowed)
         if dry_run:
             targets = [parse_target(kernel, machine, append, options) for kernel in wanted]
             return print_commands(session, targets)
@@ -86,10 +95,11 @@ def validate_command(
         machine,
         report=directory,
         expression=expression,
-        workers=workers,
+        workers=1 if any(map(is_board, wanted)) else workers,
         qemu_binary=qemu_binary,
         append=append,
         options=options,
+        allowed=allowed,
     )
     if not kernels and (directory / REPORT).is_file():
         try:

@@ -24,6 +24,7 @@ from the cache. Each step is a module of its own:
 * ``linux_image``: the header, version and .config in an Image; ``packed_image``: Image.gz and the
   like; ``adopt``: a ready Image; ``installed``: where the files of its build lie; ``modules``:
   those that a guest needs; ``initramfs``: what loads them;
+* ``board_address``: the kernel of a board, which is built by somebody else;
 * ``bundle``: built kernels in a directory, for other hosts;
 * ``artifact``: the published directory, and ``Kernel``, its frozen description; ``history``: which
   builds of a user's directory are kept.
@@ -34,6 +35,7 @@ Imports only core/ and host/.
 """
 
 from harness.kernel.artifact import Kernel
+from harness.kernel.board_address import BoardKernel
 from harness.kernel.bundle import BundledKernel, find_bundled, pack
 from harness.kernel.deb_files import DebKernel
 from harness.kernel.debian_binary import DebianKernel
@@ -43,6 +45,7 @@ from harness.kernel.selftests import obtain_selftests
 from harness.kernel.series import Series, load_series
 
 __all__ = [
+    "BoardKernel",
     "BundledKernel",
     "DebKernel",
     "DebianKernel",

@@ -15,7 +15,7 @@ from harness.core.deadline import Deadline
 from harness.core.errors import HarnessError
 from harness.core.paths import cache_root, resources
 from harness.core.progress import plain_progress
-from harness.guest.ssh import SshConnection
+from harness.guest.ssh import SshConnection, loopback
 from harness.guest.template import Template, guest_files, wait_ready
 from harness.kernel import Kernel, locate_kernel, obtain_kernel
 from harness.measure.pressure import hold_pressure
@@ -97,7 +97,7 @@ def _cold_boot_seconds(template: Template) -> list[float]:
             with template.machine.launch(start, files) as process:
                 wait_ready(process, template.kernel, limits)
                 deadline = Deadline.after(limits.ssh_connect)
-                connection = SshConnection(process.ssh_port(), keys, deadline)
+                connection = SshConnection(loopback(process.ssh_port(), keys), deadline)
                 connection.exec("true", Deadline.after(limits.exec))
                 times.append(time.monotonic() - started)
                 connection.close()

@@ -81,7 +81,8 @@ class KernelRecord:
 
     ``key`` is the content key of its build, ``recipe`` one line on where it is from;
     ``boot_seconds`` is the boot of its template, maybe in an earlier run. ``unaudited``: why its
-    guests were not audited after each program; ``""`` if they were.
+    guests were not audited after each program; ``""`` if they were. ``board``: what is known of the
+    machine that it runs on, label to text, where that is no guest.
     """
 
     name: str
@@ -91,6 +92,7 @@ class KernelRecord:
     boot_seconds: float | None = None
     unaudited: str = ""
     machine: str = ""
+    board: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)

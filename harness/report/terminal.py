@@ -93,6 +93,9 @@ def _print(report: Report, page: Path, console: Console) -> None:
         for case, tries in test.result.again.items():
             text = f"{test.name}::{case} on {test.column} was tried in {tries} guests"
             console.print(escape(text), highlight=False)
+    if noted := sum(bool(test.result.note) for test in report.tests):
+        text = f"{noted} verdicts are of programs on a board, which was not reset in between"
+        console.print(text, highlight=False)
     mark = "[green]✓" if report.good else "[red]✗"
     verdict = f"\n{mark} {escape(headline(report))}[/] in {seconds(report.seconds)}"
     console.print(verdict, highlight=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 
 * ``session``: the steps from a kernel to a clone, on one cache; ``target``: KERNEL[@MACHINE];
 * ``head_comment``: what a probe's head comment says; ``program``: what is run in a guest,
-  ``program_kind``: and what a user's file is;
+  ``program_kind``: and what a user's file is; ``board_probes``: which cases a board cannot have;
 * ``gather``: the one way in which a program is run and its evidence gathered; ``tries``: in
   another guest for cases that chance did not give what they need, and ``precondition_record``:
   how often that was;

@@ -31,9 +31,12 @@ from harness.core.errors import (
 from harness.core.host_trouble import host_trouble
 from harness.core.ktap import Outcome
 from harness.core.paths import resources
+from harness.guest.board import Board, BoardOptions
 from harness.guest.guest import Guest
 from harness.guest.template import Template
+from harness.guest.visit import Visit
 from harness.kernel import Kernel, load_series
+from harness.kernel.board_address import is_board, parse_board
 from harness.kernel.build_options import PLAIN, BuildOptions, parse_options
 from harness.kernel.locate import split_revision
 from harness.report.model import (
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.core.progress import Progress
+    from harness.guest.system import System
+    from harness.guest.testbed import Testbed
 
 ENTRY = "mte_harness_entry"
 LEFT_OUT = "mte_harness_left_out"
@@ -76,8 +81,8 @@ class TestState:
 
     evidence: Evidence | None = None
     failed: bool = False
-    guests: list[Guest] = field(default_factory=list)
-    judged: dict[Guest, int] = field(default_factory=dict)
+    guests: list[System] = field(default_factory=list)
+    judged: dict[System, int] = field(default_factory=dict)
     phases: list[tuple[pytest.TestReport, BaseException | None]] = field(default_factory=list)
 
 
@@ -97,6 +102,14 @@ OPTIONS = pytest.StashKey[BuildOptions]()  # in the Config: how each --kernel is
 def state(item: pytest.Item) -> TestState:
     """Return the state of a test."""
     return item.stash.setdefault(_STATE, TestState())
+
+
+def board_options(config: pytest.Config) -> BoardOptions:
+    """Return what the user allows on each ``--kernel`` that is a board."""
+    given = config.getoption
+    return BoardOptions(
+        given("--swap-device") or "", given("--destructive"), given("--reboot") or ""
+    )
 
 
 def read_options(config: pytest.Config, progress: Progress) -> BuildOptions:
@@ -141,6 +154,8 @@ def target_id(argument: str, options: BuildOptions = PLAIN) -> str:
 
     Of a path it is the last part that tells.
     """
+    if is_board(argument):
+        return parse_board(argument).name
     kernel, machine = split_target(argument)
     name = _kernel_id(kernel) + options.suffix
     return f"{name}@{machine}" if machine else name
@@ -171,6 +186,7 @@ def repeat_command(item: pytest.Item) -> str:
         if value := item.config.getoption(option):
             words += [option, value]
     words += item.config.stash[OPTIONS].words()
+    words += board_options(item.config).words()
     return shlex.join([*words, node_id(item, here)])
 
 
@@ -222,7 +238,8 @@ def note(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRepo
 def _entry(item: pytest.Item, own: TestState) -> Entry:
     arguments = getattr(item, "funcargs", {})
     probe = _first(arguments, Probe)
-    guest, template = _first(arguments, Guest), _first(arguments, Template)
+    guest: System | None = _first(arguments, Guest) or _first(arguments, Visit)
+    template = _first(arguments, Template) or _first(arguments, Board)
     guests = list(dict.fromkeys([*([guest] if guest else []), *own.guests]))
     templates = list(dict.fromkeys(guest.template for guest in guests))
     if not templates and template:
@@ -261,7 +278,7 @@ def kernel_argument(item: pytest.Item) -> str:
     return str(callspec.params.get("mte_target", "")) if callspec else ""
 
 
-def _kernel_record(kernel: Kernel, template: Template | None) -> KernelRecord:
+def _kernel_record(kernel: Kernel, template: Testbed | None) -> KernelRecord:
     return KernelRecord(
         name=kernel.name,
         key=kernel.key,
@@ -270,6 +287,7 @@ def _kernel_record(kernel: Kernel, template: Template | None) -> KernelRecord:
         machine=template.spec.name if template else "",
         boot_seconds=template.boot_seconds if template else None,
         unaudited=unauditable(template) if template else "",
+        board=template.facts.table() if isinstance(template, Board) else {},
     )
 
 

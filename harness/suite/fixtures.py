@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.guest.board import Board
+from harness.guest.guest import Guest
+from harness.suite.board_probes import not_on
 from harness.suite.collect import OPTIONS, TestState, VerdictError, state
 from harness.suite.gather import decoded_splats, gather, later, left_out, why_not
 from harness.suite.head_comment import Probe, cases_of
@@ -30,8 +33,9 @@ from harness.verdict.judge import judge
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from harness.guest.guest import Guest
+    from harness.guest.system import System
     from harness.guest.template import Template
+    from harness.guest.testbed import Testbed
     from harness.kernel import Kernel
     from harness.suite.session import Session
     from harness.verdict.result import ProbeResult
@@ -67,26 +71,29 @@ def machine(mte_target: Target) -> MachineSpec:
 
 @pytest.fixture(scope="session")
 def kernel(mte_target: Target, harness_session: Session) -> Kernel:
-    """Return a kernel of ``--kernel``, built."""
-    return harness_session.kernel(mte_target.kernel)
+    """Return a kernel of ``--kernel``, built, or as it runs on a board."""
+    return harness_session.kernel_of(mte_target)
 
 
 @pytest.fixture(scope="session")
-def template(mte_target: Target, harness_session: Session) -> Template:
-    """Return the kernel's saved guest. A kernel that fails to boot fails each of its tests."""
-    return harness_session.prepare(mte_target)
+def template(mte_target: Target, harness_session: Session) -> Testbed:
+    """Return the kernel's saved guest. A kernel that fails to boot fails each of its tests.
+
+    Of a board it is what was learned about it.
+    """
+    return harness_session.testbed(mte_target)
 
 
 @contextlib.contextmanager
 def _clone(
-    request: pytest.FixtureRequest, template: Template, *, excused: bool = False
-) -> Iterator[Guest]:
-    """Hold a clone; at its end, fail the test for a splat that no verdict has.
+    request: pytest.FixtureRequest, template: Testbed, *, excused: bool = False
+) -> Iterator[System]:
+    """Hold a clone, or a visit; at its end, fail the test for a splat that no verdict has.
 
     Where the test fails anyway, also by the splat of another clone, the report has this one's too.
     """
     config, own = request.config, state(request.node)
-    guest = config.stash[STATE].session.guest(template)
+    guest = config.stash[STATE].session.system(template)
     own.guests.append(guest)
     try:
         yield guest
@@ -98,13 +105,15 @@ def _clone(
         if not excused and (splats := _note_rest(own, guest)):
             raise VerdictError(judge(Evidence(splats=splats)), own)
     finally:
-        if config.getoption("--keep-guest") and own.failed:
+        if own.failed:
+            guest.suspect()
+        if config.getoption("--keep-guest") and own.failed and isinstance(guest, Guest):
             config.stash[STATE].kept.append(guest)
         else:
             guest.close()
 
 
-def _note_rest(own: TestState, guest: Guest) -> tuple[Splat, ...]:
+def _note_rest(own: TestState, guest: System) -> tuple[Splat, ...]:
     """Add the splats that came outside the programs which ``run`` has judged to the evidence."""
     console = guest.console.text()
     splats = decoded_splats(console, guest.template.kernel.vmlinux)[own.judged.get(guest, 0) :]
@@ -116,8 +125,8 @@ def _note_rest(own: TestState, guest: Guest) -> tuple[Splat, ...]:
 
 
 @pytest.fixture
-def guest(request: pytest.FixtureRequest, template: Template) -> Generator[Guest]:
-    """Return a fresh clone for this test."""
+def guest(request: pytest.FixtureRequest, template: Testbed) -> Generator[System]:
+    """Return a fresh clone for this test, or a visit to the board under test."""
     with _clone(request, template) as clone:
         yield clone
 
@@ -125,7 +134,7 @@ def guest(request: pytest.FixtureRequest, template: Template) -> Generator[Guest
 class Runner:
     """Runs programs in the test's guest, and fails the test for a verdict that is not good."""
 
-    def __init__(self, request: pytest.FixtureRequest, guest: Guest, session: Session) -> None:
+    def __init__(self, request: pytest.FixtureRequest, guest: System, session: Session) -> None:
         self._request = request
         self._guest = guest
         self._session = session
@@ -153,7 +162,12 @@ class Runner:
                 probe_program(probe, self._session.programs, kernel.page_size),
                 fixed_later=later(probe.fixed, kernel),
             )
-            if absent := left_out(probe, kernel):
+            absent = left_out(probe, kernel)
+            if isinstance(board := self._guest.template, Board):
+                absent = {**not_on(probe, board), **absent}
+            if absent and set(absent) >= set(cases_of(probe)):
+                pytest.skip(f"{probe.name}: {', '.join(dict.fromkeys(absent.values()))}")
+            if absent:
                 program = program.without(absent, cases_of(probe))
         elif not isinstance(program, Program):
             program = file_program(
@@ -184,14 +198,15 @@ class Runner:
             return self._gather_in(self._guest, program)
 
         def attempt(program: Program) -> Evidence:
-            if not self._guest.used:
+            # A board is one machine: a second visit at once would find it busy.
+            if not self._guest.used or isinstance(template, Board):
                 return self._gather_in(self._guest, program)
             with _clone(self._request, template) as guest:
                 return self._gather_in(guest, program)
 
         return gather_until_tested(attempt, program, template, self._session.preconditions)
 
-    def _gather_in(self, guest: Guest, program: Program) -> Evidence:
+    def _gather_in(self, guest: System, program: Program) -> Evidence:
         evidence = gather(guest, program)
         state(self._request.node).judged[guest] = len(evidence.splats)
         return evidence
@@ -235,9 +250,11 @@ class Launcher:
         """
         if isinstance(kernel, str):
             kernel = self.template(kernel, machine, append)
-        return self._stack.enter_context(_clone(self._request, kernel, excused=excused))
+        guest = self._stack.enter_context(_clone(self._request, kernel, excused=excused))
+        assert isinstance(guest, Guest)  # template() refuses a board
+        return guest
 
-    def runner(self, guest: Guest) -> Runner:
+    def runner(self, guest: System) -> Runner:
         """Return what runs and judges programs in ``guest``, as the fixture ``run`` does."""
         return Runner(self._request, guest, self._session)
 
@@ -255,6 +272,6 @@ def launch(request: pytest.FixtureRequest, harness_session: Session) -> Generato
 
 
 @pytest.fixture
-def run(request: pytest.FixtureRequest, guest: Guest, harness_session: Session) -> Runner:
+def run(request: pytest.FixtureRequest, guest: System, harness_session: Session) -> Runner:
     """Return ``run(probe_or_path, *arguments, seconds=60, ktap=True)``, which runs and judges."""
     return Runner(request, guest, harness_session)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness.core import ktap
 from harness.core.cross import PAGE_SIZES
 from harness.core.errors import AuditError, GuestLostError, HarnessError
+from harness.guest.guest import Guest
 from harness.guest.ssh import SilentError, SshError
 from harness.verdict import counters
 from harness.verdict.audit import audit, learn
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from harness.guest.guest import Guest
     from harness.guest.ssh import Completed
+    from harness.guest.system import System
     from harness.kernel import Kernel
     from harness.suite.head_comment import CaseChange, Probe
     from harness.suite.program import Program, PushedFile
@@ -46,13 +47,6 @@ _NOTE_SLABS = f"[ ! -r {_SLABS[1]} ] || cat {_SLABS[1]} > {_SLABS[0]}"
 _HOLDERS = (
     f"tail -n +1 {' '.join(_SLABS)} 2>/dev/null; echo '==> status <=='; "
     "grep -H '^Name:\\|^Threads:\\|^RssAnon:' /proc/[0-9]*/status 2>/dev/null"
-)
-# What a probe may leave behind by design: swap areas, zram, files, settings. The rest of the
-# memory must be free again without help. swapoff reads back what page tables still refer to,
-# so that pages of processes that have ended must be gone by then.
-_TIDY = (
-    "swapoff -a 2>/dev/null; for z in /sys/block/zram*/reset; do echo 1 > $z; done 2>/dev/null; "
-    "rm -rf /tmp/* /dev/shm/* /tmp/.[!.]*; echo 0 > /proc/sys/vm/nr_hugepages 2>/dev/null; "
 )
 
 
@@ -88,7 +82,7 @@ class _Clock:
 
 
 def _snapshot(
-    guest: Guest,
+    guest: System,
     clock: _Clock,
     before: str,
     files: Sequence[PushedFile] = (),
@@ -115,7 +109,7 @@ def _snapshot(
     return snapshot
 
 
-def _settled(guest: Guest, before: counters.Counters, clock: _Clock) -> Snapshot:
+def _settled(guest: System, before: counters.Counters, clock: _Clock) -> Snapshot:
     """Return the counters once all memory is back, or the last of LOOKS snapshots.
 
     Free pages that move from a CPU's list to the zone's between the reads of meminfo and
@@ -123,15 +117,15 @@ def _settled(guest: Guest, before: counters.Counters, clock: _Clock) -> Snapshot
     is still there in the next snapshot.
     """
     first, *further = counters.LOOKS
-    after = _snapshot(guest, clock, _TIDY + first)
+    after = _snapshot(guest, clock, guest.tidy + first)
     for line in further:
         if not counters.returned(before, after.counters):
             break
-        after = _snapshot(guest, clock, _TIDY + line)
+        after = _snapshot(guest, clock, guest.tidy + line)
     return after
 
 
-def _what_grew(guest: Guest) -> tuple[str, ...]:
+def _what_grew(guest: System) -> tuple[str, ...]:
     """Return lines that name what may hold the memory that was not given back."""
     done = guest.exec(_HOLDERS, timeout=guest.limits.counters, phase="reading what holds memory")
     _, *pieces = _HEAD.split(done.stdout)
@@ -161,7 +155,7 @@ def _audited(guest: Guest) -> tuple[tuple[Finding, ...], str]:
 class _Gathering:
     """One run of one program: what was seen of it so far, whatever ends it."""
 
-    def __init__(self, guest: Guest, program: Program) -> None:
+    def __init__(self, guest: System, program: Program) -> None:
         self._guest = guest
         self._program = program
         self._clock = _Clock(guest.clone_seconds)
@@ -176,8 +170,8 @@ class _Gathering:
     def run(self, stream: Callable[[str, bytes], None] | None) -> None:
         """Run the program between two snapshots. GuestLostError leaves what was seen so far."""
         guest, program, clock = self._guest, self._program, self._clock
-        auditable = not unauditable(guest.template)
-        if auditable:
+        auditable = isinstance(guest, Guest) and not unauditable(guest.template)
+        if isinstance(guest, Guest) and auditable:
             self._unaudited = _learned(guest)
         note = f"{_NOTE_SLABS}; {counters.REFRESH}"
         self._before = _snapshot(guest, clock, note, program.files)
@@ -185,7 +179,7 @@ class _Gathering:
         slow = guest.template.slowness * program.patience
         # KTAP_SLOW scales the time limit of each case (guest/include/ktap.h).
         line = f"export KTAP_SLOW={slow}; {program.command}" if slow > 1 else program.command
-        watch = CpuWatch(guest.process.cpu_times)
+        watch = CpuWatch(guest.cpu_times)
         phase = f"running: {program.command[:100]}"
         seconds = program.seconds * slow
         self._done = guest.exec(line, timeout=seconds, phase=phase, stream=stream)
@@ -197,7 +191,7 @@ class _Gathering:
             clock.phase("after")
             if counters.returned(self._before.counters, self._after.counters):
                 self._grown = _what_grew(guest)
-            if auditable and not self._unaudited:
+            if isinstance(guest, Guest) and auditable and not self._unaudited:
                 self._findings, self._unaudited = _audited(guest)
                 clock.phase("audit")
 
@@ -210,6 +204,7 @@ class _Gathering:
             splats=decoded_splats(console, self._guest.template.kernel.vmlinux),
             phases=self._clock.phases,
             console=console,
+            note=self._guest.note,
         )
 
     def _end(self) -> ProgramEnd:
@@ -253,7 +248,7 @@ def _samples(*snapshots: Snapshot | None) -> Iterator[CounterSample]:
 
 
 def gather(
-    guest: Guest, program: Program, *, stream: Callable[[str, bytes], None] | None = None
+    guest: System, program: Program, *, stream: Callable[[str, bytes], None] | None = None
 ) -> Evidence:
     """Run ``program`` in ``guest`` and return the evidence. A lost guest is evidence, too.
 
@@ -270,7 +265,7 @@ def gather(
 
 
 def run_program(
-    guest: Guest, program: Program, *, stream: Callable[[str, bytes], None] | None = None
+    guest: System, program: Program, *, stream: Callable[[str, bytes], None] | None = None
 ) -> ProbeResult:
     """Run ``program`` in ``guest`` and judge it; arguments and errors as of gather()."""
     return judge(gather(guest, program, stream=stream))

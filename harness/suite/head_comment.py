@@ -20,9 +20,10 @@ that is told as the known bug which the commit fixed; several are separated by `
 ``newer: 6.8 adef440691ba private_memory`` is for cases of what a commit brought, which are left out
 before that release; ``cases: CONFIG_SHMEM memfd`` for cases that need more of a kernel than the
 others, and are left out where it is not built in. ``pages: 4K 16K`` is for a probe of something
-that other kernels' page sizes leave no room for. All keys but ``probe`` and ``timeout`` may be
-omitted. In Python the same lines are ``#`` comments. The area of a probe is the name of its
-directory:
+that other kernels' page sizes leave no room for. ``disk: yes``, or the names of cases, is for what
+swaps to a disk, and ``destructive`` for what takes pages or CPUs from the running kernel: on a
+board it needs the user's leave. All keys but ``probe`` and ``timeout`` may be omitted. In Python
+the same lines are ``#`` comments. The area of a probe is the name of its directory:
 ``guest/probes/swap/swap_roundtrip.c``.
 """
 
@@ -44,7 +45,10 @@ if TYPE_CHECKING:
 
 LANGUAGES = {".c": "c", ".py": "python"}
 SMOKE = "smoke"  # pytest's marker of the probes of the short run
-_KEYS = ("probe", "needs", "cases", "pages", "since", "until", "newer", "fixed", "timeout", "smoke")
+_KEYS = (
+    "probe", "needs", "cases", "pages", "since", "until", "newer", "fixed", "disk", "destructive",
+    "timeout", "smoke",
+)  # fmt: skip
 _LISTS = ("cases", "newer", "fixed")  # may be given on several lines
 _KEY_LINE = re.compile(r"(?P<key>[a-z]+):\s*(?P<value>.*)$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -108,7 +112,8 @@ class Probe:
     the changes that some of its cases are about, and ``fixed`` the fixes of bugs that it shows on
     older kernels; ``timeout`` is in seconds, for the whole program; ``smoke`` probes make up a
     short run, in which each way of a tagged page through the kernel is exercised once; ``prose``
-    is the text of the head comment.
+    is the text of the head comment. ``disk`` and ``destructive`` are the cases that write swap to a
+    disk, and those that take pages or CPUs from the running kernel.
     """
 
     name: str
@@ -124,6 +129,8 @@ class Probe:
     smoke: bool
     prose: str
     path: Path
+    disk: tuple[str, ...] = ()
+    destructive: tuple[str, ...] = ()
 
 
 def discover(directory: Path) -> tuple[Probe, ...]:
@@ -194,13 +201,30 @@ def read(path: Path) -> Probe:
         smoke="smoke" in keys,
         prose=prose,
         path=path,
+        disk=_named_cases(path, keys.get("disk", "")),
+        destructive=_named_cases(path, keys.get("destructive", "")),
     )
 
 
 def cases_of(probe: Probe) -> tuple[str, ...]:
     """Return the names of a probe's cases, in the order of its source."""
-    pattern = _C_CASE if probe.path.suffix == ".c" else _PYTHON_CASE
-    return tuple(pattern.findall(probe.path.read_text(encoding="utf-8")))
+    return _cases_in(probe.path)
+
+
+def _cases_in(path: Path) -> tuple[str, ...]:
+    pattern = _C_CASE if path.suffix == ".c" else _PYTHON_CASE
+    return tuple(pattern.findall(path.read_text(encoding="utf-8")))
+
+
+def _named_cases(path: Path, text: str) -> tuple[str, ...]:
+    """Return the cases of ``yes`` (all), or of their names."""
+    every = _cases_in(path)
+    if text == "yes":
+        return every
+    unknown = [name for name in text.split() if name not in every]
+    if unknown:
+        raise _malformed(path, f"no case {' '.join(unknown)}")
+    return tuple(text.split())
 
 
 def _keys(path: Path, lines: list[str]) -> dict[str, str]:

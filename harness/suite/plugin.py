@@ -20,6 +20,7 @@ import pytest
 from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import cache_root, require_utf8, resources
 from harness.core.progress import Silent, plain_progress
+from harness.kernel.board_address import is_board
 from harness.kernel.workspace import sweep_build
 from harness.report import terminal
 from harness.report.model import tests_not_run
@@ -32,6 +33,7 @@ from harness.vm.spec import machine_names
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from harness.core.progress import Progress
     from harness.guest.guest import Guest
     from harness.report.model import Report
 
@@ -126,6 +128,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="take each --kernel from this directory, which mte-harness bundle made",
     )
+    group.addoption(
+        "--swap-device",
+        metavar="DEVICE",
+        help="the one block device of a board that may be written: probes swap to it",
+    )
+    group.addoption(
+        "--destructive",
+        action="store_true",
+        help="run probes that take pages or CPUs from a board's kernel until it boots again",
+    )
+    group.addoption(
+        "--reboot",
+        metavar="COMMAND",
+        help="a shell line of this host that resets a board after a test that failed",
+    )
     group.addoption("--report", metavar="DIR", type=Path, help="write HTML, JSON and JUnit there")
 
 
@@ -163,7 +180,7 @@ def pytest_configure(config: pytest.Config) -> None:
         collect.check_expressions(config)
         words = map(str, config.invocation_params.args)
         require_utf8(*words, str(Path.cwd()), tempfile.gettempdir())
-        state = RunState(Session(cache_root(), progress, config.getoption("--qemu-binary")))
+        state = RunState(_session(config, progress))
     except HarnessError as error:
         pytest.exit(f"mte-harness: {error}", returncode=error.status)
     config.stash[STATE] = state
@@ -177,6 +194,21 @@ def pytest_configure(config: pytest.Config) -> None:
             state.files = ReportFiles(directory)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+def _session(config: pytest.Config, progress: Progress) -> Session:
+    options = collect.board_options(config)
+    kernels = config.getoption("--kernel") or []
+    boards = [kernel for kernel in kernels if is_board(kernel)]
+    if boards and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
+        raise UsageError(f"{boards[0]} is one machine, and takes one test at a time", "without -n")
+    if options.words() and not boards:
+        raise UsageError(
+            f"{options.words()[0]} is for a board, and no --kernel is one",
+            "--kernel ssh://root@board",
+        )
+    qemu_binary = config.getoption("--qemu-binary")
+    return Session(cache_root(), progress, qemu_binary, board_options=options)
 
 
 def _names_no_test(config: pytest.Config) -> bool:

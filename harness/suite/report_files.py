@@ -18,6 +18,7 @@ from harness.report.model import Report
 from harness.vm.spec import MACHINES
 
 if TYPE_CHECKING:
+    from harness.report.model import KernelRecord
     from harness.suite.collect import EntryCollector
     from harness.suite.session import Session
 
@@ -43,20 +44,23 @@ class ReportFiles:
     def write(self, collected: EntryCollector, session: Session) -> Report:
         """Make the report of what was collected, write its files, and return it."""
         errors = list(collected.errors)
+        tests, kernels = collected.tests(), collected.kernels()
+        boards = [kernel for kernel in kernels if kernel.board]
+        qemu = ""
         try:
-            qemu = session.qemu.banner
+            if not boards or len(boards) < len(kernels):
+                qemu = session.qemu.banner
         except HarnessError as error:
-            qemu = ""
             errors.append(str(error))
-        tests = collected.tests()
         report = Report(
             started=self._started,
             seconds=time.monotonic() - self._clock,
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             host=_host(),
             qemu=qemu,
-            machine=_machines({name for test in tests for name in test.machine.split(", ")}),
-            kernels=collected.kernels(),
+            machine=_machines({name for test in tests for name in test.machine.split(", ")})
+            | _boards(boards),
+            kernels=kernels,
             tests=tests,
             errors=tuple(errors),
             left_out=collected.left_out,
@@ -100,6 +104,16 @@ def _host() -> dict[str, str]:
         "cpus": f"{os.cpu_count()} ({platform.machine()}, TCG: no hardware acceleration)",
         "memory": f"{memory} MiB",
         "python": platform.python_version(),
+    }
+
+
+def _boards(kernels: list[KernelRecord]) -> dict[str, str]:
+    """Return the facts of each board; where there are several, with its name."""
+    several = len(kernels) > 1
+    return {
+        f"{label} ({kernel.name})" if several else label: text
+        for kernel in kernels
+        for label, text in kernel.board.items()
     }
 
 

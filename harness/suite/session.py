@@ -11,12 +11,15 @@ from harness.core.errors import BaseGoneError, UsageError
 from harness.core.limits import Limits
 from harness.core.paths import make_cache
 from harness.core.store import Store
+from harness.guest.board import NOTHING_ALLOWED, Board, BoardOptions
 from harness.guest.guest import Guest
 from harness.guest.kernel_needs import require_needs, require_page_size
 from harness.guest.root_image import GuestImage, obtain_image
 from harness.guest.template import Template, obtain_template
-from harness.kernel import Kernel, KernelSource, obtain_kernel, obtain_selftests
+from harness.guest.visit import Visit
+from harness.kernel import BoardKernel, Kernel, KernelSource, obtain_kernel, obtain_selftests
 from harness.suite.precondition_record import FILE, PreconditionRecord
+from harness.suite.target import guest_kernel
 from harness.vm.descriptors import require_descriptors
 from harness.vm.emulator_check import EmulatorCheck, check_emulator
 from harness.vm.loopback import require_loopback
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.core.progress import Progress
+    from harness.guest.system import System
+    from harness.guest.testbed import Testbed
     from harness.suite.target import Target
     from harness.vm.spec import MachineSpec
 
@@ -43,6 +48,7 @@ class Session:
         progress: Progress,
         qemu_binary: str | None = None,
         limits: Limits = Limits(),
+        board_options: BoardOptions = NOTHING_ALLOWED,
     ) -> None:
         require_descriptors()
         make_cache(cache)
@@ -56,6 +62,8 @@ class Session:
         self._checked: dict[MachineSpec, EmulatorCheck] = {}
         self._templates: dict[str, Template] = {}
         self._prepared: dict[tuple[Target, str], Template] = {}
+        self._board_options = board_options
+        self._boards: dict[BoardKernel, Board] = {}
         self._gone: dict[KernelSource, BaseGoneError] = {}
         self._keys = RunKeys.generate()
 
@@ -135,12 +143,37 @@ class Session:
         """Return a fresh clone; ``gdb`` is the socket where a debugger may attach."""
         return Guest(template, self._keys, gdb)
 
+    def board(self, source: BoardKernel) -> Board:
+        """Return the board, reached once in this run. Raise BoardUnreachableError and its kin."""
+        if source not in self._boards:
+            stores = (self.programs, Store(self.cache, "boards", self.progress))
+            self._boards[source] = Board(
+                source, self._board_options, self.limits, stores, self.progress
+            )
+        return self._boards[source]
+
+    def kernel_of(self, target: Target) -> Kernel:
+        """Return the kernel of a target: built, or the one that runs on a board."""
+        if isinstance(target.kernel, BoardKernel):
+            return self.board(target.kernel).kernel
+        return self.kernel(target.kernel)
+
+    def testbed(self, target: Target) -> Testbed:
+        """Return what programs of a target run on: a template, or a board."""
+        if isinstance(target.kernel, BoardKernel):
+            return self.board(target.kernel)
+        return self.prepare(target)
+
+    def system(self, testbed: Testbed) -> System:
+        """Return a fresh clone of a template, or a visit to a board."""
+        return Visit(testbed) if isinstance(testbed, Board) else self.guest(testbed)
+
     def by_hand(self, target: Target) -> list[str]:
         """Return the command with which a person boots a target on a terminal.
 
         Kernel, image and device tree are made if need be; no guest is started.
         """
-        kernel = self.kernel(target.kernel)
+        kernel = self.kernel(guest_kernel(target))
         _require_testable(kernel, target.spec)
         files = GuestFiles(kernel.image, self.image.disk, b"", target.append, kernel.initramfs)
         return self.machine(target.spec).by_hand(files)
@@ -150,11 +183,12 @@ class Session:
 
         ``append``: more words for the kernel's command line, after the target's.
         """
+        source = guest_kernel(target)
         append = f"{target.append} {append}".strip()
         key = (target, append)
         if key not in self._prepared:
             self.check(target.spec)
-            kernel = self.kernel(target.kernel)
+            kernel = self.kernel(source)
             self._prepared[key] = self.template(kernel, target.spec, append)
         return self._prepared[key]
 

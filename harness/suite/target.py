@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""What is put to the test: a kernel on a machine, as an argument KERNEL[@MACHINE] names them."""
+"""What is put to the test: a kernel on a machine, as an argument KERNEL[@MACHINE] names them.
+
+Or a board, which is both.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.core.errors import RecipeError
+from harness.core.errors import RecipeError, UsageError
 from harness.core.paths import resources
 from harness.kernel import (
+    BoardKernel,
     BundledKernel,
     KernelSource,
     RecipeKernel,
     find_bundled,
     locate_kernel,
 )
+from harness.kernel.board_address import is_board, parse_board
 from harness.kernel.build_options import PLAIN
-from harness.vm.spec import find_machine, is_family_of, machine_names
+from harness.vm.spec import BOARD, find_machine, is_family_of, machine_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,13 +41,15 @@ class Target:
     ``append`` are words after those of the machine on the kernel's command line.
     """
 
-    kernel: KernelSource
+    kernel: KernelSource | BoardKernel
     spec: MachineSpec
     append: str = ""
 
 
 def split_target(argument: str) -> tuple[str, str]:
     """Return kernel and machine of ``KERNEL@MACHINE``; the machine is "" where none is named."""
+    if is_board(argument):
+        return argument, ""
     kernel, at, name = argument.rpartition("@")
     # The name of a directory may have an @ in it.
     return (kernel, name) if at and name in machine_names() else (argument, "")
@@ -64,6 +72,8 @@ def parse_target(
     """
     kernel, named = split_target(argument)
     chosen = named or chosen
+    if is_board(argument):
+        return _board(argument, chosen, append, options)
     source: KernelSource
     if bundle is not None:
         source = find_bundled(bundle, kernel)
@@ -73,6 +83,28 @@ def parse_target(
     if own is not None and (chosen is None or is_family_of(chosen, own)):
         chosen = own
     return Target(source, find_machine(chosen or DEFAULT_MACHINE), append)
+
+
+def _board(argument: str, machine: str | None, append: str, options: BuildOptions) -> Target:
+    """Return the target of a board. Of ``options`` it takes only ``config``."""
+    others = dataclasses.replace(options, config="").words()
+    if machine or append or others:
+        what = f"--machine {machine}" if machine else "--append" if append else others[0]
+        raise UsageError(
+            f"{argument} is a board, which runs its kernel already: not with {what}",
+            "leave it out, or name a kernel for guests",
+        )
+    return Target(parse_board(argument, options.located(None).config), BOARD)
+
+
+def guest_kernel(target: Target) -> KernelSource:
+    """Return the kernel of a target that guests boot. Raise UsageError for a board."""
+    if isinstance(target.kernel, BoardKernel):
+        raise UsageError(
+            f"{target.kernel} is a board, and this command boots guests",
+            "a board is for `validate`, `run` and pytest --kernel",
+        )
+    return target.kernel
 
 
 def machine_of(source: KernelSource) -> str | None:

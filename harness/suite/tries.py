@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.core.ktap import Document
-    from harness.guest.template import Template
+    from harness.guest.testbed import Testbed
     from harness.suite.precondition_record import PreconditionRecord
     from harness.suite.program import Program
     from harness.verdict.evidence import Evidence, ProgramEnd
@@ -33,7 +33,7 @@ TRIES = 5
 def gather_until_tested(
     attempt: Callable[[Program], Evidence],
     program: Program,
-    template: Template,
+    template: Testbed,
     record: PreconditionRecord,
 ) -> Evidence:
     """Return the evidence of a program after as many tries as its cases need.

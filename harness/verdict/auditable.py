@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from harness.guest.ssh import Completed
     from harness.guest.template import Template
+    from harness.guest.testbed import Testbed
     from harness.vm.dram import Dram
 
 
@@ -31,7 +32,7 @@ class Auditable(Protocol):
         """Stop the guest's CPUs for the block."""
 
 
-def unauditable(template: Template) -> str:
+def unauditable(template: Testbed) -> str:
     """Return why guests of ``template`` cannot be audited; ``""`` if nothing is known against it.
 
     A kernel without a .config may turn out unauditable later (AuditError).

@@ -88,7 +88,7 @@ class Evidence:
     """What was seen of one test: of its program, its guest, and of the test itself.
 
     Each part is None (or empty) where the test had none. ``splats`` are those printed since
-    the clone; ``phases`` are wall seconds by name.
+    the clone; ``phases`` are wall seconds by name. ``note``: see ProbeResult.
     """
 
     program: ProgramEnd | None = None
@@ -97,3 +97,4 @@ class Evidence:
     splats: tuple[Splat, ...] = ()
     phases: dict[str, float] = field(default_factory=dict)
     console: str = ""
+    note: str = ""

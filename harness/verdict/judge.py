@@ -60,6 +60,7 @@ def judge(evidence: Evidence) -> ProbeResult:
         stdout=program.stdout if program else "",
         stderr=program.stderr if program else "",
         console=evidence.console,
+        note=evidence.note,
     )
 
 

@@ -80,7 +80,8 @@ class ProbeResult:
     ``splats`` have file and line where a vmlinux was there. ``findings`` are the auditor's.
     ``phases`` are wall seconds by name, in order: clone, before, run, after, audit.
     ``again`` has the cases whose precondition came about only in a later fresh guest, if at all,
-    and how many guests they were tried in.
+    and how many guests they were tried in. ``note``: what was not as in a fresh clone: a board is
+    not reset between programs. ``""`` where all was.
     """
 
     status: Status
@@ -94,6 +95,7 @@ class ProbeResult:
     stdout: str = ""
     stderr: str = ""
     console: str = ""
+    note: str = ""
 
     @property
     def exit_status(self) -> int:
@@ -112,4 +114,6 @@ class ProbeResult:
         for reason in self.reasons:
             lines.append(f"{reason.status.value}: {reason.text}")
             lines.extend(f"    {line}" for line in reason.details)
+        if self.note:
+            lines.append(f"note: {self.note}")
         return "\n".join(lines)

@@ -110,6 +110,10 @@ MACHINES = {
 ALIASES = {"dram": "dram/carveout"}
 
 
+# A machine that nobody emulates; CPUs and memory are asked of it.
+BOARD = MachineSpec("board", "a machine over SSH", qemu_machine="", cpu="", append="", swap_mib=0)
+
+
 def machine_names() -> list[str]:
     """Return every name that `find_machine` knows."""
     return sorted({*MACHINES, *ALIASES})

@@ -163,7 +163,7 @@ def boot(launch: Launcher, session: Session, directory: Path, name: str, source:
     spec = dataclasses.replace(correct.spec, name=f"{MACHINE} ({name})")
     machine = dataclasses.replace(correct, spec=spec, device_tree=blob)
     store = Store(directory, "templates", session.progress)
-    kernel = session.kernel(parse_target(KERNEL, None).kernel)
+    kernel = session.kernel_of(parse_target(KERNEL, None))
     return launch(obtain_template(store, machine, kernel, session.image))
 
 

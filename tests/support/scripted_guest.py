@@ -118,6 +118,7 @@ class FakeConnection(SshConnection):
         deadline: Deadline,
         stream: Callable[[str, bytes], None] | None = None,  # noqa: ARG002
         alive: Callable[[], bool] = lambda: True,  # noqa: ARG002
+        stdin: bytes | None = b"",  # noqa: ARG002
     ) -> Completed:
         guest = self._guest
         guest.lines.append(command)

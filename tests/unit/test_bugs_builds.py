@@ -16,7 +16,7 @@ from harness.core.errors import BuildError
 from harness.core.progress import Silent
 from harness.jobs.bisect import WITHOUT, _where
 from harness.kernel import Kernel, locate_kernel, obtain_kernel
-from harness.suite.target import Target
+from harness.suite.target import Target, guest_kernel
 from harness.vm.spec import find_machine
 from tests.unit.kernel_world import World, make_world
 
@@ -39,7 +39,7 @@ class Builds:
 
     def prepare(self, point: str, tally: Tally) -> None:
         try:
-            kernel = obtain_kernel(self.target(point).kernel, self.world.cache, Silent())
+            kernel = obtain_kernel(guest_kernel(self.target(point)), self.world.cache, Silent())
         except BuildError as error:
             raise CannotTryError(f"does not build: {error.cause}") from error
         self.kernels[point] = kernel

@@ -16,6 +16,7 @@ from harness.bugs import kernel_trial
 from harness.bugs.kernel_trial import TRIES
 from harness.core.errors import BootError, BuildError, QemuDiedError
 from harness.jobs import bisect, bug_commands, command_line, exit_status, reproduce
+from harness.suite.target import guest_kernel
 from harness.vm.cpu_share import starved_error
 from tests.support.fake_session import PROGRAMS, FakeGuest, FakeSession, Played
 from tests.unit.kernel_world import FAKE
@@ -40,7 +41,7 @@ class Bench(FakeSession):
     fails: dict[str, Exception]
 
     def prepare(self, target: Target, append: str = "") -> Template:
-        name = self.kernel(target.kernel).name
+        name = self.kernel(guest_kernel(target)).name
         for part, error in self.fails.items():
             if part in name:
                 raise error

@@ -46,6 +46,13 @@ INSIDE = {
     173: "unit/test_kernel_locate.py::test_wrong_recipe",
     176: "unit/test_vm_geometry.py::test_impossible_layouts_are_refused",
     177: "unit/test_verdict_audit.py::test_vmcoreinfo",
+    179: "unit/test_board.py::test_nothing_listens",
+    180: "unit/test_board.py::test_a_host_key_that_changed",
+    181: "unit/test_board.py::test_a_login_that_is_refused",
+    182: "unit/test_board.py::test_the_connection_breaks_and_the_board_runs_on",
+    183: "unit/test_board.py::test_an_unfit_board",
+    184: "unit/test_board.py::test_a_visit_that_cannot_begin",
+    185: "unit/test_board.py::test_something_is_left",
     178: "unit/test_suite_plugin.py::test_a_case_never_gets_what_it_needs",
 }
 

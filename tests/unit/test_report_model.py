@@ -66,6 +66,7 @@ FULL = ProbeResult(
     findings=(Finding(FindingKind.LEAKED, (7, 8), ("frame 0x7",)),),
     phases={"clone": 0.1, "run": 2.0},
     again={"b": 3},
+    note="not reset in between",
     stdout="out \ufffd \u2028\n",
     stderr="err",
     console="[    0.000000] text\n",

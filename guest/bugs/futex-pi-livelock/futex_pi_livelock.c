@@ -2,6 +2,7 @@
 /*
  * probe: futex_pi_livelock
  * needs: CONFIG_FUTEX
+ * destructive: yes
  * timeout: 60
  *
  * FUTEX_LOCK_PI on a word whose tag mismatches fails with EFAULT, or at least the task can

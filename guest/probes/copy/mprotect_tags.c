@@ -3,6 +3,7 @@
  * probe: mprotect_tags
  * needs: CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_MEMCG
  * fixed: 6.6 332c151c710a swapped_while_none
+ * disk: swapped_while_none untagged_on_swap
  * timeout: 60
  * smoke: yes
  *

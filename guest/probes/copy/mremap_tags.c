@@ -2,6 +2,7 @@
 /*
  * probe: mremap_tags
  * needs: CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_MEMCG
+ * disk: swapped_out
  * timeout: 60
  *
  * mremap() moves tags, data and PROT_MTE to the new address, page by page, by whole page

@@ -3,6 +3,7 @@
  * probe: uffd_move
  * needs: CONFIG_USERFAULTFD CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SWAP CONFIG_MEMCG
  * since: 6.8 adef440691ba
+ * disk: swapped_out swap_cache
  * timeout: 60
  * smoke: yes
  *

@@ -2,6 +2,7 @@
 /*
  * probe: uffd_protect
  * needs: CONFIG_USERFAULTFD CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SWAP CONFIG_MEMCG CONFIG_PTE_MARKER_UFFD_WP
+ * disk: swapped_out
  * timeout: 60
  *
  * Write protection by userfaultfd keeps tags and data of small pages, huge pages and

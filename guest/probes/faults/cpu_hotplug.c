@@ -2,6 +2,7 @@
 /*
  * probe: cpu_hotplug
  * needs: CONFIG_ARM64_MTE CONFIG_HOTPLUG_CPU
+ * destructive: yes
  * timeout: 60
  *
  * A CPU that was offline knows tags again: mte_cpu_setup() (arch/arm64/kernel/mte.c), which each

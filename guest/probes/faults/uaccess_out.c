@@ -136,7 +136,8 @@ static void put_user_sizes(void)
 		{ "ioctl(BLKSSZGET), 4 bytes", 4, call_sszget, NULL, 0 },
 		{ "ioctl(BLKGETSIZE64), 8 bytes", 8, call_getsize64, NULL, 0 },
 	};
-	static const char *const names[] = { "/dev/vda", "/dev/vdb", "/dev/zram0", "/dev/sda",
+	static const char *const names[] = { "/dev/vda",     "/dev/vdb",     "/dev/zram0",
+					     "/dev/nvme0n1", "/dev/mmcblk0", "/dev/sda",
 					     "/dev/loop0" };
 	unsigned int i;
 

@@ -2,6 +2,8 @@
 /*
  * probe: migrate_page
  * needs: CONFIG_MIGRATION CONFIG_MEMORY_FAILURE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_MEMCG
+ * disk: swap_cache
+ * destructive: yes
  * timeout: 60
  * smoke: yes
  *

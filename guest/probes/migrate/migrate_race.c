@@ -2,6 +2,7 @@
 /*
  * probe: migrate_race
  * needs: CONFIG_MIGRATION CONFIG_MEMORY_FAILURE CONFIG_PROC_PAGE_MONITOR
+ * destructive: yes
  * timeout: 60
  *
  * A thread sets tags of pages while they migrate: no tag store between the copy and the

@@ -2,6 +2,7 @@
 /*
  * probe: pressure
  * needs: CONFIG_ARM64_MTE CONFIG_SWAP CONFIG_COMPACTION CONFIG_PROC_PAGE_MONITOR
+ * disk: yes
  * timeout: 200
  *
  * Several processes fill memory with tagged and untagged data, in changing proportions. Every

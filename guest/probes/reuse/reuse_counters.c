@@ -2,6 +2,7 @@
 /*
  * probe: reuse_counters
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
+ * disk: swapped
  * timeout: 120
  * smoke: yes
  *

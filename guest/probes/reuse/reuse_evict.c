@@ -2,6 +2,7 @@
 /*
  * probe: reuse_evict
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR CONFIG_HUGETLBFS
+ * disk: data_make_room all_becomes_tagged storage_becomes_tagged
  * timeout: 480
  *
  * Tag storage is used for data when other memory becomes scarce, and reclaimed from it

@@ -2,6 +2,7 @@
 /*
  * probe: reuse_gup
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
+ * disk: yes
  * timeout: 480
  *
  * A page in tag storage that has just become PROT_MTE is first accessed by pinning it, or

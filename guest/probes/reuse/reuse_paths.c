@@ -2,6 +2,8 @@
 /*
  * probe: reuse_paths
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR CONFIG_MEMCG CONFIG_MEMORY_FAILURE CONFIG_USERFAULTFD
+ * disk: yes
+ * destructive: moved
  * timeout: 480
  *
  * All tag storage holds data, and other memory is free: each way in which tags reach

@@ -2,6 +2,7 @@
 /*
  * probe: reuse_pin
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_PROC_PAGE_MONITOR
+ * disk: yes
  * timeout: 300
  *
  * Data in tag storage that cannot be moved for now, because a pipe holds references to it

@@ -2,6 +2,7 @@
 /*
  * probe: reuse_pin_waits
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_USERFAULTFD CONFIG_PROC_PAGE_MONITOR
+ * disk: yes
  * timeout: 420
  *
  * A pinned page becomes PROT_MTE that cannot have tags in its frame: it is in tag storage,
@@ -225,7 +226,7 @@ static void read_waits(void)
 	swap_disk();
 	/* The direct read reads the swap header of this device. */
 	disk = open(SWAP_DISK, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	MUST(disk >= 0, "open " SWAP_DISK);
+	MUST(disk >= 0, "open %s", SWAP_DISK);
 	before = reuse_check("before");
 	fill.to = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(fill.to != MAP_FAILED, "mmap");
@@ -243,7 +244,7 @@ static void read_waits(void)
 	CHECK(fill.done, "a page was replaced while a direct read writes to it");
 	MUST(pthread_join(filler, NULL) == 0 && pthread_join(reader, NULL) == 0, "join");
 	use_tags(page);
-	MUST(pread(disk, parts[1].iov_base, PAGE, 0) == (ssize_t)PAGE, "read " SWAP_DISK);
+	MUST(pread(disk, parts[1].iov_base, PAGE, 0) == (ssize_t)PAGE, "read %s", SWAP_DISK);
 	memcpy(expected, fill.to, PAGE);
 	CHECK(memcmp(page, expected, PAGE) == 0, "the data that was read differs from the device");
 	close(disk);

@@ -2,6 +2,7 @@
 /*
  * probe: reuse_server
  * needs: CONFIG_ARM64_MTE_TAG_STORAGE CONFIG_SWAP CONFIG_FUSE_FS CONFIG_PROC_PAGE_MONITOR
+ * disk: yes
  * timeout: 150
  *
  * Pages of a file are in tag storage, locked, until the server of its file system (FUSE)

@@ -2,6 +2,7 @@
 /*
  * probe: swap_advice
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * disk: read_ahead_by_offset read_ahead_by_address willneed cold advised_by_another_process protected_while_out moved_while_out given_up_while_out read_and_written_by_kernel becomes_tagged_disk
  * timeout: 60
  *
  * Tags and data of swapped memory are kept by all that changes a swap entry, or brings a

@@ -3,6 +3,7 @@
  * probe: swap_cache
  * needs: CONFIG_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * newer: 6.18/6.12.56/6.1.158 143937ca51cc dropped_clean
+ * disk: yes
  * timeout: 60
  *
  * A page that was swapped in keeps its swap entry, and with it its saved tags, as long as

@@ -2,6 +2,7 @@
 /*
  * probe: swap_fork
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * disk: fork_while_out_disk one_unmaps one_faults_half out_while_shared swapoff_while_shared
  * timeout: 60
  *
  * Parent and child that share a swapped page each get its tags, in whichever order they

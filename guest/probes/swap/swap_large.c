@@ -3,6 +3,7 @@
  * probe: swap_large
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_THP_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * since: 6.8 3485b88390b0
+ * disk: singly_disk swapoff_large from_swap_cache huge_page shmem_folio
  * timeout: 60
  *
  * A large folio that is swapped out as one: arch_prepare_to_swap() saves the tags of each

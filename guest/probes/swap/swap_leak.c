@@ -2,6 +2,7 @@
 /*
  * probe: swap_leak
  * needs: CONFIG_SWAP CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * disk: yes
  * timeout: 120
  *
  * Saved tags are freed: 128 bytes per page (MTE_PAGE_TAG_STORAGE), in unreclaimable slab.

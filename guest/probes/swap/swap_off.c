@@ -3,6 +3,7 @@
  * probe: swap_off
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * fixed: 6.6 332c151c710a prot_none prot_none_mte prot_exec protected_while_out
+ * disk: disk ssd prot_none prot_none_mte prot_exec prot_read protected_while_out never_tagged zero_data partly_in rounds lower_type_first higher_type_first two_at_once
  * timeout: 60
  *
  * swapoff brings swapped pages in with their tags: arch_swap_restore() in unuse_pte()
@@ -195,7 +196,7 @@ static void on_two(const char *first, const char *second)
 	size_t i, j, same = 0;
 
 	swap_begin(swap_none);
-	write_file("/sys/block/vdb/queue/rotational", "0");
+	swap_disk_rotates(false);
 	try_write_file("/sys/kernel/mm/lru_gen/enabled", "0"); /* only with CONFIG_LRU_GEN */
 	zram_create(64UL << 20);
 	swap_add(first, SMALL, 1);

@@ -2,6 +2,7 @@
 /*
  * probe: swap_pressure
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * disk: memory_high forked_under_pressure swap_full
  * timeout: 60
  *
  * A tagged working set that is larger than its cgroup allows is walked again and again:

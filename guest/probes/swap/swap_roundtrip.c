@@ -3,6 +3,7 @@
  * probe: swap_roundtrip
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * newer: 6.12 0ca0c24e3211 zero_data_is_not_written
+ * disk: disk ssd zero_data_is_not_written
  * timeout: 60
  * smoke: yes
  *

@@ -2,6 +2,7 @@
 /*
  * probe: swap_shmem
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMFD_CREATE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * disk: fault_disk shared_anonymous zero_data two_processes mapped_by_nobody by_read by_write by_sendfile by_fallocate by_willneed by_swapoff by_swapoff_unmapped by_untagged_mapping private_copy truncated_while_out punched_while_out
  * timeout: 60
  * smoke: yes
  *

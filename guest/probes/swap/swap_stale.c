@@ -4,6 +4,7 @@
  * needs: CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
  * cases: CONFIG_TRANSPARENT_HUGEPAGE large_folio_in_cache large_folio_out
  * newer: 6.8 3485b88390b0 large_folio_in_cache large_folio_out
+ * disk: yes
  * timeout: 60
  *
  * The tags saved for a swap entry are freed with the entry: untagged pages that are

@@ -3,6 +3,7 @@
  * probe: swap_zswap
  * needs: CONFIG_ZSWAP CONFIG_SWAP CONFIG_MEMCG CONFIG_DEBUG_FS CONFIG_PROC_PAGE_MONITOR
  * newer: 6.8 7108cc3f765c writeback writeback_swapoff; 6.8 501a06fe8e4c writeback_forbidden
+ * disk: yes
  * timeout: 60
  *
  * Tags of pages that are swapped to zswap, and written back from there to the disk. They

@@ -4,6 +4,7 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_ZRAM CONFIG_MEMCG CONFIG_DEBUG_FS
  * pages: 4K 16K
  * since: 6.8 3485b88390b0
+ * destructive: split_and_move
  * timeout: 60
  *
  * Folios of 16 pages are mapped by one set_ptes() call with nr 16, and where a page has 4 KiB

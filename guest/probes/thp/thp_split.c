@@ -4,6 +4,7 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_DEBUG_FS CONFIG_MEMORY_FAILURE CONFIG_MEMCG CONFIG_SWAP
  * pages: 4K 16K
  * newer: 6.9 fc4d182316bd into_order_2
+ * destructive: by_debugfs into_order_2 by_pageout_of_part
  * timeout: 60
  * smoke: yes
  *

@@ -4,6 +4,7 @@
  * needs: CONFIG_TRANSPARENT_HUGEPAGE CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_THP_SWAP CONFIG_ZRAM CONFIG_MEMCG
  * pages: 4K 16K
  * since: 6.10 f238b8c33c67
+ * disk: disk swapoff_brings_it_back
  * timeout: 90
  *
  * A huge page that is swapped out as a whole comes back with the tags of each of its

@@ -2,6 +2,7 @@
 /*
  * probe: core_limit
  * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP CONFIG_PROC_PAGE_MONITOR CONFIG_SWAP CONFIG_MEMCG
+ * disk: buffers_are_freed_once
  * timeout: 90
  *
  * A core dump that ends within the tags, because RLIMIT_CORE is reached or the reader of

@@ -2,6 +2,7 @@
 /*
  * probe: core_pages
  * needs: CONFIG_ARM64_MTE CONFIG_ELF_CORE CONFIG_COREDUMP CONFIG_SWAP CONFIG_TRANSPARENT_HUGEPAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * disk: swapped_pages
  * timeout: 60
  *
  * The tags in a core dump are right for every kind of page: not present, only read,

@@ -3,6 +3,7 @@
  * probe: proc_pageflags
  * needs: CONFIG_ARM64_MTE CONFIG_PROC_PAGE_MONITOR CONFIG_TRANSPARENT_HUGEPAGE CONFIG_SWAP CONFIG_MEMCG
  * fixed: 6.18/6.12.57/6.1.158 f620d66af316 zero_page_is_not huge_page
+ * disk: swapped_in
  * timeout: 30
  *
  * /proc/kpageflags shows the kernel's mark of a page whose tags are valid (bit 41,

@@ -2,6 +2,7 @@
 /*
  * probe: ptrace_pages
  * needs: CONFIG_ARM64_MTE CONFIG_SWAP CONFIG_TRANSPARENT_HUGEPAGE CONFIG_MEMCG CONFIG_PROC_PAGE_MONITOR
+ * disk: peek_swapped poke_swapped poke_then_swap poke_fresh_then_swap
  * timeout: 60
  *
  * PTRACE_PEEKMTETAGS and POKEMTETAGS reach pages that are not mapped as small pages:
