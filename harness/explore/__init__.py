@@ -4,7 +4,7 @@
 * ``operations``, ``on_memory``, ``on_content``: what can be done, and what it must do;
 * ``world``, ``memory``: the state that the model keeps;
 * ``steps``: what the interpreter in the guest runs (guest/explore);
-* ``generate``: sequences, at random and all short ones;
+* ``by_chance``: random sequences; ``generate``: all short ones, and the steps of any;
 * ``trial``: runs sequences in guests; ``deviation``: how a guest differed from the model;
 * ``shrink``, ``c_program``: from a hit to a short program fit to mail;
 * ``guest_search``: all of that in several guests; ``known``: what has been found before;

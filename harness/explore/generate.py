@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Makes sequences: at random with hypothesis, or all of a few operations."""
+"""All short sequences of a few core operations, and the steps of any sequence."""
 
 from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity, strategies
-
 from harness.explore import on_content, on_memory
 from harness.explore.memory import KINDS
-from harness.explore.operations import TABLE, Operation, Sequence_, apply
+from harness.explore.operations import Operation, Sequence_, apply
 from harness.explore.world import SMALL_PAGES, World
 
 if TYPE_CHECKING:
@@ -20,57 +17,6 @@ if TYPE_CHECKING:
     from harness.explore.steps import Step
 
 assert on_memory and on_content  # they fill TABLE
-LENGTHS = (5, 200)
-_SPANS = 24
-_VALUES = 1 << 16
-
-
-def _numbers(area: str) -> strategies.SearchStrategy[Operation]:
-    """Return operations, each as often as its weight says; with ``area``, mostly those of it."""
-    names = [
-        entry.name
-        for entry in TABLE.values()
-        for _ in range(entry.weight * (3 if entry.area == area else 1))
-    ]
-    # One draw instead of five: hypothesis takes tens of microseconds for each.
-    parts = strategies.integers(0, len(names) * 4 * 4 * _SPANS * _VALUES - 1)
-    return parts.map(lambda number: _operation(names, number))
-
-
-def _operation(names: list[str], number: int) -> Operation:
-    number, name = divmod(number, len(names))
-    number, actor = divmod(number, 4)
-    number, region = divmod(number, 4)
-    value, span = divmod(number, _SPANS)
-    return Operation(names[name], actor, region, span, value)
-
-
-def random_sequences(seed: int, count: int, area: str = "") -> list[Sequence_]:
-    """Return ``count`` sequences; the same numbers give the same ones."""
-    found: list[Sequence_] = []
-    low, high = LENGTHS
-    lengths = strategies.sampled_from([low, 10, 20, 20, 40, 40, 80, high])
-    several = lengths.flatmap(
-        lambda size: strategies.lists(_numbers(area), min_size=size, max_size=size)
-    )
-
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=count,
-        phases=[Phase.generate],
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-    )
-    @hypothesis.given(strategies.integers(0, _VALUES - 1), several)
-    def collect(value: int, operations: list[Operation]) -> None:
-        begin = Operation("map", value=value)
-        found.append((begin, *operations))
-
-    collect()
-    return found[:count]
-
 
 # The core: each with one fixed set of numbers, on the first half where it takes a part.
 _HALF = 1

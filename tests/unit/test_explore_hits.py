@@ -13,9 +13,10 @@ from harness.core.errors import ArtifactError
 from harness.core.ktap import KtapResult, Outcome
 from harness.explore import hit as hits
 from harness.explore import known
+from harness.explore.by_chance import random_sequences
 from harness.explore.c_program import COMPILE, print_program
 from harness.explore.deviation import Deviation, deviation_of
-from harness.explore.generate import random_sequences, steps_of
+from harness.explore.generate import steps_of
 from harness.explore.operations import Operation
 from harness.explore.shrink import Shrinker
 from tests.unit.test_explore_model import HUGE, SECOND_HALF, mapped

@@ -10,7 +10,8 @@ import struct
 import pytest
 
 from harness.core.paths import resources
-from harness.explore.generate import exhaustive, random_sequences, steps_of
+from harness.explore.by_chance import random_sequences
+from harness.explore.generate import exhaustive, steps_of
 from harness.explore.memory import DIRT, GRANULES, KINDS, PROT_READ, ZERO, Page, runs_of
 from harness.explore.operations import TABLE, Operation, apply, choose_span
 from harness.explore.steps import Code, Run, Script, Step, TagStore, Want

@@ -337,7 +337,7 @@ def test_a_kernel_that_does_not_boot_is_the_kernel_s_fault(
 
     monkeypatch.setattr(night_suites, "prepare", prepare)
     kernel = SimpleNamespace(name="stock", key="k", release="7.3", description="x")
-    session = SimpleNamespace(kernel=lambda _: kernel)
+    session = SimpleNamespace(kernel_of=lambda _: kernel)
     monkeypatch.setattr(night_suites, "Session", lambda *_: session)
     entry = Planned("validation stock@dram", "validation", "stock@dram", "", "", "", 1, 60, 0)
     found = night_suites.run_job(Job(entry, tmp_path, 1, Silent()))
