@@ -194,3 +194,11 @@ def test_every_number_names_pages_that_are_there(pages_: int) -> None:
 
 def test_there_are_operations_enough() -> None:
     assert len(TABLE) >= 40
+
+
+def test_all_numbers_of_an_operation_come_evenly() -> None:
+    """Else nearly all operations would treat a whole region, and few would meet."""
+    found = [one for sequence in random_sequences(7, 100) for one in sequence[1:]]
+    for low, high in ((0, 6), (6, 12), (12, 18), (18, 24)):
+        assert 0.15 < sum(low <= one.span < high for one in found) / len(found) < 0.35
+    assert 0.15 < sum(one.actor == 3 for one in found) / len(found) < 0.35
