@@ -21,7 +21,7 @@ assert on_memory and on_content  # they fill TABLE
 # The core: each with one fixed set of numbers, on the first half where it takes a part.
 _HALF = 1
 CORE = (
-    Operation("protect", span=_HALF, value=5),  # read and write, PROT_MTE
+    Operation("protect", span=_HALF, value=10),  # read and write, PROT_MTE
     Operation("stg", span=_HALF, value=3 * 6),
     Operation("fill", span=_HALF, value=77),
     Operation("fork"),
@@ -58,7 +58,7 @@ def _region(kind: int, form: str) -> Sequence_:
     if form != "half":
         return (made,)
     half = 2  # the second
-    return made, Operation("protect", span=half, value=5), Operation("pattern", span=half, value=7)
+    return made, Operation("protect", span=half, value=10), Operation("pattern", span=half, value=7)
 
 
 def steps_of(sequence: Sequence_, release: tuple[int, ...], swap: str) -> tuple[Step, ...]:

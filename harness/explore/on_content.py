@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,16 +74,28 @@ def _granule(part: Part) -> Place:
 # --- stores --------------------------------------------------------------------
 
 
+def _with_tags(part: Part) -> range:
+    """Return the first pages of a part that have tags; all of it if none has, and at times."""
+    mte = [index for index in part.span if part.region.spots[index].mte]
+    if not mte or part.value % 8 == 0:
+        return part.span
+    run = itertools.takewhile(
+        lambda index: part.region.spots[index].mte, range(mte[0], part.span.stop)
+    )
+    return range(mte[0], mte[0] + len(list(run)))
+
+
 def _tag_store(name: str, how: TagStore, unit: int, weight: int, *, zeroes: bool) -> None:
     def run(part: Part) -> None:
         if not part.all_allow(PROT_RW):
             return
-        whole, tag = part.value % 3 == 0, part.value // 3 % (TAGS + 1)
+        whole, tag = part.value % 3 != 1, part.value // 3 % (TAGS + 1)
         first, count = 0, GRANULES
+        among = _with_tags(part)
         if not whole:
             first = part.value // 48 % (GRANULES // unit) * unit
             count = min(unit * (1 + part.value // 1000 % 8), GRANULES - first)
-        span = part.span if whole else range(part.span.start, part.span.start + 1)
+        span = among if whole else among[:1]
         address = part.region.at(span.start) + first * GRANULE
         part.world.step(Code.TAGS, part.actor, address, count * len(span), tag, how)
         for index in span:
@@ -125,8 +138,9 @@ def pattern(part: Part) -> None:
     """Give each page its own data and tag."""
     if part.all_allow(PROT_RW):
         first = part.region.spots[part.span.start].mte
-        if all(part.region.spots[index].mte == first for index in part.span):
-            part.world.pattern(part.actor, part.region, part.span, part.value)
+        same = itertools.takewhile(lambda index: part.region.spots[index].mte == first, part.span)
+        span = range(part.span.start, part.span.start + len(list(same)))
+        part.world.pattern(part.actor, part.region, span, part.value)
 
 
 # --- single accesses -----------------------------------------------------------

@@ -66,7 +66,7 @@ def map_(part: Part) -> None:
         part.world.pattern(part.actor, region, range(len(region.spots)), value)
 
 
-@operation("memory", 2)
+@operation("memory", 1)
 def unmap(part: Part) -> None:
     """Unmap a part that is there."""
     if not part.all_mapped():
@@ -79,14 +79,17 @@ def unmap(part: Part) -> None:
     part.region.change(part.span, mapped=False)
 
 
+_PROTS = (PROT_RW,) * 8 + (PROT_READ, PROT_NONE)
+
+
 @operation("memory", 12)
 def protect(part: Part) -> None:
     """Protect pages. PROT_MTE, once there, stays (memory-tagging-extension.rst, "PROT_MTE")."""
     spots = [part.region.spots[index] for index in part.span]
     if not all(spot.mapped for spot in spots):
         return
-    prot = (PROT_RW, PROT_RW, PROT_RW, PROT_READ, PROT_NONE)[part.value % 5]
-    mte = part.value // 5 % 3 != 0
+    prot = _PROTS[part.value % len(_PROTS)]
+    mte = part.value // len(_PROTS) % 3 != 0
     words = prot | (PROT_MTE if mte else 0)
     part.world.call("mprotect", part.actor, part.address, part.length, words)
     part.treat()
@@ -284,7 +287,7 @@ def _guards_here(part: Part) -> bool:
     return part.world.release >= since
 
 
-@operation("madvise", 3)
+@operation("madvise", 2)
 def guard_install(part: Part) -> None:
     """Install guards, which drops what private anonymous pages held."""
     if not part.all_mapped():

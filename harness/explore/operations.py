@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from harness.explore.memory import PAGE, Region
+from harness.explore.memory import PAGE, PROT_NONE, PROT_RW, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,8 +120,25 @@ def choose_span(pages: int, number: int) -> range:
 
 
 _NOWHERE = Region(0, "anon", 0, [])
+# Operations that are to meet what is not mapped, or a guard, too.
+ROUGH = frozenset({"load", "store", "read", "write", "guard_remove"})
 # Operations for which there need not be a region.
 FREE = frozenset({"map", "fork", "thread", "exit", "mode", "check", "sleep"})
+
+
+def _usable(region: Region, span: range, prot: int) -> range:
+    """Return the first pages of a span that are mapped, no guards, and may be accessed so.
+
+    Without this, most operations of a long sequence would find a page that they cannot treat.
+    """
+    start = span.start
+    for index in span:
+        spot = region.spots[index]
+        if not spot.mapped or spot.guarded or spot.prot & prot != prot:
+            if index > start:
+                return range(start, index)
+            start = index + 1
+    return range(start, span.stop)
 
 
 def apply(world: World, operation: Operation) -> None:
@@ -134,6 +151,9 @@ def apply(world: World, operation: Operation) -> None:
     if regions:
         region = regions[operation.region % len(regions)]
         span = choose_span(len(region.spots), operation.span)
+        if operation.kind not in ROUGH:
+            prot = PROT_RW if TABLE[operation.kind].area == "tags" else PROT_NONE
+            span = _usable(region, span, prot) or span
         TABLE[operation.kind].run(Part(world, actor, region, span, operation.value))
     elif operation.kind in FREE:
         TABLE[operation.kind].run(Part(world, actor, _NOWHERE, range(0), operation.value))

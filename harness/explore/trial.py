@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,12 +135,17 @@ class Trials:
         return deviations, Deviation(sign, whole[sign])
 
     def _gathered(self, script: Script) -> Evidence:
-        with tempfile.NamedTemporaryFile(prefix="mte-explore-") as file:
-            Path(file.name).write_bytes(script.bytes())
+        # A file without a name: nothing is left behind, whatever ends this process.
+        with open(os.memfd_create("script"), "wb") as file:  # noqa: PTH123 - it has no path
+            file.write(script.bytes())
+            file.flush()
             line = f"./interpreter script {self.place.swap}"
             if self.place.prelude:
                 line = f"{self.place.prelude}; {line}"
-            files = (PushedFile(self._binary, "interpreter"), PushedFile(Path(file.name), "script"))
+            files = (
+                PushedFile(self._binary, "interpreter"),
+                PushedFile(Path(f"/proc/self/fd/{file.fileno()}"), "script"),
+            )
             program = Program(line, LIMIT, speaks_ktap=True, files=files)
             with self.session.guest(self.place.template) as self._guest:
                 if self._aborted:
