@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.explore.by_chance import random_sequences
 from harness.explore.generate import exhaustive
 from harness.explore.known import Known, explain
 from harness.explore.shrink import Shrinker, rate
@@ -121,8 +122,6 @@ class Search:
 
 def random_batches(seed: int, area: str) -> Iterator[list[Sequence_]]:
     """Yield batches without end; the same numbers give the same ones."""
-    from harness.explore.by_chance import random_sequences  # noqa: PLC0415 - see there
-
     for number in itertools.count():
         yield random_sequences(seed * 1_000_003 + number, BATCH, area)
 

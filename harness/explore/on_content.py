@@ -324,7 +324,7 @@ def poke_tags(part: Part) -> None:
 # --- processes and threads -------------------------------------------------------
 
 
-@operation("process", 6)
+@operation("process", 3)
 def fork(part: Part) -> None:
     """Begin a process, as fork(2) does."""
     part.world.begin(part.actor, thread=False)
