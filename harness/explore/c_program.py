@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from typing import TYPE_CHECKING
@@ -49,7 +50,9 @@ def _parts() -> dict[str, str]:
 
 class _Printer:
     def __init__(self, steps: Sequence[Step]) -> None:
-        self._steps = steps
+        self._turns = [
+            (actor, list(turn)) for actor, turn in itertools.groupby(steps, lambda step: step.actor)
+        ]
         self._used: set[str] = set()
         begun = {step.args[0] for step in steps if step.code in {Code.FORK, Code.THREAD}}
         self._actors = sorted({step.actor for step in steps} | {int(str(one)) for one in begun})
@@ -73,30 +76,18 @@ class _Printer:
             lines += [f"\nstatic void *actor{actor}(void *unused)", "{"]
             lines += [f"\t{line}" for line in [*body, "return unused;"]] + ["}"]
         lines += ["\nint main(void)", "{", *[f"\t{line}" for line in main]]
-        lines += ["\tturn(LAST);"] * many
+        lines += [f"\tturn({len(self._turns)});"] * many
         lines += [
             '\tputs(bad ? "BAD" : "good");' if not many else '\tputs(*failed ? "BAD" : "good");'
         ]
         lines += ["\treturn bad;" if not many else "\treturn *failed;", "}"]
-        turns = sum(1 for _ in self._turns())
-        return "\n".join(lines).replace("LAST", str(turns)) + "\n"
-
-    def _turns(self) -> Iterator[list[Step]]:
-        """Yield the steps in runs of one actor."""
-        run: list[Step] = []
-        for step in self._steps:
-            if run and run[-1].actor != step.actor:
-                yield run
-                run = []
-            run.append(step)
-        if run:
-            yield run
+        return "\n".join(lines) + "\n"
 
     def _body(self, actor: int, *, many: bool) -> Iterator[str]:
         if many and actor == self._actors[0]:
             yield "begin_turns();"
-        for number, steps in enumerate(self._turns()):
-            if steps[0].actor != actor:
+        for number, (whose, steps) in enumerate(self._turns):
+            if whose != actor:
                 continue
             if many:
                 yield f"turn({number});"
@@ -106,8 +97,7 @@ class _Printer:
                 yield f"next({number});"
 
     def _use(self, *names: str) -> None:
-        for name in names:
-            self._used.add(name)
+        self._used.update(names)
 
     def _judged(self, step: Step, call: str) -> str:
         if step.how is Want.ANY:

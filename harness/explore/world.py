@@ -82,10 +82,12 @@ class World:
         want: int = 0,
         how: Want = Want.EXACT,
         changes: Change = Change.NOTHING,
+        name: str = "",
     ) -> None:
-        """Add a step that is no system call."""
-        made = Step(code, actor.number, args, want, how, changes=changes, operation=self.operation)
-        self.steps.append(made)
+        """Add a step; ``name`` is that of a system call."""
+        number = NUMBERS[name] if name else 0
+        words = (code, actor.number, args, want, how, number, name, changes, self.operation)
+        self.steps.append(Step(*words))
 
     def call(
         self,
@@ -97,14 +99,7 @@ class World:
         changes: Change = Change.NOTHING,
     ) -> None:
         """Add a system call."""
-        number = NUMBERS[name]
-        self.steps.append(
-            Step(
-                *(Code.CALL, actor.number, args, want, how, number, name),
-                changes=changes,
-                operation=self.operation,
-            )
-        )
+        self.step(Code.CALL, actor, *args, want=want, how=how, changes=changes, name=name)
 
     def setting(self, actor: Actor, path: str, text: str) -> None:
         """Write to a file of the guest, which its kernel may lack."""
