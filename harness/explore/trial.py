@@ -123,6 +123,9 @@ class Trials:
             for sign, line in signs.items()
             if not sign.startswith("case ") and not (sign.startswith("exit") and any(deviations))
         }
+        if not whole and len(cases) < len(batch):  # a deviation alone would hide that
+            text = f"{len(batch) - len(cases)} of {len(batch)} sequences have no result"
+            whole = {"lost": f"{text}: {result.title}"}
         if not whole:
             return deviations, None
         if not any(map(is_sign, whole)):

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from harness.core.errors import HarnessError
+from harness.core.ktap import KtapResult, Outcome
+from harness.explore import trial
 from harness.explore.deviation import Deviation
 from harness.explore.guest_search import MOST_OF_A_KIND, Hit, Search
 from harness.explore.operations import Operation
@@ -112,3 +115,20 @@ def test_a_splat_of_every_guest_is_no_sequence_s() -> None:
 def test_a_splat_that_takes_several_sequences() -> None:
     found = kinds(lambda batch: BATCH[1] in batch and BATCH[3] in batch)
     assert found == ["", "", "", "", f"{SPLAT.kind}{TOGETHER}"]
+
+
+def test_sequences_without_a_result_are_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ended the interpreter, what came after it did not pass."""
+    failed = KtapResult(1, "s1", Outcome.FAIL, diagnostics=("step 0: did not end in 20 s",))
+    result = SimpleNamespace(cases=(failed,), title="1..2 planned, 1 result")
+    monkeypatch.setattr(trial, "judge", lambda _: result)
+    monkeypatch.setattr(trial, "signs_of", lambda *_: {"case s1": ""})
+    guest = OneGuest(lambda _: False)
+    monkeypatch.setattr(guest, "_gathered", lambda _: None)
+    guest.place = cast("trial.Place", SimpleNamespace(release=(7, 3), swap="none"))
+    guest.sequences = guest.executed = 0
+    found, trouble = Trials._run_once(guest, [SEQUENCE, SEQUENCE])
+    assert [one and one.kind for one in found] == ["hang", None]
+    assert trouble
+    assert "1 of 2 sequences have no result" in trouble.text
+    assert not Trials._run_once(guest, [SEQUENCE])[1]
