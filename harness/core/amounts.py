@@ -23,3 +23,8 @@ def size(text: str) -> int:
     if not found:
         raise ValueError(f"{text!r} is no size such as 500 MiB or 40 GiB")
     return int(found[1]) * _SIZES[found[2]]
+
+
+def in_gib(count: int) -> str:
+    """Return bytes as ``41.3 GiB``."""
+    return f"{count / _SIZES['GiB']:.1f} GiB"

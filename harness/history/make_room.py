@@ -12,9 +12,11 @@ import contextlib
 import os
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.amounts import in_gib
 from harness.core.file_lock import free
 from harness.history.night import RECORDS
 
@@ -28,9 +30,28 @@ KINDS = ("builds", "templates", "images", "programs", "selftests", "symbols", "s
 UNUSED_S = 24 * 3600.0
 
 
+@dataclass(frozen=True)
+class Room:
+    """What was removed to keep a limit, and the bytes that are left."""
+
+    limit: int
+    removed: tuple[Path, ...]
+    left: int
+
+    def __str__(self) -> str:
+        """Return what to tell a person, a line each; nothing where nothing had to go."""
+        lines = [f"removed {path}" for path in self.removed]
+        if self.left > self.limit:
+            lines.append(
+                f"{in_gib(self.left)} are left, more than the limit of {in_gib(self.limit)}: what "
+                "is left was used within a day, or is needed"
+            )
+        return "".join(f"{line}\n" for line in lines)
+
+
 def make_room(
     limit: int, cache: Path, results: Path | None = None, runs: Sequence[Run] = ()
-) -> list[Path]:
+) -> Room:
     """Remove the oldest until cache and results take at most ``limit`` bytes; return what went.
 
     ``results`` are those of nights, of which ``runs`` were the last.
@@ -39,7 +60,7 @@ def make_room(
     tonight = {run.night for run in runs}
     size = tree_size(cache) + (tree_size(results) if results else 0)
     reports = _reports(results, tonight) if results else ()
-    removed = []
+    removed: list[Path] = []
     for path in (*reports, *_entries(cache, needed)):
         if size <= limit:
             break
@@ -49,7 +70,7 @@ def make_room(
         if not path.exists():
             size -= freed
             removed.append(path)
-    return removed
+    return Room(limit, tuple(removed), size)
 
 
 def tree_size(path: Path) -> int:

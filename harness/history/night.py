@@ -167,7 +167,8 @@ class Planned:
 
     ``expected`` seconds come from ``runs`` earlier runs; 0: from the matrix, an estimate.
     ``picked`` are the tests of a suite in rotation, of ``known`` in all; ``gone`` are those that
-    it lately had, and does not have any more.
+    it lately had, and does not have any more. ``trouble``: why its tests could not be listed, or
+    ``""``; such an entry has no result.
     """
 
     entry: str
@@ -183,6 +184,7 @@ class Planned:
     known: int = 0
     gone: tuple[str, ...] = ()
     left_out: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True)

@@ -70,18 +70,29 @@ class Earlier:
         return statistics.median(s / max(n, 1) if cell.rotate else s for s, n in last)
 
 
+@dataclass(frozen=True)
+class Listed:
+    """The tests of a suite, those that have waited longest first, and those that it lately had.
+
+    ``trouble``: why they could not be listed, or ``""``.
+    """
+
+    names: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    trouble: str = ""
+
+
 def plan(
     matrix: Matrix,
     budget: float,
     earlier: Mapping[str, Earlier],
-    tests: Mapping[str, Sequence[str]],
-    gone: Mapping[str, Sequence[str]],
+    listed: Mapping[str, Listed],
 ) -> tuple[Planned, ...]:
     """Return the entries of a night in the order in which they run, those left out last.
 
-    ``earlier`` is by the name of the entry; ``tests`` has for each suite in rotation its tests,
-    those that have waited longest first; ``gone`` those that it lately had. What matters most is
-    taken first; an entry that does not fit is left out, and a smaller one after it may still fit.
+    ``earlier`` is by the name of the entry, ``listed`` by the suite, for those in rotation. What
+    matters most is taken first; an entry that does not fit is left out, and a smaller one after it
+    may still fit.
     """
     left = budget
     chosen: list[Planned] = []
@@ -89,7 +100,8 @@ def plan(
     for cell in sorted(matrix.cells, key=lambda cell: -cell.value):
         known = earlier.get(cell.name, Earlier())
         each = known.seconds(cell)
-        names = tuple(tests.get(cell.suite, ())) if cell.rotate else ()
+        suite = listed.get(cell.suite, Listed()) if cell.rotate else Listed()
+        names = suite.names
         count = min(cell.rotate, len(names), int(left // each) if each > 0 else cell.rotate)
         picked = names[: max(count, 1)]
         expected = each * len(picked) if cell.rotate else each
@@ -106,7 +118,8 @@ def plan(
             runs=len(known.runs[-LAST:]),
             picked=picked,
             known=len(names),
-            gone=tuple(gone.get(cell.suite, ())) if cell.rotate else (),
+            gone=suite.gone,
+            trouble=suite.trouble,
             left_out="" if fits else f"no time: {clock(expected)} expected, {clock(left)} left",
         )
         (chosen if fits else refused).append(entry)
@@ -134,12 +147,15 @@ def forecast(entries: Sequence[Planned], budget: float) -> str:
         if entry.left_out:
             lines.append(f"{'-':>12}  {entry.entry}  ({entry.left_out})")
             continue
+        if entry.trouble:
+            lines.append(f"{'-':>12}  {entry.entry}  (cannot run: {entry.trouble})")
+            continue
         basis = f"from {entry.runs} run{'s' if entry.runs > 1 else ''}"
         if not entry.runs:
             basis = "an estimate"
         rotation = f", {len(entry.picked)} of {entry.known} tests" if entry.picked else ""
         lines.append(f"{clock(entry.expected):>12}  {entry.entry}  ({basis}{rotation})")
-    taken = [entry for entry in entries if not entry.left_out]
+    taken = [entry for entry in entries if not entry.left_out and not entry.trouble]
     total = sum(entry.expected for entry in taken)
     guessed = sum(not entry.runs for entry in taken)
     mark = f"; {guessed} of {len(taken)} are estimates" if guessed else ""

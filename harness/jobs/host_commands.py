@@ -64,6 +64,9 @@ def clean_command(part: str | None, keep: str | None) -> int:
         limit = size(keep) if keep else 0
     except ValueError as error:
         raise UsageError(f"--keep: {error}") from error
-    for path in make_room(limit, cache_root()) if keep else clean(cache_root(), part):
+    if keep:
+        click.echo(make_room(limit, cache_root()), nl=False)
+        return errors.OK
+    for path in clean(cache_root(), part):
         click.echo(f"removed {path}")
     return errors.OK

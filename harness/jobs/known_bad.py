@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.core import errors
-from harness.core.errors import BaseGoneError, RecipeError
+from harness.core.errors import BaseGoneError, HarnessError, RecipeError
 from harness.core.paths import cache_root, resources
 from harness.jobs.options import machine_option, shown_progress, workers_option
 from harness.jobs.run_suite import prepare, run_suite
@@ -28,6 +28,8 @@ from harness.verdict.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from harness.report.model import Report
 
 PREFIX = "known-bad/"
 RELEASES = ("6.12",)  # directories of each recipe below PREFIX
@@ -155,7 +157,7 @@ def prove(session: Session, recipe: Recipe, machine_name: str | None, workers: i
     """Run every probe on one known-bad kernel."""
     prepare(session, [recipe.name], machine_name)
     with tempfile.TemporaryDirectory(prefix="mte-known-bad-") as directory:
-        run_suite(
+        status = run_suite(
             [recipe.name],
             machine_name,
             report=Path(directory),
@@ -165,8 +167,24 @@ def prove(session: Session, recipe: Recipe, machine_name: str | None, workers: i
             quiet=True,
         )
         report = json_file.read(Path(directory) / REPORT)
+    return row_of(recipe, report, status)
+
+
+def row_of(recipe: Recipe, report: Report, status: int) -> Row:
+    """Return what a run of the probes, which ended with ``status``, says of a known-bad kernel.
+
+    In a run that was cut short a probe that is missing may be the one that fails wrongly.
+    """
     assert recipe.known_bad is not None
-    troubled = [test for test in report.tests if errors.is_host_trouble(test.result.exit_status)]
+    troubled = [
+        (test.result.title, test.result.exit_status)
+        for test in report.tests
+        if errors.is_host_trouble(test.result.exit_status)
+    ]
+    if report.errors:
+        cut_short = status if errors.is_host_trouble(status) else HarnessError.status
+        troubled.insert(0, (report.errors[0], cut_short))
+    trouble, host_status = troubled[0] if troubled else ("", errors.OK)
     # The table is that of all releases: a probe that is not for this one cannot fail on it.
     not_for_it = {test.name for test in report.tests if test.status is Status.SKIP}
     return Row(
@@ -176,6 +194,6 @@ def prove(session: Session, recipe: Recipe, machine_name: str | None, workers: i
         frozenset(test.name for test in report.tests if test.status in FAILED),
         len(report.tests),
         report.seconds,
-        troubled[0].result.title if troubled else "",
-        troubled[0].result.exit_status if troubled else errors.OK,
+        trouble,
+        host_status,
     )

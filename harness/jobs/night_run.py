@@ -37,7 +37,7 @@ from harness.history.night import (
     load_night,
     load_run,
 )
-from harness.history.night_plan import Earlier, clock, forecast, plan, waiting_longest
+from harness.history.night_plan import Earlier, Listed, clock, forecast, plan, waiting_longest
 from harness.history.past import all_nights
 from harness.history.stability import WINDOW
 from harness.jobs.night_cluster import Cluster, left_out, run_on_cluster
@@ -48,7 +48,7 @@ from harness.vm.qemu import find_qemu
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from harness.core.progress import Progress
@@ -107,15 +107,22 @@ def new_night(place: Place, matrix: Matrix, budget: float, database: sqlite3.Con
     now = datetime.now(UTC)
     rotating = {cell.suite for cell in matrix.cells if cell.rotate}
     last = _last_nights(database) if rotating else {}
-    tests = {
-        suite: waiting_longest(list_tests(), last)
-        for suite in rotating
-        if (list_tests := SUITES[suite].tests)
-    }
-    gone = {suite: sorted(_of_suite(database, suite) - {*names}) for suite, names in tests.items()}
-    entries = plan(matrix, budget, _earlier(database), tests, gone)
+    listed = {suite: _listed(suite, last, database) for suite in rotating}
+    entries = plan(matrix, budget, _earlier(database), listed)
     started = now.isoformat(timespec="seconds")
     return Night(_name(place, now), started, digest(matrix), budget, entries)
+
+
+def _listed(suite: str, last: Mapping[str, str], database: sqlite3.Connection) -> Listed:
+    """Return the tests of a suite in rotation; the other entries run where they cannot be told."""
+    list_tests = SUITES[suite].tests
+    if list_tests is None:
+        return Listed()
+    try:
+        names = waiting_longest(list_tests(), last)
+    except HarnessError as error:
+        return Listed(trouble=str(error))
+    return Listed(names, tuple(sorted(_of_suite(database, suite) - {*names})))
 
 
 def _name(place: Place, now: datetime) -> str:

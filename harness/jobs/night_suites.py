@@ -105,6 +105,8 @@ def run_job(job: Job) -> Outcome:
 
     The entries after it may be tried all the same.
     """
+    if job.entry.trouble:
+        return Outcome(HarnessError.status, errors=(job.entry.trouble,))
     try:
         return SUITES[job.entry.suite].run(job)
     except BaseGoneError as error:

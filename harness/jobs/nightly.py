@@ -147,8 +147,7 @@ def _tell(place: Place, night: Night, not_told: Sequence[str], keep: int) -> int
     runs = [load_run(file) for file in run_files(results) if file.parents[1].name == night.name]
     replace_file(results / KCIDB, kcidb.dumps(kcidb.document(runs)))
     if keep:
-        for path in make_room(keep, cache_root(), results, runs):
-            click.echo(f"removed {path}")
+        click.echo(make_room(keep, cache_root(), results, runs), nl=False)
     click.echo(f"{results / SITE / FRONT}")
     return status(seen)
 

@@ -160,8 +160,22 @@ def collect_tests(tests: Sequence[str]) -> tuple[str, ...]:
     )
     found = tuple(line for line in done.stdout.splitlines() if "::" in line)
     if done.returncode or not found:
-        raise HarnessError(f"pytest cannot collect {' '.join(tests)}", details=done.stdout[-2000:])
+        raise HarnessError(
+            f"pytest cannot collect {' '.join(tests)}: {_why(done.stdout, done.stderr)}",
+            details=done.stdout[-2000:],
+        )
     return found
+
+
+def _why(stdout: str, stderr: str) -> str:
+    """Return the one line of pytest's, or of a dying Python's, that says what went wrong.
+
+    pytest begins the lines of an exception with ``E``. A Python that cannot import has only its
+    traceback, whose last line is the exception.
+    """
+    raised = [line[1:].strip() for line in stdout.splitlines() if line.startswith("E  ")]
+    lines = raised or stderr.strip().splitlines() or stdout.strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"
 
 
 def own_environment() -> dict[str, str]:

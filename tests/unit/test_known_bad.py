@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,9 @@ from click.testing import CliRunner
 from harness.core import errors
 from harness.core.errors import BaseGoneError
 from harness.jobs import known_bad
-from harness.jobs.known_bad import Row, known_bad_command
+from harness.jobs.known_bad import Row, known_bad_command, recipes, row_of
+from harness.verdict.result import ProbeResult, Status
+from tests.unit.report_sample import good_report, record
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -75,3 +78,21 @@ def test_where_every_base_is_gone_nothing_was_proved(monkeypatch: pytest.MonkeyP
     done = command(monkeypatch, None, None)
     assert isinstance(done.exception, BaseGoneError)
     assert done.exception.status == 174
+
+
+def test_a_run_that_was_cut_short_proves_nothing() -> None:
+    """A probe that could not be collected may be the one that fails wrongly."""
+    (recipe,) = recipes(["stale-tags"], None, None)
+    assert recipe.known_bad
+    failed = ProbeResult(Status.FAIL)
+    probes = tuple(
+        replace(record(name, "swap", recipe.name, 1), result=failed)
+        for name in sorted(recipe.known_bad.probes)
+    )
+    whole = replace(good_report(), tests=probes)
+    assert row_of(recipe, whole, errors.PROGRAM_FAILED).proved
+    cut = replace(whole, errors=("tests/validation/test_probe.py could not be collected: E",))
+    row = row_of(recipe, cut, errors.PROGRAM_FAILED)
+    assert not row.proved
+    assert row.host_status == errors.HarnessError.status
+    assert row_of(recipe, cut, errors.QemuDiedError.status).host_status == 172

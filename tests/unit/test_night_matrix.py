@@ -9,7 +9,15 @@ import pytest
 
 from harness.core.amounts import duration, size
 from harness.core.errors import UsageError
-from harness.history.night_plan import Earlier, Matrix, clock, forecast, plan, waiting_longest
+from harness.history.night_plan import (
+    Earlier,
+    Listed,
+    Matrix,
+    clock,
+    forecast,
+    plan,
+    waiting_longest,
+)
 from harness.jobs.matrix import SHIPPED, read_matrix
 from harness.jobs.night_suites import SUITES
 
@@ -91,8 +99,8 @@ def test_no_matrix(tmp_path: Path) -> None:
 def test_the_matrix_that_ships_is_read_and_fits_its_budget() -> None:
     read = read_matrix(SHIPPED)
     names = tuple(f"test {n}" for n in range(200))
-    tests = {name: names for name, suite in SUITES.items() if suite.tests}
-    entries = plan(read, read.budget, {}, tests, {})
+    listed = {name: Listed(names) for name, suite in SUITES.items() if suite.tests}
+    entries = plan(read, read.budget, {}, listed)
     assert not [entry for entry in entries if entry.left_out]
     wanted = {
         "stock", "debian:7.3", "stock-6.12", "stock-6.1", "tag-storage", "tag-storage-debug",
@@ -137,8 +145,8 @@ def kernels(entries: tuple[Planned, ...]) -> list[str]:
 
 def test_what_matters_most_is_first_and_the_rest_is_left_out(tmp_path: Path) -> None:
     read = matrix(tmp_path, THREE)
-    assert kernels(plan(read, 3600, {}, {}, {})) == ["debug", "fixes", "stock"]
-    entries = plan(read, 1300, {}, {}, {})
+    assert kernels(plan(read, 3600, {}, {})) == ["debug", "fixes", "stock"]
+    entries = plan(read, 1300, {}, {})
     assert kernels(entries) == ["debug", "fixes"]
     assert entries[-1].left_out == "no time: 10 min expected, 100 s left".replace("100 s", "2 min")
 
@@ -146,16 +154,16 @@ def test_what_matters_most_is_first_and_the_rest_is_left_out(tmp_path: Path) -> 
 def test_a_smaller_one_fits_after_one_that_does_not(tmp_path: Path) -> None:
     read = matrix(tmp_path, THREE)
     earlier = {"validation debug": Earlier(((3000, 9),)), "validation stock": Earlier(((60, 9),))}
-    assert kernels(plan(read, 700, earlier, {}, {})) == ["fixes", "stock"]
+    assert kernels(plan(read, 700, earlier, {})) == ["fixes", "stock"]
 
 
 def test_the_forecast_is_the_median_of_the_last_runs(tmp_path: Path) -> None:
     read = matrix(tmp_path, ONE)
     runs = tuple((seconds, 5) for seconds in (9000.0, 100.0, 110.0, 120.0, 900.0, 130.0))
-    (entry,) = plan(read, 3600, {"validation stock": Earlier(runs)}, {}, {})
+    (entry,) = plan(read, 3600, {"validation stock": Earlier(runs)}, {})
     assert (entry.expected, entry.runs) == (120, 5)
     assert "2 min  validation stock  (from 5 runs)" in forecast([entry], 3600)
-    (guess,) = plan(read, 3600, {}, {}, {})
+    (guess,) = plan(read, 3600, {}, {})
     text = forecast([guess], 3600)
     assert "4 min  validation stock  (an estimate)" in text
     assert "in all, of 1 h 00 min; 1 of 1 are estimates" in text
@@ -164,13 +172,13 @@ def test_the_forecast_is_the_median_of_the_last_runs(tmp_path: Path) -> None:
 def test_a_rotation_takes_what_fits(tmp_path: Path) -> None:
     read = matrix(tmp_path, ROTATING)
     names = ("d", "a", "c", "b", "e")
-    (entry,) = plan(read, 3600, {}, {"mutants": names}, {})
+    (entry,) = plan(read, 3600, {}, {"mutants": Listed(names)})
     assert (entry.picked, entry.known, entry.expected) == (("d", "a", "c", "b"), 5, 120)
-    (entry,) = plan(read, 65, {}, {"mutants": names}, {})
+    (entry,) = plan(read, 65, {}, {"mutants": Listed(names)})
     assert (entry.picked, entry.left_out) == (("d", "a"), "")
-    (entry,) = plan(read, 20, {}, {"mutants": names}, {})
+    (entry,) = plan(read, 20, {}, {"mutants": Listed(names)})
     assert entry.left_out
-    (entry,) = plan(read, 100, {"mutants": Earlier(((100, 2),))}, {"mutants": names}, {})
+    (entry,) = plan(read, 100, {"mutants": Earlier(((100, 2),))}, {"mutants": Listed(names)})
     assert (entry.picked, entry.runs) == (("d", "a"), 1)
 
 

@@ -31,6 +31,7 @@ from harness.history.night import (
 )
 from harness.jobs import command_line, exit_status, known_bad, night_run, night_suites
 from harness.jobs.night_suites import SUITES, Job, Outcome, Suite
+from harness.jobs.run_suite import collect_tests
 from tests.unit.night_sample import ran, run_of
 
 if TYPE_CHECKING:
@@ -272,6 +273,35 @@ def test_what_was_picked_and_did_not_run_is_no_pass(
     ]
 
 
+def test_a_suite_that_cannot_be_listed_keeps_no_other_from_running(
+    nightly: Callable[..., int],
+    suite: FakeSuite,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert nightly(TWO) == errors.OK
+    suite.calls.clear()
+
+    def broken() -> tuple[str, ...]:
+        raise errors.HarnessError("pytest cannot collect tests/nightly: SyntaxError")
+
+    made = Suite("made up", takes_kernel=False, run=suite.run, tests=broken)
+    monkeypatch.setitem(SUITES, "turning", made)
+    assert nightly(TWO) == errors.HarnessError.status
+    assert suite.calls == ["fake"]
+    told = capsys.readouterr().out
+    assert "cannot run: pytest cannot collect tests/nightly: SyntaxError" in told
+    assert "DISAPPEARED" not in told
+
+
+def test_why_pytest_cannot_collect(tmp_path: Path) -> None:
+    path = tmp_path / "test_broken.py"
+    path.write_text("import no_such_module\n")
+    with pytest.raises(errors.HarnessError, match="No module named 'no_such_module'") as caught:
+        collect_tests([str(path)])
+    assert "\n" not in str(caught.value)
+
+
 def test_a_test_that_a_rotation_lost_has_disappeared(
     nightly: Callable[..., int], suite: FakeSuite
 ) -> None:
@@ -415,11 +445,12 @@ def test_the_oldest_goes_and_what_the_night_needs_stays(tmp_path: Path) -> None:
     tonight = entry_of(results, "nights/20261102-200000/001", 0)
     kernel = KernelRun("stock", "emulator", "needed", "7.3")
     runs = [run_of(2, [ran("swap")], kernels=(kernel,))]
-    assert make_room(10**9, cache, results, runs) == []
+    assert not str(make_room(10**9, cache, results, runs))
     limit = 6 * 102_400  # seven are there
-    assert make_room(limit, cache, results, runs) == [report]
-    assert make_room(limit - 102_400, cache, results, runs) == [older]
-    assert make_room(0, cache, results, runs) == [old]
+    assert make_room(limit, cache, results, runs).removed == (report,)
+    assert make_room(limit - 102_400, cache, results, runs).removed == (older,)
+    assert make_room(0, cache, results, runs).removed == (old,)
     assert all(path.is_dir() for path in (needed, fresh, record, tonight))
     assert [path.name for path in report.parent.iterdir()] == ["records"]  # nor is a lock left
-    assert make_room(0, cache) == [needed]  # no night needs it
+    assert make_room(0, cache).removed == (needed,)  # no night needs it
+    assert "0.0 GiB are left, more than the limit of 0.0 GiB" in str(make_room(0, cache))
