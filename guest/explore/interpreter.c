@@ -38,6 +38,14 @@ void deviate(uint32_t step, const char *fmt, ...)
 	syscall(SYS_futex, &control->turn, FUTEX_WAKE, ACTORS, NULL, NULL, 0);
 }
 
+/* A page for each copy that up to eight processes can have of four regions, and some more. */
+#define HUGE_POOL "40"
+
+static void pool_set(const char *pages)
+{
+	try_write_file("/proc/sys/vm/nr_hugepages", pages);
+}
+
 static void swap_on(void)
 {
 	if (!strcmp(swap_device, "zram"))
@@ -155,6 +163,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &child, NULL);
 	swap_on();
 	settings_reset();
+	pool_set(HUGE_POOL);
 	printf("KTAP version 1\n1..%lu\n", script->sequences);
 	for (i = 0; i < script->sequences; i++) {
 		const struct deviation *deviation = &control->deviation;
@@ -168,5 +177,6 @@ int main(int argc, char **argv)
 		printf("# step %u: %s\nnot ok %lu s%lu\n", deviation->step, deviation->text, i + 1,
 		       i + 1);
 	}
+	pool_set("0");
 	return failed ? 1 : 0;
 }

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 PARTS = resources() / "guest" / "explore" / "program.c.in"
 COMPILE = "aarch64-linux-gnu-gcc -O1 -static -pthread -march=armv8.5-a+memtag"
 _PROTS = {0: "PROT_NONE", 1: "PROT_READ", 3: "PROT_READ | PROT_WRITE"}
-_MAPS = {1: "MAP_SHARED", 2: "MAP_PRIVATE", 0x20: "MAP_ANONYMOUS", 0x100000: "MAP_FIXED_NOREPLACE"}
+_MAPS = {
+    1: "MAP_SHARED",
+    2: "MAP_PRIVATE",
+    0x20: "MAP_ANONYMOUS",
+    0x40000: "MAP_HUGETLB",
+    0x100000: "MAP_FIXED_NOREPLACE",
+}
 _MREMAPS = {1: "MREMAP_MAYMOVE", 2: "MREMAP_FIXED", 4: "4 /* MREMAP_DONTUNMAP */"}
 ADVICE_NAMES = {number: name for name, number in ADVICE.items()}
 # Advice that Debian 12's C library has no name for.
@@ -126,6 +132,9 @@ class _Printer:
                 yield self._judged(step, self._tags(step))
             case Code.SLEEP:
                 yield f"usleep({args[0]} * 1000);"
+            case Code.SHELL:
+                self._use("shell")
+                yield f"system({args[0]});"
             case Code.FILL if self._checked:
                 self._use("fill", "tco")
                 yield from ("TCO(1);", self._judged(step, f"fill({', '.join(args)})"), "TCO(0);")
@@ -195,6 +204,7 @@ _ALSO: dict[str, tuple[str, ...]] = {
     "poke_tags": ("peer", "call"),
     "peer_read": ("peer", "call"),
     "peer_write": ("peer", "call"),
+    **{f"uffd_{word}": ("uffd", "fcntl", "call") for word in ("copy", "zero", "protect", "move")},
 }
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from harness.explore import on_content, on_memory
+from harness.explore import on_content, on_guest, on_memory, on_uffd
 from harness.explore.memory import KINDS
 from harness.explore.operations import Operation, Sequence_, apply
 from harness.explore.world import SMALL_PAGES, World
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.explore.steps import Step
+    from harness.explore.world import Ground
 
-assert on_memory and on_content  # they fill TABLE
+assert on_memory and on_content and on_guest and on_uffd  # they fill TABLE
 
 # The core: each with one fixed set of numbers, on the first half where it takes a part.
 _HALF = 1
@@ -61,9 +62,9 @@ def _region(kind: int, form: str) -> Sequence_:
     return made, Operation("protect", span=half, value=10), Operation("pattern", span=half, value=7)
 
 
-def steps_of(sequence: Sequence_, release: tuple[int, ...], swap: str) -> tuple[Step, ...]:
+def steps_of(sequence: Sequence_, ground: Ground) -> tuple[Step, ...]:
     """Return the steps of a sequence, which end with a comparison of all memory."""
-    world = World(release, swap)
+    world = World(ground)
     for number, operation in enumerate(sequence):
         world.operation = number
         apply(world, operation)

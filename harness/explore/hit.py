@@ -16,7 +16,7 @@ from harness.explore.trial import SWAPS
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA = 1
+SCHEMA = 2  # 2: a kind of region more, so that the numbers of `map` are others
 CORPUS = resources() / "guest" / "explore" / "corpus"  # sequences of known findings
 
 

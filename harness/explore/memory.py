@@ -123,8 +123,9 @@ KINDS = {
     "shared": Kind(shared=True),
     "memfd": Kind(shared=True, memfd=True),
     "memfd-private": Kind(shared=False, memfd=True),
+    "hugetlb": Kind(shared=False),  # a page of the pool
 }
-ANONYMOUS = frozenset({"anon", "huge"})  # their pages are no file's
+ANONYMOUS = frozenset({"anon", "huge", "hugetlb"})  # their pages are no file's
 
 
 @dataclass

@@ -19,7 +19,7 @@ from harness.explore.memory import (
     Spot,
 )
 from harness.explore.operations import Part, operation
-from harness.explore.steps import Change, Code, Want
+from harness.explore.steps import Code, Want
 from harness.explore.world import MOST_REGIONS, SMALL_PAGES
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ _flag("dofork", "dontfork", 1, on=False, only=frozenset(KINDS))
 
 def _guards_here(part: Part) -> bool:
     since = GUARDS if part.region.kind in ANONYMOUS else GUARDS_IN_FILES
-    return part.world.release >= since
+    return part.world.ground.release >= since
 
 
 @operation("madvise", 2)
@@ -306,36 +306,6 @@ def guard_remove(part: Part) -> None:
     if all(part.region.spots[i].mapped for i in part.span) and _guards_here(part):
         _advise(part, "guard_remove")
         part.region.change(part.span, guarded=False)
-
-
-# --- the whole guest -----------------------------------------------------------
-
-
-def _global(name: str, path: str, texts: tuple[str, ...], area: str, weight: int) -> None:
-    def run(part: Part) -> None:
-        part.world.setting(part.actor, path, texts[part.value % len(texts)])
-
-    run.__name__ = name
-    run.__doc__ = f"Write {' or '.join(texts)} to {path}."
-    operation(area, weight)(run)
-
-
-_MM = "/sys/kernel/mm/transparent_hugepage/"
-_global("compact", "/proc/sys/vm/compact_memory", ("1",), "swap", 1)
-_global("drop_caches", "/proc/sys/vm/drop_caches", ("1", "3"), "swap", 1)
-_global("thp_enabled", f"{_MM}enabled", ("always", "never", "madvise"), "thp", 1)
-_global("thp_shmem", f"{_MM}shmem_enabled", ("always", "never", "advise"), "thp", 1)
-_global("folios", f"{_MM}hugepages-64kB/enabled", ("always", "never"), "thp", 2)
-_global("cpu", "/sys/devices/system/cpu/cpu1/online", ("0", "1"), "process", 1)
-
-
-@operation("swap", 4)
-def swapoff(part: Part) -> None:
-    """Bring all back with swapoff(2), and swap again."""
-    world = part.world
-    if world.swap:
-        world.call("swapoff", part.actor, world.swap, how=Want.ANY, changes=Change.SWAP)
-        world.call("swapon", part.actor, world.swap, 0, how=Want.ANY, changes=Change.SWAP)
 
 
 # --- files ---------------------------------------------------------------------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.explore.memory import Actor
     from harness.explore.world import World
 
-AREAS = ("memory", "madvise", "swap", "thp", "tags", "process", "syscalls", "peer", "file")
+AREAS = ("memory", "madvise", "swap", "thp", "tags", "process", "syscalls", "peer", "file", "uffd")
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,12 @@ def choose_span(pages: int, number: int) -> range:
     return range(first, first + 1 + number // pages % (pages - first))
 
 
+# Operations for a page of a hugetlb pool. Whatever maps, protects or drops treats all of it.
+OF_HUGETLB = frozenset(
+    {"map", "unmap", "protect", "move", "dontneed", "populate_read", "populate_write", "check"}
+    | {"fork", "thread", "exit", "mode", "sleep"}
+)
+AREAS_OF_HUGETLB = frozenset({"tags", "syscalls", "peer"})
 _NOWHERE = Region(0, "anon", 0, [])
 # Operations that are to meet what is not mapped, or a guard, too.
 ROUGH = frozenset({"load", "store", "read", "write", "guard_remove"})
@@ -151,9 +157,13 @@ def apply(world: World, operation: Operation) -> None:
     if regions:
         region = regions[operation.region % len(regions)]
         span = choose_span(len(region.spots), operation.span)
-        if operation.kind not in ROUGH:
-            prot = PROT_RW if TABLE[operation.kind].area == "tags" else PROT_NONE
-            span = _usable(region, span, prot) or span
+        area = TABLE[operation.kind].area
+        if region.kind == "hugetlb" and area not in AREAS_OF_HUGETLB:
+            if operation.kind not in OF_HUGETLB:
+                return
+            span = range(len(region.spots))
+        elif operation.kind not in ROUGH:
+            span = _usable(region, span, PROT_RW if area == "tags" else PROT_NONE) or span
         TABLE[operation.kind].run(Part(world, actor, region, span, operation.value))
     elif operation.kind in FREE:
         TABLE[operation.kind].run(Part(world, actor, _NOWHERE, range(0), operation.value))

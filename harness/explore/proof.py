@@ -15,14 +15,15 @@ from harness.core.files import replace_file
 from harness.explore import hit as hits
 from harness.explore.c_program import COMPILE, print_program
 from harness.explore.generate import steps_of
-from harness.explore.trial import SWAPS
+from harness.explore.world import MAP_HUGETLB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from harness.explore.guest_search import Hit
     from harness.explore.operations import Sequence_
+    from harness.explore.steps import Step
     from harness.explore.trial import Place
     from harness.suite.session import Session
     from harness.suite.target import Target
@@ -37,6 +38,7 @@ SETTINGS = (
     "echo 0 > ksm/run",
     "echo 0 > ksm/sleep_millisecs",
     "echo 10000 > ksm/pages_to_scan",
+    "echo 40 > /proc/sys/vm/nr_hugepages",
 )
 _SWAP_LINES = {
     "zram": (
@@ -64,14 +66,20 @@ def setup_lines(swap: str) -> tuple[str, ...]:
     return (*_SWAP_LINES[swap], *SETTINGS)
 
 
-def _needed(sequence: Sequence_, swap: str) -> Iterator[str]:
+def _needed(sequence: Sequence_, steps: Sequence[Step], swap: str) -> Iterator[str]:
     """Yield lines for the head comment: what a sequence needs of how its guest is set up."""
     kinds = {operation.kind for operation in sequence}
-    if kinds & {"pageout", "swapoff", "soft_offline"} and swap != "none":
+    if kinds & {"pageout", "swapoff", "swap_shape", "soft_offline"} and swap != "none":
         yield f"  {'; '.join(_SWAP_LINES[swap][1:])}"
     if kinds & {"mergeable", "ksm_unmerge"}:
         yield "  cd /sys/kernel/mm/ksm; echo 0 > sleep_millisecs; echo 10000 > pages_to_scan"
+    if any(step.name == "mmap" and _flags(step) & MAP_HUGETLB for step in steps):
+        yield "  echo 40 > /proc/sys/vm/nr_hugepages"
     yield "  cd /sys/kernel/mm/transparent_hugepage; echo madvise > enabled"
+
+
+def _flags(step: Step) -> int:
+    return int(str(step.args[3]))
 
 
 def write_hit(hit: Hit, place: Place, directory: Path) -> Printed:
@@ -82,7 +90,7 @@ def write_hit(hit: Hit, place: Place, directory: Path) -> Printed:
     for name, sequence in (("found", hit.found), ("sequence", hit.sequence)):
         saved = hits.Saved(sequence, place.swap, deviation.kind, deviation.text, kernel.release)
         hits.write(saved, directory / f"{name}.json")
-    steps = steps_of(hit.sequence, place.release, SWAPS[place.swap])
+    steps = steps_of(hit.sequence, place.ground)
     if deviation.step is not None:
         steps = steps[: deviation.step + 1]
     about = "\n".join(
@@ -90,7 +98,7 @@ def write_hit(hit: Hit, place: Place, directory: Path) -> Printed:
             f"{deviation.kind}, on Linux {kernel.release}: {hit.rate:.0%} of runs",
             f"Build: {COMPILE} -o hit hit.c",
             "Run as root, after these lines in a shell:",
-            *_needed(hit.sequence, place.swap),
+            *_needed(hit.sequence, steps, place.swap),
         ]
     )
     text = print_program(steps, deviation, about)

@@ -51,6 +51,11 @@ class Code(enum.IntEnum):
     SLEEP = 18
     PATTERN = 19
     SPLIT = 20
+    SHELL = 21
+    UFFD_COPY = 22
+    UFFD_ZERO = 23
+    UFFD_PROTECT = 24
+    UFFD_MOVE = 25
 
 
 class TagStore(enum.IntEnum):

@@ -17,6 +17,7 @@ from harness.explore.deviation import Deviation, deviation_of
 from harness.explore.generate import steps_of
 from harness.explore.memory import PAGE
 from harness.explore.steps import Script
+from harness.explore.world import Ground
 from harness.kernel.releases import parse_release
 from harness.suite.gather import gather
 from harness.suite.program import Program, PushedFile
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 SOURCE = resources() / "guest" / "explore" / "interpreter.c"
 SECONDS = 20  # of one sequence; a healthy one takes some milliseconds for each operation
 LIMIT = 600.0  # seconds of a guest
+HUGETLB_MTE = (6, 13)  # 25c17c4b55de
 SWAPS = {"zram": "/dev/zram0", "disk": "/dev/vdb", "none": ""}
 # Ends of the fingerprints of what is not one sequence's.
 EVERYWHERE, TOGETHER = ", in every guest", ", by several sequences"
@@ -48,9 +50,19 @@ class Place:
     prelude: str = ""
 
     @property
-    def release(self) -> tuple[int, ...]:
-        """The kernel's release, as (7, 3)."""
-        return parse_release(self.template.kernel.release)
+    def ground(self) -> Ground:
+        """What the operations must know of it."""
+        kernel = self.template.kernel
+        release = parse_release(kernel.release)
+        reuses = bool(kernel.built_with("CONFIG_ARM64_MTE_TAG_STORAGE"))
+        return Ground(
+            release,
+            SWAPS[self.swap],
+            userfaultfd=bool(kernel.built_with("CONFIG_USERFAULTFD")),
+            hugetlb=bool(kernel.built_with("CONFIG_HUGETLBFS"))
+            and release >= HUGETLB_MTE
+            and not reuses,  # which refuses PROT_MTE for them
+        )
 
 
 class Trials:
@@ -105,7 +117,7 @@ class Trials:
     ) -> tuple[list[Deviation | None], Deviation | None]:
         script, all_steps = Script(), []
         for sequence in batch:
-            steps = steps_of(sequence, self.place.release, SWAPS[self.place.swap])
+            steps = steps_of(sequence, self.place.ground)
             script.add(steps, SECONDS)
             all_steps.append(steps)
         evidence = self._gathered(script)

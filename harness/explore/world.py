@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.explore.memory import (
@@ -37,7 +38,7 @@ SMALL_PAGES = (1, 2, 4, 8, 16, 48)
 TAGS, BYTES = 15, 251
 
 MAP_SHARED, MAP_PRIVATE = 0x01, 0x02
-MAP_ANONYMOUS, MAP_FIXED_NOREPLACE = 0x20, 0x100000
+MAP_ANONYMOUS, MAP_HUGETLB, MAP_FIXED_NOREPLACE = 0x20, 0x40000, 0x100000
 # System calls of arm64 (include/uapi/asm-generic/unistd.h).
 NUMBERS = {
     "ftruncate": 46,
@@ -54,16 +55,25 @@ NUMBERS = {
 MADV_HUGEPAGE = 14
 
 
-class World:
-    """All that a sequence has made so far.
+@dataclass(frozen=True)
+class Ground:
+    """What of a guest decides what operations do.
 
-    ``release`` of the kernel, as (7, 3), decides what system calls know. ``swap`` is the path of
-    the swap device, "" for none. Each method that does something adds steps.
+    ``release`` of the kernel, as (7, 3); ``swap``: the path of the swap device, "" for none;
+    whether there are userfaultfds, and pages of a hugetlb pool that may be PROT_MTE.
     """
 
-    def __init__(self, release: tuple[int, ...] = (99,), swap: str = "/dev/zram0") -> None:
-        self.release = release
-        self.swap = swap
+    release: tuple[int, ...]
+    swap: str
+    userfaultfd: bool = True
+    hugetlb: bool = True
+
+
+class World:
+    """All that a sequence has made so far. Each method that does something adds steps."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
         self.steps: list[Step] = []
         self.spaces = [Space()]
         self.actors = {0: Actor(0, self.spaces[0])}
@@ -112,10 +122,12 @@ class World:
     # --- regions ---------------------------------------------------------------
 
     def map(self, actor: Actor, kind: str, pages: int, *, mte: bool) -> Region | None:
-        """Map a region; None where the address space has enough of them."""
+        """Map a region; None where the address space has enough of them, or no such kind."""
         if len(actor.space.regions) >= MOST_REGIONS:
             return None
-        pages = HUGE_PAGES if kind == "huge" else pages
+        if kind == "hugetlb" and not self.ground.hugetlb:
+            return None
+        pages = HUGE_PAGES if kind in {"huge", "hugetlb"} else pages
         length = pages * PAGE
         file, fd = None, -1
         flags = MAP_FIXED_NOREPLACE | (MAP_SHARED if KINDS[kind].shared else MAP_PRIVATE)
@@ -126,7 +138,7 @@ class World:
             self._files += 1
             self.step(Code.MEMFD, actor, fd, length)
         else:
-            flags |= MAP_ANONYMOUS
+            flags |= MAP_ANONYMOUS | (MAP_HUGETLB if kind == "hugetlb" else 0)
         address = self.fresh_address()
         prot = PROT_RW | (PROT_MTE if mte else 0)
         self.call("mmap", actor, address, length, prot, flags, fd, 0, want=address)

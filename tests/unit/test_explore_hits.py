@@ -17,9 +17,9 @@ from harness.explore.by_chance import random_sequences
 from harness.explore.c_program import COMPILE, print_program
 from harness.explore.deviation import Deviation, deviation_of
 from harness.explore.generate import steps_of
-from harness.explore.operations import Operation
+from harness.explore.operations import TABLE, Operation
 from harness.explore.shrink import Shrinker
-from tests.unit.test_explore_model import HUGE, SECOND_HALF, mapped
+from tests.unit.test_explore_model import ANON, GROUND, HUGE, HUGETLB, SECOND_HALF, mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 CORPUS = hits.CORPUS
 NOISE = [Operation("cold"), Operation("fork", value=8), Operation("check"), Operation("sleep")]
-RELEASE, SWAP = (7, 3), "/dev/zram0"
 
 
 class Simulated:
@@ -92,7 +91,7 @@ def test_one_that_shows_once_is_left_as_it_is() -> None:
 )
 def test_fingerprints(line: str, kind: str) -> None:
     sequence = (mapped(HUGE), Operation("protect", span=SECOND_HALF))
-    steps = steps_of(sequence, RELEASE, SWAP)
+    steps = steps_of(sequence, GROUND)
     number = next(n for n, step in enumerate(steps) if step.name == "mprotect")
     case = KtapResult(1, "s1", Outcome.FAIL, diagnostics=(f"step {number}: {line}",))
     found = deviation_of(case, steps, sequence)
@@ -112,8 +111,10 @@ def test_a_finding_is_recognised() -> None:
 
 def test_printed_programs_compile_without_a_warning(tmp_path: Path) -> None:
     source = tmp_path / "hit.c"
-    for number, sequence in enumerate(random_sequences(11, 12)):
-        steps = steps_of(sequence[:40], RELEASE, SWAP)
+    rare = [Operation(kind) for kind in TABLE if kind.startswith(("uffd_", "swap_"))]
+    sequences = [*random_sequences(11, 12), (mapped(HUGETLB), mapped(ANON), *rare)]
+    for number, sequence in enumerate(sequences):
+        steps = steps_of(sequence[:40], GROUND)
         source.write_text(print_program(steps, Deviation("data", "x"), f"sequence {number}"))
         words = [*COMPILE.split(), "-Wall", "-Werror", "-o", str(tmp_path / "hit"), str(source)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -122,7 +123,7 @@ def test_printed_programs_compile_without_a_warning(tmp_path: Path) -> None:
 
 def test_the_program_of_the_known_finding_is_short() -> None:
     saved = hits.read(CORPUS / "thp-partial-tag.json")
-    text = print_program(steps_of(saved.sequence, RELEASE, SWAP), Deviation("x", "y"), "about")
+    text = print_program(steps_of(saved.sequence, GROUND), Deviation("x", "y"), "about")
     assert text.count("\n") <= 100
 
 
@@ -133,7 +134,7 @@ def test_a_sequence_is_kept_as_it_is(tmp_path: Path) -> None:
     assert hits.read(tmp_path / "a.json") == saved
 
 
-GOOD = {"schema": 1, "swap": "zram", "kind": "", "text": "", "kernel": ""}
+GOOD = {"schema": hits.SCHEMA, "swap": "zram", "kind": "", "text": "", "kernel": ""}
 
 
 @pytest.mark.parametrize(
@@ -141,13 +142,13 @@ GOOD = {"schema": 1, "swap": "zram", "kind": "", "text": "", "kernel": ""}
     [
         ("", "Expecting value"),
         ("[]", "list indices"),
-        ({**GOOD, "schema": 2, "sequence": []}, "schema is 2"),
+        ({**GOOD, "schema": 1, "sequence": []}, "schema is 1"),
         ({**GOOD, "sequence": []}, "no operation"),
         ({**GOOD, "sequence": [{"kind": "stir"}]}, "no operation 'stir'"),
         ({**GOOD, "sequence": [{"kind": "stg", "value": -1}]}, "below 0"),
         ({**GOOD, "sequence": [{"kind": "stg", "colour": 1}]}, "colour"),
         ({**GOOD, "sequence": [{"kind": "stg"}], "swap": "tape"}, "swap is one of"),
-        ({"schema": 1}, "'sequence'"),
+        ({"schema": hits.SCHEMA}, "'sequence'"),
     ],
 )
 def test_a_file_that_is_no_sequence(data: object, why: str, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from harness.explore.generate import exhaustive, steps_of
 from harness.explore.memory import DIRT, GRANULES, KINDS, PROT_READ, ZERO, Page, runs_of
 from harness.explore.operations import TABLE, Operation, apply, choose_span
 from harness.explore.steps import Code, Run, Script, Step, TagStore, Want
-from harness.explore.world import World
+from harness.explore.world import Ground, World
 
 HEADER = resources() / "guest" / "explore" / "interpreter" / "steps.h"
-ANON, HUGE, SHARED, MEMFD, PRIVATE = range(len(KINDS))
+ANON, HUGE, SHARED, MEMFD, PRIVATE, HUGETLB = range(len(KINDS))
 FIRST_HALF, SECOND_HALF = 1, 2
 READ_WRITE_MTE, READ_ONLY = 10, 8
-RELEASE, SWAP = (7, 3), "/dev/zram0"
+GROUND = Ground((7, 3), "/dev/zram0")
 
 
 def mapped(kind: int, *, mte: bool = True, filled: bool = True) -> Operation:
@@ -29,9 +29,9 @@ def mapped(kind: int, *, mte: bool = True, filled: bool = True) -> Operation:
     return Operation("map", value=kind + len(KINDS) * (2 + 6 * (4 * filled + mte)))
 
 
-def ran(*operations: Operation, release: tuple[int, ...] = RELEASE) -> World:
+def ran(*operations: Operation, ground: Ground = GROUND) -> World:
     """Return the world after some operations."""
-    world = World(release, SWAP)
+    world = World(ground)
     for operation in operations:
         apply(world, operation)
     return world
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_sequences() -> None:
 
 def test_all_short_sequences() -> None:
     every = list(exhaustive(2))
-    assert len(every) == 15 * (12 + 12**2) == len(set(every))
+    assert len(every) == 18 * (12 + 12**2) == len(set(every))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -90,7 +90,7 @@ def test_whatever_is_taken_out_a_sequence_stays_valid(seed: int) -> None:
     chance = random.Random(seed)
     (sequence,) = random_sequences(seed, 1)
     part = tuple(one for one in sequence if chance.random() < 0.7)
-    steps = steps_of(part, RELEASE, SWAP)
+    steps = steps_of(part, GROUND)
     Script().add(steps, 1)
     alive = {0}
     for step in steps:
@@ -154,9 +154,9 @@ def test_a_guard_is_not_in_a_child_whose_memory_is_wiped() -> None:
 
 
 def test_guards_are_refused_by_kernels_that_do_not_know_them() -> None:
-    world = ran(mapped(ANON), Operation("guard_install"), release=(6, 12))
+    world = ran(mapped(ANON), Operation("guard_install"), ground=Ground((6, 12), ""))
     assert world.steps[-1].want == -22
-    world = ran(mapped(MEMFD), Operation("guard_install"), release=(6, 14))
+    world = ran(mapped(MEMFD), Operation("guard_install"), ground=Ground((6, 14), ""))
     assert world.steps[-1].want == -22
 
 
@@ -203,3 +203,50 @@ def test_operations_treat_parts_and_have_any_actor() -> None:
     halves = sum(one.span in {FIRST_HALF, SECOND_HALF} for one in found) / len(found)
     assert whole < 0.25 < halves < 0.5
     assert 0.03 < sum(one.actor == 3 for one in found) / len(found) < 0.25
+
+
+@pytest.mark.parametrize(("kind", "tag"), [("uffd_copy", 0), ("uffd_zero", 0)])
+def test_what_a_userfaultfd_puts_in_has_no_tags(kind: str, tag: int) -> None:
+    world = ran(mapped(ANON), Operation(kind, span=FIRST_HALF, value=7))
+    first, last = pages(world)[0], pages(world)[-1]
+    assert set(first.tags) == {tag}
+    assert set(first.data) == {7 if kind == "uffd_copy" else 0}
+    assert set(last.tags) != {0}
+
+
+def test_a_userfaultfd_moves_tags_and_data() -> None:
+    world = ran(mapped(ANON))
+    before = pages(world)
+    apply(world, Operation("uffd_move"))
+    assert pages(world) == [ZERO, ZERO, *before[:2]]
+    apply(world, Operation("protect", span=FIRST_HALF, value=READ_ONLY))
+    steps = len(world.steps)
+    apply(world, Operation("uffd_move"))  # mappings that differ: the kernel refuses that
+    assert len(world.steps) == steps
+
+
+@pytest.mark.parametrize(
+    ("ground", "kind"),
+    [
+        (Ground((6, 6), ""), "uffd_move"),
+        (Ground((7, 3), "", userfaultfd=False), "uffd_copy"),
+        (Ground((7, 3), ""), "swap_shape"),
+    ],
+)
+def test_what_the_kernel_lacks_is_not_asked_for(ground: Ground, kind: str) -> None:
+    world = ran(mapped(ANON), ground=ground)
+    steps = len(world.steps)
+    apply(world, Operation(kind))
+    assert len(world.steps) == steps
+
+
+def test_a_page_of_the_pool_is_treated_whole_and_its_tags_are_not() -> None:
+    world = ran(mapped(HUGETLB), Operation("dontneed", span=FIRST_HALF))
+    assert world.steps[-1].args[1] == 512 * 4096
+    assert set(pages(world)) == {ZERO}
+    apply(world, Operation("stg", span=FIRST_HALF, value=3 * 6))
+    assert [page.tags[0] for page in pages(world)][255:257] == [6, 0]
+    steps = len(world.steps)
+    apply(world, Operation("pageout"))
+    assert len(world.steps) == steps
+    assert not ran(mapped(HUGETLB), ground=Ground((6, 12), "", hugetlb=False)).steps

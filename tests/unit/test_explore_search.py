@@ -17,6 +17,7 @@ from harness.explore.deviation import Deviation
 from harness.explore.guest_search import MOST_OF_A_KIND, Hit, Search
 from harness.explore.operations import Operation
 from harness.explore.trial import EVERYWHERE, TOGETHER, Trials
+from tests.unit.test_explore_model import GROUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -125,7 +126,7 @@ def test_sequences_without_a_result_are_trouble(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(trial, "signs_of", lambda *_: {"case s1": ""})
     guest = OneGuest(lambda _: False)
     monkeypatch.setattr(guest, "_gathered", lambda _: None)
-    guest.place = cast("trial.Place", SimpleNamespace(release=(7, 3), swap="none"))
+    guest.place = cast("trial.Place", SimpleNamespace(ground=GROUND))
     guest.sequences = guest.executed = 0
     found, trouble = Trials._run_once(guest, [SEQUENCE, SEQUENCE])
     assert [one and one.kind for one in found] == ["hang", None]

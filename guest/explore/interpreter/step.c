@@ -325,6 +325,13 @@ int64_t step_run(const struct step *step)
 	case STEP_SLEEP:
 		usleep(a[0] * 1000);
 		return 0;
+	case STEP_SHELL:
+		return system((const char *)a[0]);
+	case STEP_UFFD_COPY:
+	case STEP_UFFD_ZERO:
+	case STEP_UFFD_PROTECT:
+	case STEP_UFFD_MOVE:
+		return uffd_step(step);
 	}
 	return -ENOSYS;
 }

@@ -38,6 +38,11 @@ enum step_code {
 	STEP_SLEEP, /* milliseconds */
 	STEP_PATTERN, /* address, pages, first tag or 0 for none, first byte: others in each page */
 	STEP_SPLIT, /* address, length: split huge pages through debugfs; result 0 or -errno */
+	STEP_SHELL, /* text: system(3) */
+	STEP_UFFD_COPY, /* address, length, byte: UFFDIO_COPY; results of these: 0 or -errno */
+	STEP_UFFD_ZERO, /* address, length: UFFDIO_ZEROPAGE */
+	STEP_UFFD_PROTECT, /* address, length: UFFDIO_WRITEPROTECT on, and off again */
+	STEP_UFFD_MOVE, /* address, length, address of what is moved there: UFFDIO_MOVE */
 };
 
 enum tag_store { STORE_STG, STORE_ST2G, STORE_STZG, STORE_GVA, STORE_GZVA };
@@ -114,6 +119,9 @@ void deviate(uint32_t step, const char *fmt, ...) __attribute__((format(printf, 
 
 /* Runs one step of this actor; returns its result. */
 int64_t step_run(const struct step *step);
+
+/* Runs one of the steps of a userfaultfd. */
+int64_t uffd_step(const struct step *step);
 
 /* Compares memory with runs; returns 0, or 1 after deviate(). */
 int memory_check(uint32_t number, const char *p, const struct run *runs, size_t count);
