@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from harness.report.model import Report, TestRecord
 
 # How the names of counts begin; the rest is the test, the case or the reason.
-WRONG, AGAIN, SKIPPED = "wrong: ", "again: ", "skipped: "
+WRONG, HOST, AGAIN, SKIPPED = "wrong: ", "could not run: ", "again: ", "skipped: "
 RUNS, PROGRAMS, RESULTS, KNOWN = "runs", "programs", "results", "known bugs"
 
 
@@ -100,15 +100,16 @@ def rate_command(
                 )
                 report = json_file.read(directory / REPORT)
                 found = counts_of(report)
-                if bad := [name for name in found if name.startswith(WRONG)]:
+                if bad := [name for name in found if name.startswith((WRONG, HOST))]:
                     kept = root / "reports" / f"rate-{start.date}-{number}".replace(":", "")
                     shutil.copytree(directory, kept)
-                    click.echo(f"run {number} is wrong: {', '.join(bad)}: {kept}")
+                    click.echo(f"run {number} is not good: {', '.join(bad)}: {kept}")
             status = max(status, ended)  # the host's trouble is 128 and more
             counts += found
             click.echo(
                 f"run {number} of {runs} on {kernel}, {load}: {report.seconds:.0f} s, "
                 f"{found[PROGRAMS]} programs, {wrong(found)} wrong failures"
+                + (f", {of_kind(HOST, found)} tests could not run" * bool(of_kind(HOST, found)))
             )
     assert report is not None
     if not counts[PROGRAMS]:
@@ -136,6 +137,9 @@ def counts_of(report: Report) -> Counter[str]:
     for error in report.errors:
         counts[f"{WRONG}{error}"] += 1
     for test in report.tests:
+        if test.status is Status.ERROR and errors.is_host_trouble(test.result.exit_status):
+            counts[f"{HOST}{_name(test)}"] += 1
+            continue
         if not test.good:
             counts[f"{WRONG}{_name(test)}: {test.status}"] += 1
         if test.status is not Status.SKIP or test.result.phases:
@@ -151,7 +155,12 @@ def counts_of(report: Report) -> Counter[str]:
 
 def wrong(counts: Mapping[str, int]) -> int:
     """Return how many wrong failures there are."""
-    return sum(count for name, count in counts.items() if name.startswith(WRONG))
+    return of_kind(WRONG, counts)
+
+
+def of_kind(kind: str, counts: Mapping[str, int]) -> int:
+    """Return the sum of the counts whose names begin with ``kind``."""
+    return sum(count for name, count in counts.items() if name.startswith(kind))
 
 
 def _name(test: TestRecord) -> str:

@@ -5,7 +5,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.jobs.rate import AGAIN, KNOWN, PROGRAMS, RESULTS, RUNS, SKIPPED, WRONG, wrong
+from harness.jobs.rate import (
+    AGAIN,
+    HOST,
+    KNOWN,
+    PROGRAMS,
+    RESULTS,
+    RUNS,
+    SKIPPED,
+    WRONG,
+    of_kind,
+    wrong,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +25,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "kernel, load, workers", "runs", "programs", "KTAP results", "wrong failures",
+    "tests that the host kept from running",
     "cases that needed another guest", "known bugs, a run", "commit",
     "programs in all records", "wrong failures in all records",
 )  # fmt: skip
@@ -29,7 +41,7 @@ def rate_rows(sums: Sequence[Sum]) -> tuple[list[list[str]], list[str]]:
             remarks += [
                 f"{subject}: {name} ({count} in {total.counts[RUNS]} runs, {_commits(total)})."
                 for name, count in sorted(total.counts.items())
-                if name.startswith((WRONG, AGAIN))
+                if name.startswith((WRONG, HOST, AGAIN))
             ]
         if skips := _skips(newest.counts):
             remarks.append(f"{subject}: skipped in a run: {skips}.")
@@ -38,9 +50,15 @@ def rate_rows(sums: Sequence[Sum]) -> tuple[list[list[str]], list[str]]:
 
 def _row(subject: str, newest: Sum, all_sums: Sequence[Sum]) -> list[str]:
     counts = newest.counts
-    again = sum(count for name, count in counts.items() if name.startswith(AGAIN))
+    again = of_kind(AGAIN, counts)
     cells: list[object] = [subject, counts[RUNS], counts[PROGRAMS], counts.get(RESULTS, 0)]
-    cells += [wrong(counts), again, _a_run(counts.get(KNOWN, 0), counts), _commits(newest)]
+    cells += [
+        wrong(counts),
+        of_kind(HOST, counts),
+        again,
+        _a_run(counts.get(KNOWN, 0), counts),
+        _commits(newest),
+    ]
     cells += [sum(total.counts[PROGRAMS] for total in all_sums)]
     cells += [sum(wrong(total.counts) for total in all_sums)]
     return [str(cell) for cell in cells]

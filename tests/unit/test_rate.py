@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.core import errors
-from harness.core.errors import HarnessError, UsageError
+from harness.core.errors import HarnessError, QemuDiedError, UsageError
 from harness.jobs import figures, host_load, rate
 from harness.jobs.rate import counts_of, rate_command, wrong
 from harness.jobs.run_suite import worst_status
@@ -62,6 +62,15 @@ def test_whatever_is_not_good_is_a_wrong_failure(status: Status) -> None:
 
 def test_an_error_of_the_run_is_one() -> None:
     assert wrong(counts_of(replace(healthy(), errors=("no kernel",)))) == 1
+
+
+def test_what_the_host_kept_from_running_is_no_wrong_failure() -> None:
+    """A source that no mirror answers for, say: nothing was run, and the kernel is not at fault."""
+    reason = Reason(Status.ERROR, "QEMU was killed", exit_status=QemuDiedError.status)
+    counts = counts_of(changed(healthy(), 1, status=Status.ERROR, reasons=(reason,)))
+    assert not wrong(counts)
+    assert counts["could not run: probe_1"] == 1
+    assert counts["programs"] == counts_of(healthy())["programs"] - 1
 
 
 def test_a_case_that_needed_another_guest() -> None:
@@ -120,7 +129,7 @@ def test_runs_leave_one_record(reports: list[Report], tmp_path: Path) -> None:
     done = CliRunner().invoke(rate_command, ["stock", "--runs", "2"], standalone_mode=False)
     assert done.exception is None, done.output
     assert done.return_value == errors.PROGRAM_FAILED
-    assert "run 2 is wrong: wrong: probe_1: fail: " in done.output
+    assert "run 2 is not good: wrong: probe_1: fail: " in done.output
     (kept,) = (tmp_path / "reports").iterdir()
     assert (kept / REPORT).is_file()
     (record,) = records.load_all(tmp_path).values()
@@ -173,7 +182,8 @@ def test_the_row_of_a_kernel() -> None:
                         "skipped: no CONFIG_X": 6, "again: x::y": 1}, "new"),
         }
     )  # fmt: skip
-    assert "| 7.3, idle, -n 2 | 3 | 276 | 2403 | 0 | 1 | 7 | 0000002, 0000003 | 366 | 1 |" in page
+    row = "| 7.3, idle, -n 2 | 3 | 276 | 2403 | 0 | 0 | 1 | 7 | 0000002, 0000003 | 366 | 1 |"
+    assert row in page
     assert "* 7.3, idle, -n 2: wrong: x: fail (1 in 1 runs, 0000001)." in page
     assert "* 7.3, idle, -n 2: again: x::y (1 in 3 runs, 0000002, 0000003)." in page
     assert "* 7.3, idle, -n 2: skipped in a run: 2 for no CONFIG_X." in page
