@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from harness.core.disk import disk_full, disk_full_as_error, reports_disk_full
 from harness.core.errors import BuildError, ImageError
+from harness.core.files import replace_file
 from harness.core.run_logged import run_logged
 from harness.core.toolchain import CROSS, build_environment, jobs
 from harness.kernel import artifact, config
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 OBJECTS = "mte-harness-objects"
 MTE_SELFTESTS = "tools/testing/selftests/arm64/mte"
 # First estimates of the number of lines that make prints; later builds use the last count.
-LINES_WHOLE = 1500
+LINES_A_SYMBOL = 2.4  # of a whole build, for each symbol that is built in: 1500 for 630
 LINES_AGAIN = 35
 
 KILLED_MARK = "mte-harness-dirty"
@@ -75,10 +76,11 @@ def build_kernel(job: Job, into: Path, progress: Progress) -> None:
             progress.step("configuring the kernel")
             facts = _configure(job, make)
             again = (job.objects / "vmlinux").exists()
-            whole = "whole" if job.request.start is None else "whole, of a .config"
-            guess = (f"again {job.tree}", LINES_AGAIN) if again else (whole, LINES_WHOLE)
+            built_in = sum(value == "y" for value in _read_config(job).values())
+            whole = _Lines(f"whole, {built_in // 100}00 symbols", round(LINES_A_SYMBOL * built_in))
+            part = _Lines(f"again {job.tree}", LINES_AGAIN) if again else whole
             progress.step("building the kernel")
-            make("Image", count=guess)
+            make("Image", count=(part, whole))
             selftests = _make_selftests(job, make, progress)
         progress.step("publishing the kernel")
         _copy_out(job, into, selftests)
@@ -195,6 +197,22 @@ def _copy_selftests(built: Path, into: Path) -> None:
             shutil.copy(program, into / program.name)
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """How many lines make prints: those of the last build of that name, or else a guess."""
+
+    name: str
+    guess: int
+
+
+def _counts(path: Path) -> dict[str, int]:
+    """Return the counts of earlier builds; none where the file is no use. They are for progress."""
+    try:
+        return {str(name): int(lines) for name, lines in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
 class _Make:
     """Runs make for one job, writes the log, and turns failures into errors."""
 
@@ -213,11 +231,10 @@ class _Make:
             "LOCALVERSION=",  # no "+" in the version if a parent directory is a git repository
         ]
 
-    def __call__(self, *words: str, count: tuple[str, int] | None = None) -> None:
+    def __call__(self, *words: str, count: tuple[_Lines, _Lines] | None = None) -> None:
         """Run a target of the kernel's top Makefile.
 
-        ``count`` is a name and an estimate of the number of lines that make prints: progress is
-        shown against the number of the last build of that name, or else against the estimate.
+        ``count``: what make is expected to print, and what at most; progress is shown against it.
         """
         self._run(self._job.tree, [*self._words, *words], count)
 
@@ -225,11 +242,10 @@ class _Make:
         """Run make in ``directory`` of the source."""
         self._run(directory, [*words], None)
 
-    def _run(self, directory: Path, words: list[str], count: tuple[str, int] | None) -> None:
+    def _run(self, directory: Path, words: list[str], count: tuple[_Lines, _Lines] | None) -> None:
         counts = self._job.cache / "logs/lines.json"
-        known: dict[str, int] = json.loads(counts.read_text()) if counts.exists() else {}
-        name, guess = count or ("", 0)
-        total, whole = known.get(name, guess), known.get("whole", LINES_WHOLE)
+        known = _counts(counts)
+        total, whole = [known.get(one.name, one.guess) for one in count or ()] or [0, 0]
         lines = 0
         tail: list[str] = []
 
@@ -239,7 +255,7 @@ class _Make:
             tail.append(line)
             if count:
                 # More lines than last time: a header was edited, and all may be compiled again.
-                self._progress.count(lines, total if lines <= total else whole)
+                self._progress.count(lines, total if lines <= total else max(whole, lines))
 
         argv = ["make", f"-j{jobs()}", "--no-print-directory", "-C", str(directory)]
         environment = build_environment(self._job.cache / "ccache")
@@ -251,7 +267,7 @@ class _Make:
         if status:
             self._fail(tail)
         if count:
-            counts.write_text(json.dumps(known | {name: lines}))
+            replace_file(counts, json.dumps(known | {count[0].name: lines}).encode())
 
     def _fail(self, lines: list[str]) -> None:
         if any(map(reports_disk_full, lines)):

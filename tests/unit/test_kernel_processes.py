@@ -134,3 +134,13 @@ def test_second_run_waits_and_says_so(linux: Path) -> None:
     log = (cache / "builds" / keys.pop().strip() / "build.log").read_text()
     assert log.count("LD ") == 1
     assert [path.name for path in (cache / "logs").iterdir()] == ["lines.json"]
+
+
+def test_counts_of_lines_that_are_no_use_are_done_without(linux: Path) -> None:
+    cache = linux.parent / "cache"
+    (cache / "logs").mkdir(parents=True)
+    (cache / "logs/lines.json").write_text('{"whole')  # a full disk cut it off
+    cache.joinpath("go").touch()
+    run = start(linux)
+    _, err = run.communicate(timeout=DEADLINE_S)
+    assert run.returncode == 0, err
