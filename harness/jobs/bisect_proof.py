@@ -27,6 +27,7 @@ from harness.core.errors import OK, PROGRAM_FAILED, UsageError
 from harness.core.paths import cache_root, checkout
 from harness.jobs.options import shown_progress
 from harness.jobs.record_commands import keep
+from harness.kernel.mutants import HOLDERS
 from harness.measure import measuring
 from harness.suite.session import Session
 from harness.suite.target import parse_target
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
     from harness.suite.target import Target
 
 KERNEL = "mutants"
-MUTANT = re.compile(r"mte_mutant=(\d+)")
-SWITCH = "/sys/module/kernel/parameters/mte_mutant"
+MUTANT = re.compile(rf"{HOLDERS[KERNEL].parameter}=(\d+)")
 COMMITS = 32
 RATES = (1.0, 0.3)
 # 77 of 256 random bytes pass. A clone's random numbers are its own: the run disk brings their seed.
@@ -72,7 +72,7 @@ class MutantTrials:
         found = MUTANT.search(bug.has[-1].append)
         assert found
         rarely = "" if rate == RATES[0] else RARELY
-        switches = {True: f"echo {found[1]} > {SWITCH}", False: ""}
+        switches = {True: f"echo {found[1]} > {HOLDERS[KERNEL].switch}", False: ""}
         self._trials = {
             has_it: KernelTrials(
                 session,

@@ -14,10 +14,11 @@ import click
 
 from harness.core.paths import checkout
 from harness.jobs.options import shown_progress
+from harness.kernel.mutants import HOLDERS
 from harness.measure import measuring, records
 from harness.measure.cluster_figures import cluster_record
 from harness.measure.code_figures import code_record
-from harness.measure.explore_figures import SWITCHES, explore_record
+from harness.measure.explore_figures import explore_record
 from harness.measure.fresh import fresh_record
 from harness.measure.night_speed import night_record
 from harness.measure.scale_figures import scale_record
@@ -85,7 +86,7 @@ def record_cluster_command(kernel: str, expression: str | None, rounds: int) -> 
 
 
 @record_group.command("explore")
-@click.argument("recipe", type=click.Choice(list(SWITCHES)))
+@click.argument("recipe", type=click.Choice(list(HOLDERS)))
 @click.option("--number", "numbers", type=int, multiple=True, help="Only this mutant.")
 @click.option("--area", "areas", multiple=True, help="Only the mutants of this area.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=5.0)

@@ -14,7 +14,7 @@ from the cache. Each step is a module of its own:
 * ``debian_binary``: a kernel that Debian built; ``deb_files``: one in .deb files;
   ``debian_pool``: what a suite no longer lists of one; ``debug_symbols``: the vmlinux of a
   -dbg package;
-* ``releases``: what differs between kernel releases;
+* ``releases``: what differs between kernel releases; ``mutants``: kernels that hold many of them;
 * ``patches``: a series on top; ``mbox``: a series as a mailing list sends it; ``series``: one
   that a command adds (--series);
 * ``config``: what was asked for against the final .config; ``start_config``: a user's .config as

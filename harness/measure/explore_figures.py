@@ -6,15 +6,15 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.core.paths import cache_root, resources
+from harness.core.paths import cache_root
 from harness.explore.guest_search import Search, random_batches, short_batches
 from harness.explore.proof import write_hit
 from harness.explore.trial import Place, Trials
+from harness.kernel.mutants import HOLDERS, mutants_of
 from harness.measure import measuring
 from harness.suite.session import Session
 from harness.suite.target import parse_target
@@ -26,13 +26,9 @@ if TYPE_CHECKING:
     from harness.explore.guest_search import Hit
     from harness.explore.operations import Sequence_
     from harness.guest.template import Template
+    from harness.kernel.mutants import Mutant
     from harness.measure.records import Record
 
-# The recipes that hold mutants, and the parameter that chooses one of them.
-SWITCHES = {
-    "mutants": "/sys/module/kernel/parameters/mte_mutant",
-    "reuse-mutants": "/sys/module/kernel/parameters/metadata_mutant",
-}
 CHECKS = 4  # runs of a hit on the kernel without the mutant
 
 
@@ -55,16 +51,6 @@ class Found:
         )
 
 
-def mutants_of(recipe: str, areas: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the mutants of a recipe that a program can see, of some areas or (none) of all."""
-    text = (resources() / "kernel-configs" / recipe / "mutants.toml").read_text("utf-8")
-    return [
-        mutant
-        for mutant in tomllib.loads(text)["mutant"]
-        if "equivalent" not in mutant and (not areas or mutant["area"] in areas)
-    ]
-
-
 def explore_record(
     root: Path,
     recipe: str,
@@ -83,10 +69,12 @@ def explore_record(
     template = session.prepare(target)
     found: list[Found] = []
     chosen = [
-        mutant for mutant in mutants_of(recipe, areas) if not numbers or mutant["number"] in numbers
+        mutant
+        for mutant in mutants_of(recipe)
+        if (not numbers or mutant.number in numbers) and (not areas or mutant.area in areas)
     ]
     for mutant in chosen:
-        found.append(_search(session, template, recipe, mutant, minutes, progress))
+        found.append(_search(session, template, mutant, minutes, progress))
         progress.step(found[-1].line())
     return measuring.new_record(
         "explore",
@@ -97,7 +85,7 @@ def explore_record(
         kernels={recipe: template.kernel.key},
         machine=target.spec.name,
         qemu=str(session.qemu),
-        seeds=[mutant["number"] for mutant in chosen],
+        seeds=[mutant.number for mutant in chosen],
         counts={
             "mutants found": sum(one.hit is not None for one in found),
             "mutants not found": sum(one.hit is None for one in found),
@@ -109,12 +97,11 @@ def explore_record(
 def _search(
     session: Session,
     template: Template,
-    recipe: str,
-    mutant: dict[str, Any],
+    mutant: Mutant,
     minutes: float,
     progress: Progress,
 ) -> Found:
-    place = Place(template, prelude=f"echo {mutant['number']} > {SWITCHES[recipe]}")
+    place = Place(template, prelude=f"echo {mutant.number} > {HOLDERS[mutant.recipe].switch}")
     healthy = Trials(session, Place(template))
     kept: list[Hit] = []
 
@@ -128,10 +115,10 @@ def _search(
 
     search = Search(
         [Trials(session, place) for _ in range(2)],
-        _mixed(mutant["number"]),
+        _mixed(mutant.number),
         minutes,
         (),
-        _quiet(progress, mutant["name"]),
+        _quiet(progress, mutant.name),
         keep,
         of_the_mutant,
     )
@@ -140,7 +127,7 @@ def _search(
     if kept:
         with tempfile.TemporaryDirectory(prefix="mte-explore-") as directory:
             lines = write_hit(kept[0], place, Path(directory)).lines
-    return Found(mutant["name"], kept[0] if kept else None, lines, search.seconds)
+    return Found(mutant.name, kept[0] if kept else None, lines, search.seconds)
 
 
 def _mixed(seed: int) -> Iterator[list[Sequence_]]:

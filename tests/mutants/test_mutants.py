@@ -10,14 +10,13 @@ failure then says which one caught it, or that none did.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.core.paths import resources
-from harness.kernel.releases import parse_release
+from harness.kernel.mutants import HOLDERS, mutants_of
 from harness.suite.gather import gather, why_not
 from harness.suite.head_comment import Probe, discover
 from harness.suite.program import Program, probe_program
@@ -29,59 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.kernel import Kernel
-    from harness.kernel.releases import Release
+    from harness.kernel.mutants import Mutant
     from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
     from harness.verdict.evidence import Evidence
 
 ROOT = resources()
 PROBES = {probe.name: probe for probe in discover(ROOT / "guest" / "probes")}
-TABLES = ROOT / "kernel-configs"
-
-
-@dataclass(frozen=True)
-class Host:
-    """A kernel that holds mutants: ``parameter`` chooses one of those in ``table``.
-
-    ``release``: that of the kernel, where the table says of mutants from when or until when they
-    can exist.
-    """
-
-    table: str
-    parameter: str
-    release: Release | None = None
-
-
-HOSTS = {
-    "mutants": Host("mutants", "mte_mutant", (7, 3)),
-    "mutants-6.12": Host("mutants", "mte_mutant", (6, 12)),
-    "reuse-mutants": Host("reuse-mutants", "metadata_mutant"),
-}
-
-
-def table(recipe: str) -> list[dict[str, Any]]:
-    """Return the mutants of ``recipe`` that a program can see."""
-    path = TABLES / HOSTS[recipe].table / "mutants.toml"
-    listed = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
-    return [
-        {"recipe": recipe, **mutant}
-        for mutant in listed
-        if "equivalent" not in mutant and exists(mutant, HOSTS[recipe].release)
-    ]
-
-
-def exists(mutant: dict[str, Any], release: Release | None) -> bool:
-    """Return whether a mutant can exist in a release ("6.13 25c17c4b55de": from or until 6.13)."""
-    if release is None:
-        return True
-    since, until = mutant.get("since"), mutant.get("until")
-    return not (since and release < parse_release(since)) and not (
-        until and release >= parse_release(until)
-    )
-
-
-TABLE = [mutant for recipe in HOSTS for mutant in table(recipe)]
-
+TABLE = [mutant for recipe in HOLDERS for mutant in mutants_of(recipe)]
 
 # Of some mutants it is chance what one run sees: which CPU a thread wakes on, say.
 TRIES = 3
@@ -104,7 +58,7 @@ class Mutants:
 
     def result(self, number: int, probe: Probe) -> ProbeResult:
         """Return the result of ``probe`` on clones with mutant ``number``; 0 is none."""
-        path = f"/sys/module/kernel/parameters/{HOSTS[self.recipe].parameter}"
+        path = HOLDERS[self.recipe].switch
         template = self.launch.template(self.recipe)
 
         def attempt(program: Program) -> Evidence:
@@ -130,7 +84,7 @@ class Mutants:
 
 
 @pytest.fixture
-def mutants_of(launch: Launcher, harness_session: Session) -> Callable[[str], Mutants]:
+def held_by(launch: Launcher, harness_session: Session) -> Callable[[str], Mutants]:
     """Return the mutants of a table."""
     return lambda recipe: Mutants(launch, harness_session, recipe)
 
@@ -141,26 +95,26 @@ def others(area: str, tried: str | None, kernel: Kernel) -> list[Probe]:
     return sorted(rest, key=lambda probe: (probe.area != area, probe.timeout, probe.name))
 
 
-NAMED = sorted({(m["recipe"], m["caught_by"]) for m in TABLE if "caught_by" in m})
+NAMED = sorted({(mutant.recipe, mutant.caught_by) for mutant in TABLE if mutant.caught_by})
 
 
 @pytest.mark.parametrize(("recipe", "probe"), NAMED)
 def test_passes_without_a_mutant(
-    recipe: str, probe: str, mutants_of: Callable[[str], Mutants]
+    recipe: str, probe: str, held_by: Callable[[str], Mutants]
 ) -> None:
-    found = mutants_of(recipe).result(0, PROBES[probe])
+    found = held_by(recipe).result(0, PROBES[probe])
     assert found.status is Status.PASS, found.text()
 
 
-@pytest.mark.parametrize("mutant", TABLE, ids=lambda m: f"{m['recipe']}-{m['number']}-{m['name']}")
-def test_caught(mutant: dict[str, Any], mutants_of: Callable[[str], Mutants]) -> None:
-    number, named = mutant["number"], mutant.get("caught_by")
-    mutants = mutants_of(mutant["recipe"])
+@pytest.mark.parametrize("mutant", TABLE, ids=lambda m: f"{m.recipe}-{m.number}-{m.name}")
+def test_caught(mutant: Mutant, held_by: Callable[[str], Mutants]) -> None:
+    number, named = mutant.number, mutant.caught_by
+    mutants = held_by(mutant.recipe)
     for _ in range(TRIES if named else 0):
-        if mutants.reason(number, PROBES[str(named)]):
+        if mutants.reason(number, PROBES[named]):
             return
-    for probe in others(mutant["area"], named, mutants.kernel):
+    for probe in others(mutant.area, named, mutants.kernel):
         why = mutants.reason(number, probe)
         if why:
             pytest.fail(f"mutant {number}: the table names {named}; {probe.name} caught it: {why}")
-    pytest.fail(f"mutant {number} survives every probe: {mutant['wrong']}")
+    pytest.fail(f"mutant {number} survives every probe: {mutant.wrong}")
