@@ -44,9 +44,20 @@ _STORES = {
 }
 
 
-def print_program(steps: Sequence[Step], deviation: Deviation, about: str) -> str:
-    """Return the C program of some steps. ``about``: lines for its head comment."""
-    return _Printer(steps).text(f"{about}\nSeen: {deviation.text}")
+# Steps that do not fault: the program ends by a signal if one does.
+_WITHOUT_RESULT = frozenset({Code.TAGS, Code.FILL, Code.PATTERN})
+_UNISTD = re.compile(r"\b(_exit|close|dup2|fork|ftruncate|getpp?id|pipe|read|usleep|write)\(")
+_WHERE = re.compile(r"(?:tag|data) at (0x[0-9a-f]+):")
+
+
+def print_program(
+    steps: Sequence[Step], deviation: Deviation, about: str, *, always: bool = False
+) -> str:
+    """Return the C program of some steps. ``about``: lines for its head comment.
+
+    ``always``: it deviates so each time, and need not look at anything but what deviates.
+    """
+    return _Printer(steps, deviation if always else None).text(f"{about}\nSeen: {deviation.text}")
 
 
 def _parts() -> dict[str, str]:
@@ -55,7 +66,10 @@ def _parts() -> dict[str, str]:
 
 
 class _Printer:
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], deviation: Deviation | None) -> None:
+        where = _WHERE.match(deviation.text) if deviation else None
+        self._where = int(where[1], 16) if where else 0
+        self._last = steps[-1]
         self._turns = [
             (actor, list(turn)) for actor, turn in itertools.groupby(steps, lambda step: step.actor)
         ]
@@ -76,7 +90,10 @@ class _Printer:
         comment = textwrap.indent(about, " * ", lambda _: True)
         self._use("head", "bad")
         lines = ["/*", comment.replace(" * \n", " *\n"), " */"]
-        lines += [text for name, text in _parts().items() if name in self._used]
+        parts = _parts()
+        if _UNISTD.search(str(bodies) + str(main) + "".join(parts[name] for name in self._used)):
+            self._use("unistd")
+        lines += filter(None, (self._part(parts[name]) for name in parts if name in self._used))
         lines += [f"static void *actor{actor}(void *);" for actor in bodies] * (len(bodies) > 1)
         for actor, body in bodies.items():
             lines += [f"\nstatic void *actor{actor}(void *unused)", "{"]
@@ -102,15 +119,23 @@ class _Printer:
             if many:
                 yield f"next({number});"
 
+    def _part(self, text: str) -> str:
+        """Return a part; where no thread's accesses are checked, TCO need not be set."""
+        kept = [line for line in text.splitlines() if self._checked or "TCO(" not in line]
+        return "\n".join(kept)
+
     def _use(self, *names: str) -> None:
         self._used.update(names)
 
     def _judged(self, step: Step, call: str) -> str:
-        if step.how is Want.ANY:
+        if step.how is Want.ANY or step.code in _WITHOUT_RESULT:
             return f"{call};"
+        if step.how is Want.FAULT:
+            self._use("fault")
+            return f"FAULT({call});"
         self._use("call")
         want = f"{step.want:#x}" if step.want > 1 << 20 else str(step.want)
-        return f"CALL({want if step.how is Want.EXACT else 'FAULT'}, {call});"
+        return f"CALL({want}, {call});"
 
     def _lines(self, step: Step) -> Iterator[str]:
         args = [_number(arg) for arg in step.args if not isinstance(arg, tuple)]
@@ -150,13 +175,16 @@ class _Printer:
         address, count, tag, how = step.args
         assert isinstance(address, int) and isinstance(how, int)
         name = _STORES[TagStore(how)]
-        self._use(name, "granule")
+        self._use(name)
         return f"{name}({address:#x}, {count}, {tag})"
 
     def _check(self, step: Step) -> Iterator[str]:
         self._use("check", "tco")
-        address, runs = step.args
-        assert isinstance(address, int) and isinstance(runs, tuple)
+        address, all_runs = step.args
+        assert isinstance(address, int) and isinstance(all_runs, tuple)
+        runs: Sequence[Run] = all_runs
+        if step is self._last:
+            address, runs = _only(self._where, address, all_runs)
         at = 0
         while at < len(runs):
             run, count = runs[at], _stairs(runs[at:])
@@ -167,6 +195,16 @@ class _Printer:
                 yield f"check({address:#x}, {run.granules}, {run.tag}, {run.byte});"
             at += count
             address += count * run.granules * GRANULE
+
+
+def _only(where: int, address: int, runs: Sequence[Run]) -> tuple[int, Sequence[Run]]:
+    """Return the run at ``where`` and its address, or all runs if it is in none of them."""
+    at = address
+    for run in runs:
+        if 0 <= where - at < run.granules * GRANULE:
+            return at, [run]
+        at += run.granules * GRANULE
+    return address, runs
 
 
 def _stairs(runs: Sequence[Run]) -> int:
@@ -198,7 +236,7 @@ _ALSO: dict[str, tuple[str, ...]] = {
     "store": ("signals", "call"),
     "read": ("call",),
     "write": ("call",),
-    "pattern": ("granule", "tco", "stg"),
+    "pattern": ("tco", "stg"),
     "memfd": ("call",),
     "peek_tags": ("peer", "call"),
     "poke_tags": ("peer", "call"),

@@ -101,7 +101,7 @@ def write_hit(hit: Hit, place: Place, directory: Path) -> Printed:
             *_needed(hit.sequence, steps, place.swap),
         ]
     )
-    text = print_program(steps, deviation, about)
+    text = print_program(steps, deviation, about, always=hit.rate == 1)
     path = directory / "hit.c"
     replace_file(path, text.encode())
     return Printed(path, text.count("\n"))
