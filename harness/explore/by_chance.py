@@ -25,6 +25,8 @@ _SPANS = (0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 4, 5, *range(6, 16))
 # Kinds of the first region, by their place in KINDS: a huge page twice as often as the others.
 _FIRST = {"": (0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5), "thp": (1,), "file": (2, 3, 4), "uffd": (0, 1)}
 _VALUES = 1 << 16
+# What a sequence may set before its first region is there, which it could not show afterwards.
+_SETTINGS = ("folios", "swap_shape", "thp_enabled")
 
 
 def random_sequences(seed: int, count: int, area: str = "") -> list[Sequence_]:
@@ -42,7 +44,8 @@ def random_sequences(seed: int, count: int, area: str = "") -> list[Sequence_]:
             "map", value=chance.choice(kinds) + len(KINDS) * chance.randrange(_VALUES)
         )
         chosen = chance.choices(names, weights, k=chance.choice(LENGTHS))
-        found.append((begin, *(_operation(name, chance) for name in chosen)))
+        settings = [_operation(chance.choice(_SETTINGS), chance)] * (chance.random() < 1 / 3)
+        found.append((*settings, begin, *(_operation(name, chance) for name in chosen)))
     return found
 
 

@@ -34,25 +34,28 @@ def swapoff(part: Part) -> None:
         world.call("swapon", part.actor, swap, 0, how=Want.ANY, changes=Change.SWAP)
 
 
+# busybox swapoff -a wants an /etc/fstab, and its swapon knows no priority: what is switched on
+# first is used first, until it is full.
+SWAPS_OFF = "for d in /dev/zram0 /dev/vdb; do busybox swapoff $d; done"
 _ZRAM = (
-    "swapoff -a; echo 1 > /sys/block/zram0/reset; echo {size} > /sys/block/zram0/disksize; "
-    "busybox mkswap /dev/zram0; busybox swapon -p {priority} /dev/zram0"
+    "echo 1 > /sys/block/zram0/reset; echo {size} > /sys/block/zram0/disksize; "
+    "busybox mkswap /dev/zram0; busybox swapon /dev/zram0"
 )
-_DISK = "busybox mkswap /dev/vdb; busybox swapon -p {priority} /dev/vdb"
+_DISK = "busybox mkswap /dev/vdb; busybox swapon /dev/vdb"
 # Devices of a few slots, which are soon used again, and two devices: saved tags are kept by the
 # number of the device and of the slot (arch/arm64/mm/mteswap.c).
-_SHAPES = (
-    _ZRAM.format(size="2M", priority=1),
-    f"{_ZRAM.format(size='256M', priority=1)}; {_DISK.format(priority=5)}",
-    f"{_ZRAM.format(size='2M', priority=5)}; {_DISK.format(priority=1)}",
-    f"swapoff -a; {_DISK.format(priority=1)}",
-)
+SHAPES = {
+    "small": f"{SWAPS_OFF}; {_ZRAM.format(size='2M')}",
+    "two": f"{SWAPS_OFF}; {_ZRAM.format(size='128K')}; {_DISK}",
+    "other two": f"{SWAPS_OFF}; {_DISK}; {_ZRAM.format(size='256M')}; busybox swapoff /dev/vdb",
+    "disk": f"{SWAPS_OFF}; {_DISK}",
+}
 
 
 @operation("swap", 2)
 def swap_shape(part: Part) -> None:
-    """Swap to other devices: a small one, two of them, a disk."""
+    """Swap to other devices: a small one, a second one, a disk."""
     if part.world.ground.swap:
-        shape = _SHAPES[part.value % len(_SHAPES)]
+        shape = list(SHAPES.values())[part.value % len(SHAPES)]
         words = f"({shape}) > /dev/null 2>&1"
         part.world.step(Code.SHELL, part.actor, words, how=Want.ANY, changes=Change.SWAP)

@@ -129,7 +129,10 @@ _NOWHERE = Region(0, "anon", 0, [])
 # Operations that are to meet what is not mapped, or a guard, too.
 ROUGH = frozenset({"load", "store", "read", "write", "guard_remove"})
 # Operations for which there need not be a region.
-FREE = frozenset({"map", "fork", "thread", "exit", "mode", "check", "sleep"})
+FREE = frozenset(
+    {"map", "fork", "thread", "exit", "mode", "check", "sleep"}
+    | {"folios", "thp_enabled", "thp_shmem", "swap_shape", "swapoff", "cpu"}
+)
 
 
 def _usable(region: Region, span: range, prot: int) -> range:

@@ -15,6 +15,7 @@ from harness.core.files import replace_file
 from harness.explore import hit as hits
 from harness.explore.c_program import COMPILE, print_program
 from harness.explore.generate import steps_of
+from harness.explore.on_guest import SWAPS_OFF
 from harness.explore.world import MAP_HUGETLB
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ SETTINGS = (
 )
 _SWAP_LINES = {
     "zram": (
-        "swapoff -a",
+        SWAPS_OFF,
         "echo 1 > /sys/block/zram0/reset",
         "echo 256M > /sys/block/zram0/disksize",
         "busybox mkswap /dev/zram0",
         "busybox swapon /dev/zram0",
     ),
-    "disk": ("swapoff -a", "busybox mkswap /dev/vdb", "busybox swapon /dev/vdb"),
-    "none": ("swapoff -a",),
+    "disk": (SWAPS_OFF, "busybox mkswap /dev/vdb", "busybox swapon /dev/vdb"),
+    "none": (SWAPS_OFF,),
 }
 
 

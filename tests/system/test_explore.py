@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.explore.hit import CORPUS
+from harness.explore.on_guest import SHAPES
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
     from pathlib import Path
+
+    from harness.suite.fixtures import Launcher
 
     Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -59,3 +62,19 @@ def test_something_that_nobody_knows_is_status_1(cli: Cli, tmp_path: Path) -> No
     assert done.returncode == 1, done.stdout + done.stderr
     assert "NEW: leak, in every guest" in done.stdout
     assert (tmp_path / "hit-1" / "hit.c").is_file()
+
+
+def test_swap_is_shaped_as_the_operations_say(launch: Launcher) -> None:
+    """What a shell line did not do would be tested by nobody: its result is not judged."""
+    found = {}
+    with launch("stock") as guest:
+        guest.exec("busybox mkswap /dev/zram0; busybox swapon /dev/zram0")
+        for name, shape in SHAPES.items():
+            done = guest.exec(f"({shape}) > /dev/null 2>&1; cat /proc/swaps")
+            rows = [line.split() for line in done.stdout.splitlines()[1:]]
+            found[name] = {row[0]: int(row[2]) for row in rows}
+    assert list(found["small"]) == ["/dev/zram0"]
+    assert found["small"]["/dev/zram0"] < 2048  # KiB
+    assert list(found["two"]) == ["/dev/zram0", "/dev/vdb"]
+    assert list(found["other two"]) == ["/dev/zram0"]
+    assert list(found["disk"]) == ["/dev/vdb"]

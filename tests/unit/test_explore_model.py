@@ -250,3 +250,10 @@ def test_a_page_of_the_pool_is_treated_whole_and_its_tags_are_not() -> None:
     apply(world, Operation("pageout"))
     assert len(world.steps) == steps
     assert not ran(mapped(HUGETLB), ground=Ground((6, 12), "", hugetlb=False)).steps
+
+
+def test_a_setting_may_come_before_any_memory() -> None:
+    world = ran(Operation("folios"), Operation("swap_shape"), mapped(ANON))
+    assert [step.code for step in world.steps[:2]] == [Code.FILE, Code.SHELL]
+    begins = {sequence[0].kind for sequence in random_sequences(1, 60)}
+    assert begins == {"map", "folios", "swap_shape", "thp_enabled"}
