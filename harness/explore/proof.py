@@ -15,7 +15,6 @@ from harness.core.files import replace_file
 from harness.explore import hit as hits
 from harness.explore.c_program import COMPILE, print_program
 from harness.explore.generate import steps_of
-from harness.explore.on_guest import SWAPS_OFF
 from harness.explore.world import MAP_HUGETLB
 
 if TYPE_CHECKING:
@@ -31,52 +30,41 @@ if TYPE_CHECKING:
 
 RUNS = 4
 SECONDS = 60.0
-# What the interpreter has set when a sequence begins (guest/explore/interpreter.c).
-SETTINGS = (
-    "cd /sys/kernel/mm",
-    "echo madvise > transparent_hugepage/enabled",
-    "echo advise > transparent_hugepage/shmem_enabled",
-    "echo 0 > ksm/run",
-    "echo 0 > ksm/sleep_millisecs",
-    "echo 10000 > ksm/pages_to_scan",
-    "echo 40 > /proc/sys/vm/nr_hugepages",
-)
 _SWAP_LINES = {
     "zram": (
-        SWAPS_OFF,
-        "echo 1 > /sys/block/zram0/reset",
-        "echo 256M > /sys/block/zram0/disksize",
-        "busybox mkswap /dev/zram0",
-        "busybox swapon /dev/zram0",
+        "echo 1 > /sys/block/zram0/reset; echo 256M > /sys/block/zram0/disksize",
+        "busybox mkswap /dev/zram0; busybox swapon /dev/zram0",
     ),
-    "disk": (SWAPS_OFF, "busybox mkswap /dev/vdb", "busybox swapon /dev/vdb"),
-    "none": (SWAPS_OFF,),
+    "disk": ("busybox mkswap /dev/vdb; busybox swapon /dev/vdb",),
+    "none": (),
 }
 
 
 @dataclass(frozen=True)
 class Printed:
-    """The C program of a hit: its file and lines."""
+    """The C program of a hit: its file and lines, and the shell lines that come before it."""
 
     path: Path
     lines: int
+    setup: tuple[str, ...]
 
 
-def setup_lines(swap: str) -> tuple[str, ...]:
-    """Return the shell lines that bring a guest to where each sequence begins."""
-    return (*_SWAP_LINES[swap], *SETTINGS)
+def _setup(sequence: Sequence_, steps: Sequence[Step], swap: str) -> Iterator[str]:
+    """Yield shell lines that bring a guest to where the interpreter has it, as far as it matters.
 
-
-def _needed(sequence: Sequence_, steps: Sequence[Step], swap: str) -> Iterator[str]:
-    """Yield lines for the head comment: what a sequence needs of how its guest is set up."""
+    guest/explore/interpreter.c, swap_on(), settings_reset(), pool_set().
+    """
     kinds = {operation.kind for operation in sequence}
-    if kinds & {"pageout", "swapoff", "swap_shape", "soft_offline"} and swap != "none":
-        yield f"  {'; '.join(_SWAP_LINES[swap][1:])}"
+    if kinds & {"pageout", "swapoff", "swap_shape", "soft_offline"}:
+        yield from _SWAP_LINES[swap]
     if kinds & {"mergeable", "ksm_unmerge"}:
-        yield "  cd /sys/kernel/mm/ksm; echo 0 > sleep_millisecs; echo 10000 > pages_to_scan"
+        yield "cd /sys/kernel/mm/ksm; echo 0 > sleep_millisecs; echo 10000 > pages_to_scan"
     if any(step.name == "mmap" and _flags(step) & MAP_HUGETLB for step in steps):
-        yield "  echo 40 > /proc/sys/vm/nr_hugepages"
-    yield "  cd /sys/kernel/mm/transparent_hugepage; echo madvise > enabled"
+        yield "echo 40 > /proc/sys/vm/nr_hugepages"
+    yield (
+        "cd /sys/kernel/mm/transparent_hugepage; "
+        "echo madvise > enabled; echo advise > shmem_enabled"
+    )
 
 
 def _flags(step: Step) -> int:
@@ -94,18 +82,19 @@ def write_hit(hit: Hit, place: Place, directory: Path) -> Printed:
     steps = steps_of(hit.sequence, place.ground)
     if deviation.step is not None:
         steps = steps[: deviation.step + 1]
+    setup = tuple(_setup(hit.sequence, steps, place.swap))
     about = "\n".join(
         [
             f"{deviation.kind}, on Linux {kernel.release}: {hit.rate:.0%} of runs",
             f"Build: {COMPILE} -o hit hit.c",
             "Run as root, after these lines in a shell:",
-            *_needed(hit.sequence, steps, place.swap),
+            *(f"  {line}" for line in setup),
         ]
     )
     text = print_program(steps, deviation, about, always=hit.rate == 1)
     path = directory / "hit.c"
     replace_file(path, text.encode())
-    return Printed(path, text.count("\n"))
+    return Printed(path, text.count("\n"), setup)
 
 
 def prove(
@@ -117,9 +106,11 @@ def prove(
     place: Place,
     say: Callable[[str], None],
 ) -> str:
-    """Run the program in fresh guests of ``target``; return how often it failed, in words."""
-    setup = "; ".join(f"{line} 2>/dev/null" for line in setup_lines(place.swap))
-    prelude = f"({setup}) > /dev/null"
+    """Run the program in fresh guests of ``target``; return how often it failed, in words.
+
+    Before it runs what its head comment tells to run, and nothing else.
+    """
+    prelude = "; ".join(f"({line}) > /dev/null 2>&1" for line in printed.setup)
     if place.prelude:
         prelude = f"{place.prelude}; {prelude}"
     reproducer = Reproducer(printed.path, seconds=SECONDS, prelude=prelude)
