@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.errors import UsageError
 from harness.core.paths import cache_root
 from harness.explore.guest_search import Search, random_batches, short_batches
 from harness.explore.proof import write_hit
@@ -61,21 +62,31 @@ def explore_record(
 ) -> Record:
     """Search on the mutants of ``recipe`` that have these numbers, or areas; return the record.
 
-    A hit counts if its sequence does not deviate on the same kernel without the mutant.
+    A hit counts if its sequence does not deviate on the same kernel without the mutant. After an
+    interruption (Ctrl-C) the record has the mutants that were done by then. Raise UsageError if
+    there is no such mutant.
     """
-    start = measuring.begin(root)
-    session = Session(cache_root(), progress)
-    target = parse_target(recipe, None)
-    template = session.prepare(target)
-    found: list[Found] = []
     chosen = [
         mutant
         for mutant in mutants_of(recipe)
         if (not numbers or mutant.number in numbers) and (not areas or mutant.area in areas)
     ]
-    for mutant in chosen:
-        found.append(_search(session, template, mutant, minutes, progress))
-        progress.step(found[-1].line())
+    if not chosen:
+        areas_there = ", ".join(sorted({mutant.area for mutant in mutants_of(recipe)}))
+        raise UsageError(f"{recipe} has no such mutant", f"its areas: {areas_there}")
+    start = measuring.begin(root)
+    session = Session(cache_root(), progress)
+    target = parse_target(recipe, None)
+    template = session.prepare(target)
+    found: list[Found] = []
+    try:
+        for mutant in chosen:
+            found.append(_search(session, template, mutant, minutes, progress))
+            progress.step(found[-1].line())
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        chosen = chosen[: len(found)]
     return measuring.new_record(
         "explore",
         recipe,
