@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Sequences of operations that nobody wrote, checked against a model of data, tags and modes.
 
-* ``operations``, ``on_memory``, ``on_content``: what can be done, and what it must do;
+* ``operations``, ``on_memory``, ``on_content``, ``on_uffd``, ``on_guest``: what can be done, and
+  what it must do;
 * ``world``, ``memory``: the state that the model keeps;
 * ``steps``: what the interpreter in the guest runs (guest/explore);
 * ``by_chance``: random sequences; ``generate``: all short ones, and the steps of any;

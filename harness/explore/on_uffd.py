@@ -38,7 +38,7 @@ def uffd_zero(part: Part) -> None:
 
 @operation("uffd", 2)
 def uffd_protect(part: Part) -> None:
-    """Write-protect pages with UFFDIO_WRITEPROTECT, and allow it again."""
+    """Forbid writing of pages with UFFDIO_WRITEPROTECT, and allow it again."""
     if _fits(part):
         part.world.step(Code.UFFD_PROTECT, part.actor, part.address, part.length)
         part.treat()
