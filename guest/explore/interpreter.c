@@ -65,7 +65,7 @@ static void settings_reset(void)
 	try_write_file("/sys/kernel/mm/ksm/pages_to_scan", "10000");
 	try_write_file("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
 	try_write_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "advise");
-	try_write_file("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled", "never");
+	try_write_file("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled", "madvise");
 	try_write_file("/sys/devices/system/cpu/cpu1/online", "1");
 }
 

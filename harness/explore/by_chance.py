@@ -23,7 +23,12 @@ _REGIONS = (0, 0, 0, 0, 1, 1, 2, 3)
 # err where a system call treats a part of what another one made whole.
 _SPANS = (0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 4, 5, *range(6, 16))
 # Kinds of the first region, by their place in KINDS: a huge page twice as often as the others.
-_FIRST = {"": (0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5), "thp": (1,), "file": (2, 3, 4), "uffd": (0, 1)}
+_FIRST = {
+    "": (0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 6),
+    "thp": (1, 1, 6),
+    "file": (2, 3, 4),
+    "uffd": (0, 1, 6),
+}
 _VALUES = 1 << 16
 # What a sequence may set before its first region is there, which it could not show afterwards.
 _SETTINGS = ("folios", "swap_shape", "thp_enabled")

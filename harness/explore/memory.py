@@ -124,8 +124,9 @@ KINDS = {
     "memfd": Kind(shared=True, memfd=True),
     "memfd-private": Kind(shared=False, memfd=True),
     "hugetlb": Kind(shared=False),  # a page of the pool
+    "folios": Kind(shared=False),  # folios of 64 KiB, if the kernel gives them
 }
-ANONYMOUS = frozenset({"anon", "huge", "hugetlb"})  # their pages are no file's
+ANONYMOUS = frozenset({"anon", "huge", "hugetlb", "folios"})  # their pages are no file's
 
 
 @dataclass

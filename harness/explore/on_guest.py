@@ -21,7 +21,7 @@ _global("compact", "/proc/sys/vm/compact_memory", ("1",), "swap", 1)
 _global("drop_caches", "/proc/sys/vm/drop_caches", ("1", "3"), "swap", 1)
 _global("thp_enabled", f"{_MM}enabled", ("always", "never", "madvise"), "thp", 1)
 _global("thp_shmem", f"{_MM}shmem_enabled", ("always", "never", "advise"), "thp", 1)
-_global("folios", f"{_MM}hugepages-64kB/enabled", ("always", "never"), "thp", 2)
+_global("folios", f"{_MM}hugepages-64kB/enabled", ("always", "never", "madvise"), "thp", 2)
 _global("cpu", "/sys/devices/system/cpu/cpu1/online", ("0", "1"), "process", 1)
 
 

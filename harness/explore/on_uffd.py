@@ -8,7 +8,7 @@ from harness.explore.operations import Part, operation
 from harness.explore.steps import Code
 from harness.explore.world import BYTES
 
-KINDS_OF_UFFD = frozenset({"anon", "huge"})
+KINDS_OF_UFFD = frozenset({"anon", "huge", "folios"})
 MOVES = (6, 8)  # adef440691ba, UFFDIO_MOVE
 
 

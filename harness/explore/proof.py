@@ -63,7 +63,7 @@ def _setup(sequence: Sequence_, steps: Sequence[Step], swap: str) -> Iterator[st
         yield "echo 40 > /proc/sys/vm/nr_hugepages"
     yield (
         "cd /sys/kernel/mm/transparent_hugepage; "
-        "echo madvise > enabled; echo advise > shmem_enabled"
+        "echo madvise > enabled; echo advise > shmem_enabled; echo madvise > hugepages-64kB/enabled"
     )
 
 

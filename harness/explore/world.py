@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 # Addresses of the regions. Static programs, the C library's memory and stacks lie elsewhere.
 FIRST_ADDRESS, BETWEEN = 0x20_0000_0000, 64 << 20
-HUGE_PAGES = 512
+# Pages of the kinds that have one size: a huge page, three folios.
+_PAGES = {"huge": 512, "hugetlb": 512, "folios": 48}
 MOST_REGIONS = 4  # in one address space
 SMALL_PAGES = (1, 2, 4, 8, 16, 48)
 TAGS, BYTES = 15, 251
@@ -127,7 +128,7 @@ class World:
             return None
         if kind == "hugetlb" and not self.ground.hugetlb:
             return None
-        pages = HUGE_PAGES if kind in {"huge", "hugetlb"} else pages
+        pages = _PAGES.get(kind, pages)
         length = pages * PAGE
         file, fd = None, -1
         flags = MAP_FIXED_NOREPLACE | (MAP_SHARED if KINDS[kind].shared else MAP_PRIVATE)
@@ -142,7 +143,7 @@ class World:
         address = self.fresh_address()
         prot = PROT_RW | (PROT_MTE if mte else 0)
         self.call("mmap", actor, address, length, prot, flags, fd, 0, want=address)
-        if kind == "huge":
+        if kind in {"huge", "folios"}:
             self.call("madvise", actor, address, length, MADV_HUGEPAGE, how=Want.ANY)
         spots = [Spot(PROT_RW, mte)] * pages
         return self.adopt(actor, Region(0, kind, address, spots, file, fd))

@@ -18,7 +18,7 @@ from harness.explore.steps import Code, Run, Script, Step, TagStore, Want
 from harness.explore.world import Ground, World
 
 HEADER = resources() / "guest" / "explore" / "interpreter" / "steps.h"
-ANON, HUGE, SHARED, MEMFD, PRIVATE, HUGETLB = range(len(KINDS))
+ANON, HUGE, SHARED, MEMFD, PRIVATE, HUGETLB, FOLIOS = range(len(KINDS))
 FIRST_HALF, SECOND_HALF = 1, 2
 READ_WRITE_MTE, READ_ONLY = 10, 8
 GROUND = Ground((7, 3), "/dev/zram0")
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_sequences() -> None:
 
 def test_all_short_sequences() -> None:
     every = list(exhaustive(2))
-    assert len(every) == 18 * (12 + 12**2) == len(set(every))
+    assert len(every) == 21 * (12 + 12**2) == len(set(every))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -257,3 +257,9 @@ def test_a_setting_may_come_before_any_memory() -> None:
     assert [step.code for step in world.steps[:2]] == [Code.FILE, Code.SHELL]
     begins = {sequence[0].kind for sequence in random_sequences(1, 60)}
     assert begins == {"map", "folios", "swap_shape", "thp_enabled"}
+
+
+def test_a_region_of_folios_asks_for_them() -> None:
+    world = ran(mapped(FOLIOS))
+    assert [step.name for step in world.steps[:2]] == ["mmap", "madvise"]
+    assert len(pages(world)) == 48
