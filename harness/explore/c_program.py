@@ -160,12 +160,6 @@ class _Printer:
             case Code.SHELL:
                 self._use("shell")
                 yield f"system({args[0]});"
-            case Code.FILL if self._checked:
-                self._use("fill", "tco")
-                yield from ("TCO(1);", self._judged(step, f"fill({', '.join(args)})"), "TCO(0);")
-            case Code.FILL:
-                self._use("fill")
-                yield self._judged(step, f"fill({', '.join(args)})")
             case _:
                 name = step.code.name.lower()
                 self._use(name, *_ALSO.get(name, ()))
@@ -232,17 +226,12 @@ _INCLUDES = {
 _ALSO: dict[str, tuple[str, ...]] = {
     "file": ("fcntl",),
     "split": ("fcntl",),
-    "load": ("signals", "call"),
-    "store": ("signals", "call"),
-    "read": ("call",),
-    "write": ("call",),
+    "load": ("signals",),
+    "store": ("signals",),
+    "fill": ("tco",),
     "pattern": ("tco", "stg"),
-    "memfd": ("call",),
-    "peek_tags": ("peer", "call"),
-    "poke_tags": ("peer", "call"),
-    "peer_read": ("peer", "call"),
-    "peer_write": ("peer", "call"),
-    **{f"uffd_{word}": ("uffd", "fcntl", "call") for word in ("copy", "zero", "protect", "move")},
+    **dict.fromkeys(("peek_tags", "poke_tags", "peer_read", "peer_write"), ("peer",)),
+    **{f"uffd_{word}": ("uffd", "fcntl") for word in ("copy", "zero", "protect", "move")},
 }
 
 

@@ -37,18 +37,18 @@ def swapoff(part: Part) -> None:
 # busybox swapoff -a wants an /etc/fstab, and its swapon knows no priority: what is switched on
 # first is used first, until it is full.
 _OFF = "for d in /dev/zram0 /dev/vdb; do busybox swapoff $d; done"
-_ZRAM = (
+ZRAM = (
     "echo 1 > /sys/block/zram0/reset; echo {size} > /sys/block/zram0/disksize; "
     "busybox mkswap /dev/zram0; busybox swapon /dev/zram0"
 )
-_DISK = "busybox mkswap /dev/vdb; busybox swapon /dev/vdb"
+DISK = "busybox mkswap /dev/vdb; busybox swapon /dev/vdb"
 # Devices of a few slots, which are soon used again, and two devices: saved tags are kept by the
 # number of the device and of the slot (arch/arm64/mm/mteswap.c).
 SHAPES = {
-    "small": f"{_OFF}; {_ZRAM.format(size='2M')}",
-    "two": f"{_OFF}; {_ZRAM.format(size='128K')}; {_DISK}",
-    "other two": f"{_OFF}; {_DISK}; {_ZRAM.format(size='256M')}; busybox swapoff /dev/vdb",
-    "disk": f"{_OFF}; {_DISK}",
+    "small": f"{_OFF}; {ZRAM.format(size='2M')}",
+    "two": f"{_OFF}; {ZRAM.format(size='128K')}; {DISK}",
+    "other two": f"{_OFF}; {DISK}; {ZRAM.format(size='256M')}; busybox swapoff /dev/vdb",
+    "disk": f"{_OFF}; {DISK}",
 }
 
 

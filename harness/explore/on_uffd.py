@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from harness.explore.memory import GRANULES, PROT_RW, ZERO, Page
+from harness.explore.memory import ANONYMOUS, GRANULES, PROT_RW, ZERO, Page
 from harness.explore.operations import Part, operation
 from harness.explore.steps import Code
 from harness.explore.world import BYTES
 
-KINDS_OF_UFFD = frozenset({"anon", "huge", "folios"})
+KINDS_OF_UFFD = ANONYMOUS - {"hugetlb"}
 MOVES = (6, 8)  # adef440691ba, UFFDIO_MOVE
 
 
@@ -62,9 +62,7 @@ def uffd_move(part: Part) -> None:
     length = part.length // len(part.span) * half
     words = (part.region.at(there.start), length, part.region.at(source.start))
     part.world.step(Code.UFFD_MOVE, part.actor, *words)
-    part.treat()
-    if half < len(spots):
-        part.region.whole = False
+    part.region.whole = False
     for index, to in zip(source, there, strict=True):
         part.region.change(range(to, to + 1), own=part.region.page(index))
         part.region.change(range(index, index + 1), own=ZERO)

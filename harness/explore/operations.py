@@ -119,12 +119,6 @@ def choose_span(pages: int, number: int) -> range:
     return range(first, first + 1 + number // pages % (pages - first))
 
 
-# Operations for a page of a hugetlb pool. Whatever maps, protects or drops treats all of it.
-OF_HUGETLB = frozenset(
-    {"map", "unmap", "protect", "move", "dontneed", "populate_read", "populate_write", "check"}
-    | {"fork", "thread", "exit", "mode", "sleep"}
-)
-AREAS_OF_HUGETLB = frozenset({"tags", "syscalls", "peer"})
 _NOWHERE = Region(0, "anon", 0, [])
 # Operations that are to meet what is not mapped, or a guard, too.
 ROUGH = frozenset({"load", "store", "read", "write", "guard_remove"})
@@ -133,6 +127,9 @@ FREE = frozenset(
     {"map", "fork", "thread", "exit", "mode", "check", "sleep"}
     | {"folios", "thp_enabled", "thp_shmem", "swap_shape", "swapoff", "cpu"}
 )
+# Operations for a page of a hugetlb pool. Whatever maps, protects or drops treats all of it.
+OF_HUGETLB = FREE | {"unmap", "protect", "move", "dontneed", "populate_read", "populate_write"}
+AREAS_OF_HUGETLB = frozenset({"tags", "syscalls", "peer"})
 
 
 def _usable(region: Region, span: range, prot: int) -> range:

@@ -15,6 +15,7 @@ from harness.core.files import replace_file
 from harness.explore import hit as hits
 from harness.explore.c_program import COMPILE, print_program
 from harness.explore.generate import steps_of
+from harness.explore.on_guest import DISK, ZRAM
 from harness.explore.world import MAP_HUGETLB
 
 if TYPE_CHECKING:
@@ -30,14 +31,7 @@ if TYPE_CHECKING:
 
 RUNS = 4
 SECONDS = 60.0
-_SWAP_LINES = {
-    "zram": (
-        "echo 1 > /sys/block/zram0/reset; echo 256M > /sys/block/zram0/disksize",
-        "busybox mkswap /dev/zram0; busybox swapon /dev/zram0",
-    ),
-    "disk": ("busybox mkswap /dev/vdb; busybox swapon /dev/vdb",),
-    "none": (),
-}
+_SWAPS = {"zram": (ZRAM.format(size="256M"),), "disk": (DISK,), "none": ()}
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ def _setup(sequence: Sequence_, steps: Sequence[Step], swap: str) -> Iterator[st
     """
     kinds = {operation.kind for operation in sequence}
     if kinds & {"pageout", "swapoff", "swap_shape", "soft_offline"}:
-        yield from _SWAP_LINES[swap]
+        yield from _SWAPS[swap]
     if kinds & {"mergeable", "ksm_unmerge"}:
         yield "cd /sys/kernel/mm/ksm; echo 0 > sleep_millisecs; echo 10000 > pages_to_scan"
     if any(step.name == "mmap" and _flags(step) & MAP_HUGETLB for step in steps):

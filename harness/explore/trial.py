@@ -115,9 +115,9 @@ class Trials:
     def _run_once(
         self, batch: Sequence[Sequence_]
     ) -> tuple[list[Deviation | None], Deviation | None]:
-        script, all_steps = Script(), []
+        script, all_steps, ground = Script(), [], self.place.ground
         for sequence in batch:
-            steps = steps_of(sequence, self.place.ground)
+            steps = steps_of(sequence, ground)
             script.add(steps, SECONDS)
             all_steps.append(steps)
         evidence = self._gathered(script)
