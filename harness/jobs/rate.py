@@ -83,6 +83,7 @@ def rate_command(
         prepare(Session(cache_root(), progress, qemu_binary), [kernel], machine, options=options)
     start = measuring.begin(root)
     counts: Counter[str] = Counter()
+    why: dict[str, None] = {}
     report, status = None, errors.OK
     with host_load(load):
         for number in range(1, runs + 1):
@@ -106,6 +107,7 @@ def rate_command(
                     click.echo(f"run {number} is not good: {', '.join(bad)}: {kept}")
             status = max(status, ended)  # the host's trouble is 128 and more
             counts += found
+            why |= dict.fromkeys(reasons_of(report))
             click.echo(
                 f"run {number} of {runs} on {kernel}, {load}: {report.seconds:.0f} s, "
                 f"{found[PROGRAMS]} programs, {wrong(found)} wrong failures"
@@ -126,6 +128,7 @@ def rate_command(
         machine=", ".join(sorted(machines)),
         qemu=report.qemu,
         counts=counts,
+        notes=tuple(why),
     )
     keep(record, root)
     return status
@@ -151,6 +154,17 @@ def counts_of(report: Report) -> Counter[str]:
             if reason.status is Status.SKIP:
                 counts[_skipped(reason.text)] += 1
     return counts
+
+
+def reasons_of(report: Report) -> list[str]:
+    """Return what each test that is not good failed with: the record outlives the report."""
+    return [
+        f"{_name(test)}: {reason.text}"
+        for test in report.tests
+        if not test.good
+        for reason in test.result.reasons
+        if reason.status is test.status
+    ]
 
 
 def wrong(counts: Mapping[str, int]) -> int:

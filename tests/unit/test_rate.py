@@ -125,7 +125,8 @@ def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Report]:
 
 
 def test_runs_leave_one_record(reports: list[Report], tmp_path: Path) -> None:
-    reports += [healthy(), changed(healthy(), 1, status=Status.FAIL)]
+    reason = Reason(Status.FAIL, "a: page 3 granule 0: expected tag 5, saw 0")
+    reports += [healthy(), changed(healthy(), 1, status=Status.FAIL, reasons=(reason,))]
     done = CliRunner().invoke(rate_command, ["stock", "--runs", "2"], standalone_mode=False)
     assert done.exception is None, done.output
     assert done.return_value == errors.PROGRAM_FAILED
@@ -137,6 +138,7 @@ def test_runs_leave_one_record(reports: list[Report], tmp_path: Path) -> None:
     assert record.counts["runs"] == 2
     assert record.counts["programs"] == 8
     assert record.counts["wrong: probe_1: fail"] == 1
+    assert record.notes == ("probe_1: a: page 3 granule 0: expected tag 5, saw 0",)
 
 
 def test_a_healthy_kernel_gives_status_0(reports: list[Report], tmp_path: Path) -> None:
