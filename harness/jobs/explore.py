@@ -15,7 +15,7 @@ from harness.core.paths import cache_root, require_utf8
 from harness.explore import hit as hits
 from harness.explore.exploration import explore
 from harness.explore.guest_search import random_batches, short_batches
-from harness.explore.known import explain, load
+from harness.explore.known import explain, load, without
 from harness.explore.operations import AREAS
 from harness.explore.proof import prove
 from harness.explore.trial import SWAPS, Place, Trials
@@ -49,6 +49,13 @@ REPLAYS = 8
     "--seed", type=click.IntRange(0, 1 << 31), help="Choose the sequences (default: the time)."
 )
 @click.option("--only", "area", type=click.Choice(AREAS), help="Mostly operations of this area.")
+@click.option(
+    "--avoid",
+    "avoided",
+    type=click.Choice([known.finding for known in load()]),
+    multiple=True,
+    help="Leave out the operations that meet a known finding; may be repeated.",
+)
 @click.option(
     "--short",
     type=click.IntRange(1, 4),
@@ -86,6 +93,7 @@ def explore_command(
     minutes: float,
     seed: int | None,
     area: str | None,
+    avoided: tuple[str, ...],
     short: int | None,
     replay: Path | None,
     swap: str,
@@ -117,10 +125,11 @@ def explore_command(
         if saved:
             return _replay(Trials(session, place), saved)
         seed = int(datetime.now(UTC).timestamp()) if seed is None else seed
+        batches = short_batches(short) if short else random_batches(seed, area or "")
         found = explore(
             session,
             place,
-            short_batches(short) if short else random_batches(seed, area or ""),
+            without(batches, [known for known in load() if known.finding in avoided]),
             minutes,
             directory,
             progress.step,

@@ -109,6 +109,16 @@ def test_a_finding_is_recognised() -> None:
     assert not known.explain(lost, (mapped(HUGE), Operation("fork")), table)
 
 
+def test_a_finding_is_avoided() -> None:
+    saved = hits.read(CORPUS / "thp-partial-tag.json")
+    (one,) = known.load()
+    assert one.avoid <= set(TABLE)
+    ((left,),) = known.without([[saved.sequence]], [one])
+    assert left
+    assert not one.explains("tag lost", left)
+    assert list(known.without([[saved.sequence]], [])) == [[saved.sequence]]
+
+
 def test_printed_programs_compile_without_a_warning(tmp_path: Path) -> None:
     source = tmp_path / "hit.c"
     rare = [Operation(kind) for kind in TABLE if kind.startswith(("uffd_", "swap_"))]
