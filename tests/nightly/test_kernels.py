@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from harness.suite.fixtures import Launcher
     from harness.suite.session import Session
 
-# Each with a number of tests with results that it must exceed. 7.3 and stock-64k are compiled here;
-# the others are Debian's own builds. The last two have pages of 16 and 64 KiB, which skip probes.
+# Each with a number of tests with results that it must exceed. 7.3, stock-64k and kasan-hw, which
+# tags its own memory as well, are compiled here; the others are Debian's own builds. Pages of 16
+# and 64 KiB skip probes.
 KERNELS = {
     "7.3": 80,
     "debian:7.3": 80,
@@ -30,6 +31,7 @@ KERNELS = {
     "debian:6.18": 80,
     "debian:7.3-16k": 75,
     "stock-64k": 65,
+    "kasan-hw": 80,
 }
 
 
