@@ -21,7 +21,10 @@ MUTANTS = [7, 10, 13]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("kernel", ["tag-storage", "tag-storage-debug"])
+@pytest.mark.parametrize(
+    "kernel",
+    ["tag-storage", "tag-storage-debug", "tag-storage-7.3", "tag-storage-7.3-debug"],
+)
 def test_a_minute_of_pressure(
     kernel: str, seed: int, launch: Launcher, harness_session: Session
 ) -> None:

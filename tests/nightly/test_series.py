@@ -17,7 +17,7 @@ from harness.suite.head_comment import Probe, discover
 if TYPE_CHECKING:
     from harness.suite.fixtures import Launcher
 
-DEBUG = "tag-storage-debug"
+DEBUG = ["tag-storage-debug", "tag-storage-7.3-debug"]
 PROBES = [
     probe
     for probe in discover(resources() / "guest" / "probes")
@@ -25,15 +25,17 @@ PROBES = [
 ]
 
 
+@pytest.mark.parametrize("kernel", DEBUG)
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
-def test_no_complaint(probe: Probe, launch: Launcher) -> None:
+def test_no_complaint(kernel: str, probe: Probe, launch: Launcher) -> None:
     """The probe passes, and the kernel has nothing to say of itself."""
-    with launch(DEBUG) as guest:
+    with launch(kernel) as guest:
         launch.runner(guest)(probe)
 
 
-def test_kunit(launch: Launcher) -> None:
-    with launch(DEBUG, append="kunit.enable=1") as guest:
+@pytest.mark.parametrize("kernel", DEBUG)
+def test_kunit(kernel: str, launch: Launcher) -> None:
+    with launch(kernel, append="kunit.enable=1") as guest:
         done = guest.exec(
             "mount -t debugfs none /sys/kernel/debug 2>/dev/null; "
             "cat /sys/kernel/debug/kunit/mte_tag_storage/results"

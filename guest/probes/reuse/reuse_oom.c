@@ -11,7 +11,8 @@
 #include "fault.h"
 #include "reuse.h"
 
-#define STEP (1UL << 20)
+#define STEP  (1UL << 20)
+#define SPARE (16UL << 20)
 
 /* Maps memory, and makes this process the first choice of the OOM killer. */
 static char *first_choice(size_t room, int prot)
@@ -88,18 +89,37 @@ static void tagged_in_a_cgroup(void)
 	killed(PROT_READ | PROT_WRITE | PROT_MTE, "64M", "tagged, in a cgroup");
 }
 
+/*
+ * A process that the OOM killer takes next. It takes another one if the first is not gone
+ * after two seconds (OOM_REAPER_DELAY of mm/oom_kill.c), and to free so many page tables
+ * takes longer on a busy host. The probe must not be that one.
+ */
+static pid_t second_choice(void)
+{
+	pid_t pid = child_fork();
+
+	if (pid == 0) {
+		memset(first_choice(SPARE, PROT_READ | PROT_WRITE), 1, SPARE);
+		write_file("/proc/self/oom_score_adj", "999");
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
 /* Page tables cannot use tag storage, so the OOM killer must not wait until it is used. */
 static void page_tables(void)
 {
 	struct reuse before;
 	siginfo_t ended = { 0 };
 	long least, now;
-	pid_t pid;
+	pid_t pid, spare;
 
 	reuse_need();
 	swap_none();
 	before = reuse_check("before");
 	least = meminfo_kb("MetadataFree");
+	spare = second_choice();
 	pid = child_fork();
 	if (pid == 0) {
 		take_tables();
@@ -111,6 +131,8 @@ static void page_tables(void)
 		usleep(10000);
 	}
 	wait_child_killed(pid, SIGKILL);
+	kill(spare, SIGKILL);
+	wait_child_killed(spare, SIGKILL);
 	/* Movable memory of other processes may be moved there. */
 	CHECK(least > (long)(before.free * (PAGE / 1024)) * 9 / 10,
 	      "%ld kB of storage free at the least, %ld before", least,
