@@ -12,16 +12,15 @@ from harness.core.paths import resources
 from harness.suite.head_comment import discover
 from harness.verdict.patterns import SplatKind
 from harness.verdict.splat import find_splats
+from tests.support.kunit import APPEND, run_kunit
 
 if TYPE_CHECKING:
-    from harness.guest.guest import Guest
     from harness.suite.fixtures import Launcher
 
 KASAN = "kasan-hw"
 PROBES = {probe.name: probe for probe in discover(resources() / "guest" / "probes")}
 # What copies or moves tags while the kernel itself accesses the pages.
 MOVED = ["migrate_compact", "migrate_page", "swap_roundtrip", "cow_fork", "ptrace_peek"]
-SUITE = "/sys/kernel/debug/kunit/kasan"
 # kasan.write_only= is left out: it wants FEAT_MTE_STORE_ONLY, which QEMU 10.0 does not have.
 MODES = ["sync", "async", "asymm"]
 # Tests of KASAN that always fail on an unmodified 7.3.4. vmalloc_oob: __kasan_poison_vmalloc() of
@@ -37,24 +36,12 @@ KNOWN = {
 RUNS = 4
 
 
-def kunit(guest: Guest) -> str:
-    """Run KASAN's tests, which report what they provoke, and return their KTAP."""
-    done = guest.exec(
-        "mount -t debugfs none /sys/kernel/debug 2>/dev/null; "
-        f"echo 1 > {SUITE}/run && cat {SUITE}/results",
-        timeout=120,
-    )
-    assert done.status == 0, done
-    return done.stdout
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_kunit(mode: str, launch: Launcher) -> None:
     """Those of KNOWN fail in each run, and no others. When one passes, the kernel is mended."""
-    append = f"kasan.mode={mode} kunit.enable=1 kunit.autorun=0"
-    with launch(KASAN, append=append, excused=True) as guest:
+    with launch(KASAN, append=f"kasan.mode={mode} {APPEND}", excused=True) as guest:
         assert not find_splats(guest.console.text())
-        texts = [kunit(guest) for _ in range(RUNS)]
+        texts = [run_kunit(guest, "kasan") for _ in range(RUNS)]
         splats = find_splats(guest.console.text())
     failed = [names(text, ktap.Outcome.FAIL) for text in texts]
     assert set.intersection(*failed) == KNOWN[mode], failed

@@ -13,6 +13,7 @@ import pytest
 
 from harness.core.paths import resources
 from harness.suite.head_comment import Probe, discover
+from tests.support.kunit import APPEND, run_kunit
 
 if TYPE_CHECKING:
     from harness.suite.fixtures import Launcher
@@ -35,11 +36,8 @@ def test_no_complaint(kernel: str, probe: Probe, launch: Launcher) -> None:
 
 @pytest.mark.parametrize("kernel", DEBUG)
 def test_kunit(kernel: str, launch: Launcher) -> None:
-    with launch(kernel, append="kunit.enable=1") as guest:
-        done = guest.exec(
-            "mount -t debugfs none /sys/kernel/debug 2>/dev/null; "
-            "cat /sys/kernel/debug/kunit/mte_tag_storage/results"
-        )
-    assert "ok 1 test_one_page" in done.stdout, done
-    assert "not ok" not in done.stdout, done.stdout
-    assert "# Totals: pass:7 fail:0 skip:0 total:7" in done.stdout, done.stdout
+    with launch(kernel, append=APPEND) as guest:
+        text = run_kunit(guest, "mte_tag_storage")
+    assert "ok 1 test_one_page" in text, text
+    assert "not ok" not in text, text
+    assert "# Totals: pass:7 fail:0 skip:0 total:7" in text, text
