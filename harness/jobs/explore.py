@@ -34,12 +34,25 @@ from harness.suite.target import parse_target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.explore.known import Known
     from harness.explore.proof import Printed
     from harness.kernel.build_options import BuildOptions
     from harness.suite.target import Target
 
 MINUTES = click.FloatRange(min=0, min_open=True, max=7 * 1440)
 REPLAYS = 8
+
+
+def _findings(
+    context: click.Context, parameter: click.Parameter, names: tuple[str, ...]
+) -> list[Known]:
+    """Return the findings of these names. The table is not read for other commands."""
+    table = {known.finding: known for known in load()} if names else {}
+    if unknown := [name for name in names if name not in table]:
+        raise click.BadParameter(
+            f"{unknown[0]!r} is not one of {', '.join(table)}", context, parameter
+        )
+    return [table[name] for name in names]
 
 
 @click.command("explore")
@@ -52,8 +65,9 @@ REPLAYS = 8
 @click.option(
     "--avoid",
     "avoided",
-    type=click.Choice([known.finding for known in load()]),
+    metavar="FINDING",
     multiple=True,
+    callback=_findings,
     help="Leave out the operations that meet a known finding; may be repeated.",
 )
 @click.option(
@@ -93,7 +107,7 @@ def explore_command(
     minutes: float,
     seed: int | None,
     area: str | None,
-    avoided: tuple[str, ...],
+    avoided: list[Known],
     short: int | None,
     replay: Path | None,
     swap: str,
@@ -129,7 +143,7 @@ def explore_command(
         found = explore(
             session,
             place,
-            without(batches, [known for known in load() if known.finding in avoided]),
+            without(batches, avoided),
             minutes,
             directory,
             progress.step,

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from click.testing import CliRunner
 
 from harness.core.errors import ArtifactError
 from harness.core.ktap import KtapResult, Outcome
@@ -19,6 +20,7 @@ from harness.explore.deviation import Deviation, deviation_of
 from harness.explore.generate import steps_of
 from harness.explore.operations import TABLE, Operation
 from harness.explore.shrink import Shrinker
+from harness.jobs.explore import explore_command
 from tests.unit.test_explore_model import ANON, GROUND, HUGE, HUGETLB, SECOND_HALF, mapped
 
 if TYPE_CHECKING:
@@ -117,6 +119,12 @@ def test_a_finding_is_avoided() -> None:
     assert left
     assert not one.explains("tag lost", left)
     assert list(known.without([[saved.sequence]], [])) == [[saved.sequence]]
+
+
+def test_a_finding_that_is_not_known_is_told() -> None:
+    done = CliRunner().invoke(explore_command, ["stock", "--avoid", "thp"])
+    assert "'thp' is not one of thp-partial-tag" in done.output
+    assert done.exit_code
 
 
 def test_printed_programs_compile_without_a_warning(tmp_path: Path) -> None:
